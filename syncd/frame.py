@@ -1,0 +1,73 @@
+"""The body that carries many small files in one request: a manifest, then the bytes.
+
+    8 bytes   b"SYNCD\\x00\\x01\\n"     magic and version
+    4 bytes   big-endian length of the manifest
+    n bytes   the manifest, JSON: {"ops": [...]}
+    rest      the bodies of the ops that have one ("body": length), back to back, in order
+
+One JSON document for the whole batch costs 2 µs a file; one header per file cost 9. The hub and
+its client share this module; it does no I/O.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+MAGIC = b"SYNCD\x00\x01\n"
+CONTENT_TYPE = "application/vnd.syncd.batch"
+_HEAD = struct.Struct(">8sI")
+
+
+class FrameError(ValueError):
+    """The body is not a batch, is torn, or does not add up."""
+
+
+def pack(ops: Sequence[dict[str, Any]], bodies: Iterable[bytes]) -> bytes:
+    """Join ops and the bodies of those that announce one (`"body": length`), in order."""
+    manifest = json.dumps({"ops": ops}, separators=(",", ":")).encode()
+    return b"".join((_HEAD.pack(MAGIC, len(manifest)), manifest, *bodies))
+
+
+def unpack(data: bytes | bytearray) -> Iterator[tuple[dict[str, Any], memoryview | None]]:
+    """Yield each op with its body as a view into `data`; raise FrameError on anything else."""
+    if len(data) < _HEAD.size:
+        raise FrameError("the batch ends before its head")
+    magic, length = _HEAD.unpack_from(data)
+    if magic != MAGIC:
+        raise FrameError("this is not a syncd batch, or of another version")
+    start = _HEAD.size + length
+    ops = _manifest(bytes(data[_HEAD.size : start]), length)
+    if sum(_body(op) or 0 for op in ops) != len(data) - start:
+        raise FrameError("the bodies are not as long as the manifest says")
+    view = memoryview(data)
+    for op in ops:
+        size = _body(op)
+        if size is None:
+            yield op, None
+        else:
+            yield op, view[start : start + size]
+            start += size
+
+
+def _manifest(raw: bytes, length: int) -> list[dict[str, Any]]:
+    if len(raw) != length:
+        raise FrameError("the batch ends within its manifest")
+    try:
+        ops = json.loads(raw)["ops"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise FrameError("the manifest is not the JSON it should be") from error
+    if not isinstance(ops, list) or not all(isinstance(op, dict) for op in ops):
+        raise FrameError("the manifest holds no list of operations")
+    return ops
+
+
+def _body(op: dict[str, Any]) -> int | None:
+    size = op.get("body")
+    if size is None:
+        return None
+    if type(size) is not int or size < 0:
+        raise FrameError("an operation announces a body of no size")
+    return size

@@ -1,0 +1,172 @@
+"""What a remote is: the seam every hub, store and platform is written against.
+
+The engine calls these protocols from worker threads; an adapter must be safe to share between
+them. `put`, `move` and `remove` may be called again with the same batch and must then come to
+the same end. Whatever concerns one file is an `Outcome`; raising is for what stops the whole
+batch (unreachable, denied). Adapters raise nothing outside `syncd.errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from syncd.errors import SyncdError
+from syncd.model import Item, ItemState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What a remote can do; the engine branches on these and on nothing else."""
+
+    replace: bool = True
+    trash: bool = True
+    delete: bool = True
+    digest: bool = True
+    """Listings carry SHA-256, so an item can be adopted without sending it."""
+    inline_bytes: int = 64 * 1024
+    """Bodies up to this size are sent without asking first."""
+    batch_files: int = 200
+    batch_bytes: int = 8 * 1024 * 1024
+    parallel: int = 2
+    max_name_bytes: int = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """One file to store under a key. `content` holds the bytes where they are small, else None
+    and the adapter reads `file`; `digest` is of those very bytes. `expect` is the version that
+    must be there now: None means the key must be free."""
+
+    key: str
+    digest: str
+    size: int
+    file: Path
+    content: bytes | None
+    modified_ns: int
+    expect: int | None
+    item_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    item_id: str
+    expect: int | None
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    item_id: str
+    expect: int | None
+    key: str
+    forever: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one upload, move or removal, in the order of the batch.
+
+    Success is `error is None`, and then `item` is what the remote holds now. A ConflictError
+    carries in `item` what the remote holds instead. `sent` counts body bytes that travelled.
+    """
+
+    key: str
+    item: Item | None = None
+    error: SyncdError | None = None
+    sent: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetInfo:
+    id: str
+    name: str
+    items: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """Items in the order they last changed, each in its present state; `cursor` continues."""
+
+    items: tuple[Item, ...]
+    cursor: int
+    more: bool
+
+
+class Dataset(Protocol):
+    """A bound handle on one dataset."""
+
+    info: DatasetInfo
+    traits: Traits
+
+    def list(self, folder: str = "") -> Iterator[Item]:
+        """Present items at or below `folder`, ordered by (folder, name) as UTF-8 bytes."""
+        ...
+
+    def put(self, batch: Sequence[Upload]) -> Sequence[Outcome]: ...
+
+    def remove(self, batch: Sequence[Removal]) -> Sequence[Outcome]: ...
+
+    def read(self, item: Item, offset: int = 0, length: int | None = None) -> Iterator[bytes]: ...
+
+
+@runtime_checkable
+class Moves(Protocol):
+    """A dataset that can rename an item without its bytes travelling."""
+
+    def move(self, batch: Sequence[Move]) -> Sequence[Outcome]: ...
+
+
+@runtime_checkable
+class Feeds(Protocol):
+    """A dataset that can tell what changed since a cursor, tombstones included."""
+
+    def changes(self, cursor: int, *, wait: float = 0.0, mine: bool = False) -> Changes:
+        """Return at once if something changed after `cursor`, else after `wait` seconds.
+
+        Changes made by this very client (its `source`) are left out unless `mine`.
+        """
+        ...
+
+    def generation(self) -> str:
+        """An opaque word that changes when the remote was restored from a backup."""
+        ...
+
+
+@runtime_checkable
+class Trashes(Protocol):
+    """A dataset with a trash that can be looked at and undone."""
+
+    def trashed(self) -> Iterator[Item]: ...
+
+    def restore(self, items: Sequence[Item]) -> Sequence[Outcome]: ...
+
+    def empty_trash(self) -> int:
+        """Purge all trashed items; return how many."""
+        ...
+
+
+class Remote(Protocol):
+    def datasets(self) -> Iterator[DatasetInfo]: ...
+
+    def open(self, name: str, *, create: bool, source: str = "") -> Dataset:
+        """Bind a dataset; `source` names this client in the remote's record of who changed what.
+
+        Raises NotFoundError where it is missing and `create` is false.
+        """
+        ...
+
+    def check(self) -> None:
+        """Raise DeniedError or TransientError where the remote cannot be used."""
+        ...
+
+    def close(self) -> None: ...
+
+
+__all__ = [
+    "Changes", "Dataset", "DatasetInfo", "Feeds", "Item", "ItemState", "Move", "Moves", "Outcome",
+    "Remote", "Removal", "Traits", "Trashes", "Upload",
+]  # fmt: skip
