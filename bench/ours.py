@@ -1,0 +1,125 @@
+"""syncd as a contestant: a hub of its own for every run, and the commands that talk to it.
+
+Every run has its own XDG directories below its room, so that state, data and datasets are fresh
+and nothing of the user's is touched. The hub answers only for what is durable: nothing is flushed
+after it. What it holds is counted by asking it, not by believing the client.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.measure import BenchError, Sample, Server, free_port, timed
+from bench.workload import Tree, settle
+
+SYNCD = (sys.executable, "-m", "syncd")
+ROOT = Path(__file__).resolve().parent.parent
+DATASET = "bench"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hub:
+    """A hub that runs, and how to reach it."""
+
+    server: Server
+    env: Mapping[str, str]
+    port: int
+    token: str
+
+    def push(self, tree: Tree) -> tuple[Sample, dict[str, Any]]:
+        """Push the tree as one process; return the cost and the report it printed."""
+        sample = self.syncd("push", str(tree.root), "--to", DATASET, "--json", "--quiet")
+        report: dict[str, Any] = json.loads(sample.output)
+        if not report["success"] or report["failed"] or report["renamed"]:
+            raise BenchError(f"the push did not do well: {sample.output[:2000]}")
+        return sample, report
+
+    def syncd(self, *arguments: str) -> Sample:
+        return timed([*SYNCD, *arguments], server=self.server, env=self.env)
+
+    def holdings(self) -> tuple[int, int]:
+        """How many items the dataset holds, and how many bytes."""
+        answer = self.ask(f"/v1/datasets/{DATASET}")
+        return answer.get("items", 0), answer.get("bytes", 0)
+
+    def requests(self) -> int:
+        """How many requests the hub has answered since it started."""
+        lines = self._get("/metrics").decode().splitlines()
+        counts = [line.split() for line in lines if line.startswith("syncd_hub_requests_total")]
+        return sum(int(float(words[-1])) for words in counts)
+
+    def ask(self, path: str) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self._get(path))
+        return answer
+
+    def watch(self, folder: Path, log: Path) -> subprocess.Popen[bytes]:
+        """Start the daemon on a folder; whoever calls ends it."""
+        argv = [*SYNCD, "watch", str(folder), "--to", DATASET, "--quiet"]
+        with log.open("wb") as out:
+            return subprocess.Popen(argv, stdout=out, stderr=out, env=self.env)
+
+    def _get(self, path: str) -> bytes:
+        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        try:
+            link.request("GET", path, headers={"Authorization": f"Bearer {self.token}"})
+            answer = link.getresponse()
+            body = answer.read()
+        finally:
+            link.close()
+        if answer.status not in (200, 404):
+            raise BenchError(f"{path} answered {answer.status}: {body[:500]!r}")
+        return body
+
+
+@contextmanager
+def hub(room: Path) -> Iterator[Hub]:
+    """Start a hub with fresh data below `room`."""
+    env, port = _private(room), free_port()
+    argv = [*SYNCD, "hub", "--data", str(room / "hub"), "--port", str(port)]
+    with Server(argv, port=port, log=room / "hub.log", env=env) as server:
+        yield Hub(server=server, env=env, port=port, token=_token(room))
+
+
+def carry(tree: Tree, room: Path) -> Sample:
+    """Upload a tree to a fresh hub; raise BenchError unless every byte is there afterwards."""
+    load = tree.workload
+    with hub(room) as ours:
+        settle(tree)
+        sample, report = ours.push(tree)
+        told = (report["attempted"], report["uploaded"], report["bytes"])
+        held = ours.holdings()
+        settle(tree)
+    if told != (load.files, load.files, load.bytes) or held != (load.files, load.bytes):
+        raise BenchError(f"{load} became {report}, and the hub holds {held}")
+    return sample
+
+
+def available() -> bool:
+    return subprocess.run([*SYNCD, "--help"], cwd=ROOT, capture_output=True).returncode == 0
+
+
+def _private(room: Path) -> dict[str, str]:
+    kinds = ("STATE_HOME", "DATA_HOME", "CONFIG_HOME", "CACHE_HOME", "RUNTIME_DIR")
+    env = {"PATH": os.environ["PATH"], "HOME": str(room), "PYTHONPATH": str(ROOT)}
+    for kind in kinds:
+        folder = room / "xdg" / kind.lower()
+        folder.mkdir(parents=True, mode=0o700)
+        env[f"XDG_{kind}"] = str(folder)
+    return env
+
+
+def _token(room: Path) -> str:
+    for file in (room / "xdg").rglob("*"):
+        if file.is_file() and '"token"' in (text := file.read_text(errors="replace")):
+            token: str = json.loads(text)["token"]
+            return token
+    raise BenchError("the hub did not write its address below the state directory")
