@@ -1,0 +1,56 @@
+# `make run` to try syncd, `make test` to check it, `make help` for the rest.
+
+FOLDER ?= inbox
+ROUNDS ?= 1000
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+# System packages by what needs them. A missing one is announced, and the work goes on without.
+RUN_PACKAGES := fuse3 libfuse2
+TEST_PACKAGES := $(RUN_PACKAGES) chromium fonts-dejavu-core
+BENCH_PACKAGES := rclone rsync
+
+STATIC_TESTS := tests/test_layers.py tests/test_shape.py tests/test_docs.py
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test check soak bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+
+run: $(VENV)/run ## install, start the hub and watch FOLDER (default: ./inbox)
+	@scripts/packages $(RUN_PACKAGES)
+	@mkdir -p "$(FOLDER)"
+	@exec $(BIN)/syncd watch "$(FOLDER)"
+
+test: check ## install what the tests need and run all of them
+	@scripts/packages $(TEST_PACKAGES)
+	$(BIN)/python -m pytest
+
+check: $(VENV)/test ## format, lint, types, layers, shape, documents
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/python -m pytest --quiet $(STATIC_TESTS)
+
+soak: $(VENV)/test ## kill the daemon at ROUNDS random moments (default: 1000) and count the files
+	$(BIN)/python -m tests.soak --rounds $(ROUNDS)
+
+bench: $(VENV)/test ## measure syncd beside its peers
+	@scripts/packages $(BENCH_PACKAGES)
+	$(BIN)/python -m bench
+
+clean: ## remove what was installed and built here; ./inbox and all data stay
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Installed anew only when the list of dependencies changed.
+$(VENV)/run: pyproject.toml
+	@scripts/install $(VENV) video,dicom,heic
+	@touch $@
+
+$(VENV)/test: pyproject.toml
+	@scripts/install $(VENV) dev
+	@touch $@ $(VENV)/run
