@@ -92,6 +92,8 @@ class Item:
     state: ItemState = ItemState.PRESENT
     modified_ns: int | None = None
     content_type: str | None = None
+    by: str = ""
+    """The source that last changed it; one that starts with `mirror:` is a syncd, not a person."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
