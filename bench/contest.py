@@ -6,13 +6,16 @@ compared. Every run starts in an empty room, on a quiet machine, with nothing le
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.measure import DISTURBED, Sample, quiet
 
@@ -42,24 +45,42 @@ def hold(rows: Sequence[Row], *, runs: int, work: Path, wait: float) -> None:
     """Let every contestant run `runs` times, taking turns; `wait` bounds the wait for quiet."""
     for turn in range(runs):
         for row in rows:
-            with_room(row, work, wait)
+            with room(work, wait) as folder:
+                row.samples.append(row.run(folder))
             say(f"  {turn + 1}/{runs} {row.name}: {row.samples[-1].seconds:.3f} s")
 
 
-def with_room(row: Row, work: Path, wait: float) -> None:
-    room = work / "room"
-    room.mkdir()
+@contextmanager
+def room(work: Path, wait: float) -> Iterator[Path]:
+    """An empty folder on a quiet machine; at the end it is gone and nothing is left to flush."""
+    folder = work / "room"
+    folder.mkdir()
     try:
         quiet(wait)
-        row.samples.append(row.run(room))
+        yield folder
     finally:
-        shutil.rmtree(room)
+        shutil.rmtree(folder)
         subprocess.run(["sync", "-f", str(work)], check=True)
 
 
 def best(rows: Sequence[Row], rank: str) -> Row | None:
     """The fastest contestant of a rank, by its median."""
     return min((row for row in rows if row.rank == rank), key=lambda row: row.seconds, default=None)
+
+
+def spread(above: Row, below: Row) -> tuple[float, float]:
+    """The lowest and the highest ratio of times that one turn gave."""
+    pairs = zip(above.samples, below.samples, strict=True)
+    ratios = [one.seconds / other.seconds for one, other in pairs]
+    return min(ratios), max(ratios)
+
+
+def as_json(row: Row) -> dict[str, Any]:
+    """Every run of a row, without what the command printed."""
+    samples = [dataclasses.asdict(sample) for sample in row.samples]
+    for sample in samples:
+        del sample["output"]
+    return {"name": row.name, "rank": row.rank, "median": row.seconds, "samples": samples}
 
 
 def say(text: str) -> None:

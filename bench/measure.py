@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from tempfile import TemporaryFile
+from typing import IO, Self
 
 TICK = os.sysconf("SC_CLK_TCK")
 DISTURBED = 0.3
@@ -27,7 +28,7 @@ class BenchError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """One command: seconds, CPU seconds, peak memory in bytes, read calls, exit code, output."""
+    """One command: seconds, CPU seconds, peak memory in bytes, read calls, exit code and words."""
 
     seconds: float
     cpu: float
@@ -35,6 +36,7 @@ class Cost:
     reads: int
     code: int
     output: str
+    errors: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,9 @@ class Sample:
 class Server:
     """A process that serves, with what it used so far; leaving the context ends it."""
 
-    def __init__(self, argv: Sequence[str], *, port: int, log: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, argv: Sequence[str], *, port: int, log: Path, env: Mapping[str, str]
+    ) -> None:
         self.log = log
         with log.open("wb") as out:
             self._child = subprocess.Popen(argv, stdout=out, stderr=out, env=env)
@@ -76,7 +80,7 @@ class Server:
         return sum(cpu_of(pid) for pid in family(self.pid))
 
     def peak(self) -> int:
-        return sum(_status(pid, "VmHWM") for pid in family(self.pid))
+        return peak_of(self.pid)
 
     def _await_port(self, port: int) -> None:
         end = time.monotonic() + 30
@@ -95,23 +99,22 @@ class Server:
 def run(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Cost:
     """Run one command to its end. Peak memory has a floor: what this program itself has."""
     start = time.monotonic()
-    # Output goes to a file of the kernel's: a pipe nobody reads would stop the command.
-    fd = os.memfd_create("output")
-    with open(fd, "w+b") as out:
-        child = subprocess.Popen(argv, stdout=out, stderr=out, env=env, stdin=subprocess.DEVNULL)
+    # Output goes to files: a pipe that nobody reads would stop the command.
+    with TemporaryFile() as out, TemporaryFile() as errors:
+        child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=errors, env=env)
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         seconds = time.monotonic() - start
         reads = _reads(child.pid)
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
         return Cost(
             seconds=seconds,
             cpu=usage.ru_utime + usage.ru_stime,
             rss=usage.ru_maxrss * 1024,
             reads=reads,
             code=child.returncode,
-            output=out.read().decode(errors="replace"),
+            output=_text(out),
+            errors=_text(errors),
         )
 
 
@@ -128,7 +131,8 @@ def timed(
     seconds = time.monotonic() - start
     for command, cost in zip(commands, costs, strict=True):
         if not accept(cost.code):
-            raise BenchError(f"{list(command)} ended with {cost.code}: {cost.output[-2000:]}")
+            said = cost.errors + cost.output
+            raise BenchError(f"{list(command)} ended with {cost.code}: {said[-2000:]}")
     cpu = sum(cost.cpu for cost in costs)
     server_cpu = server.cpu() - served if server else 0.0
     return Sample(
@@ -174,6 +178,11 @@ def resident(pid: int) -> int:
     return sum(_status(member, "Pss", "smaps_rollup") for member in family(pid))
 
 
+def peak_of(pid: int) -> int:
+    """The most resident bytes a process and its children had, each at its own moment."""
+    return sum(_status(member, "VmHWM") for member in family(pid))
+
+
 def family(pid: int) -> list[int]:
     """The process and everything it started that still runs."""
     members = [pid]
@@ -188,6 +197,11 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
 
 
 def _status(pid: int, field: str, file: str = "status") -> int:

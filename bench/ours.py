@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -118,8 +119,12 @@ def _private(room: Path) -> dict[str, str]:
 
 
 def _token(room: Path) -> str:
-    for file in (room / "xdg").rglob("*"):
-        if file.is_file() and '"token"' in (text := file.read_text(errors="replace")):
-            token: str = json.loads(text)["token"]
-            return token
-    raise BenchError("the hub did not write its address below the state directory")
+    """What the hub wrote for commands of the same user, once it has written it."""
+    address = room / "xdg" / "state_home" / "syncd" / "hub.json"
+    end = time.monotonic() + 10
+    while not address.exists():
+        if time.monotonic() > end:
+            raise BenchError("the hub did not write its address below the state directory")
+        time.sleep(0.02)
+    token: str = json.loads(address.read_text())["token"]
+    return token

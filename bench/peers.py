@@ -19,10 +19,15 @@ from bench.measure import BenchError, Sample, Server, free_port, timed
 from bench.workload import Tree
 
 KEY, SECRET = "bench-key", "bench-secret"
-TUNED = (
-    "--transfers=16 --no-traverse --no-check-dest --s3-no-head --s3-no-check-bucket "
-    "--s3-disable-checksum --ignore-checksum"
-).split()
+TUNED = [
+    "--transfers=16",
+    "--no-traverse",
+    "--no-check-dest",
+    "--s3-no-head",
+    "--s3-no-check-bucket",
+    "--s3-disable-checksum",
+    "--ignore-checksum",
+]
 NO_TRANSFER = 9
 """What rclone exits with when --error-on-no-transfer is given and nothing had to be sent."""
 
@@ -181,6 +186,4 @@ def _sync(room: Path) -> list[str]:
 
 def _plain() -> Mapping[str, str]:
     """An environment without the user's own rclone settings."""
-    import os
-
     return {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "RCLONE_CONFIG": "/dev/null"}

@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -85,6 +86,20 @@ def settle(tree: Tree) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
+
+
+@contextmanager
+def removed(tree: Tree) -> Iterator[None]:
+    """Take the tree away at the end."""
+    try:
+        yield
+    finally:
+        remove(tree.root)
+
+
+def remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 def _pictures(folder: str) -> Iterator[os.DirEntry[str]]:
