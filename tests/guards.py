@@ -1,0 +1,166 @@
+"""What a test must leave as it found it.
+
+`conftest.py` wraps every test in `guarded`: a thread, descriptor, process, mount, variable or
+signal disposition left behind fails the test that left it, and is then cleared away, so that the
+next test does not suffer for it. A look costs well below a millisecond; only a finding is waited
+for, so that what is on its way out is not called a leak.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+GRACE_SECONDS = 3.0
+STOP_SECONDS = 10.0
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+Seen = dict[str, str]
+"""What one look found: a name unique within the look, and how to tell it to a reader."""
+
+
+def threads() -> Seen:
+    """Threads that would keep the process, and syncd's own even where they would not."""
+    return {
+        str(thread.ident): f"thread {thread.name!r}"
+        for thread in threading.enumerate()
+        if not thread.daemon or thread.name.startswith("syncd-")
+    }
+
+
+def descriptors() -> Seen:
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # the listing's own descriptor
+            target = os.readlink(f"/proc/self/fd/{name}")
+            if target not in ("/dev/null", "/dev/urandom"):
+                found[name] = f"descriptor {name} on {target}"
+    return found
+
+
+def mounts() -> Seen:
+    lines = Path("/proc/self/mounts").read_text(errors="surrogateescape").splitlines()
+    return {line: f"mount on {line.split()[1]}" for line in lines}
+
+
+def settings() -> Seen:
+    """The process-wide things that a test may set but must put back."""
+    found = {f"${k}": f"${k}={v!r}" for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
+    found |= {sig.name: f"{sig.name} caught by {signal.getsignal(sig)}" for sig in SIGNALS}
+    return found
+
+
+@contextlib.contextmanager
+def guarded(home: Path) -> Iterator[list[str]]:
+    """Collect in the yielded list what was left behind, then put right what can be.
+
+    `home` is the folder that this test's environment names: a process that carries it is the
+    test's, however it was started and whoever its parent is now.
+    """
+    left: list[str] = []
+    pids = _pids()
+    looks: tuple[Callable[[], Seen], ...] = (threads, descriptors, mounts, lambda: _own(home, pids))
+    before = [look() for look in looks]
+    directory, set_before = os.getcwd(), settings()
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield left
+    finally:
+        left += _changed(set_before | {"cwd": directory}, settings() | {"cwd": os.getcwd()})
+        os.chdir(directory)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        left += _stop_hubs(_own(home, pids))
+        found = _remains(looks, before)
+        _clear_away(found)
+        left += [text for seen in found for text in seen.values()]
+
+
+def _remains(looks: tuple[Callable[[], Seen], ...], before: list[Seen]) -> list[Seen]:
+    """What is there and was not before, after a grace for what is about to end."""
+    deadline = time.monotonic() + GRACE_SECONDS
+    while True:
+        found = [
+            {name: text for name, text in look().items() if name not in old}
+            for look, old in zip(looks, before, strict=True)
+        ]
+        if not any(found) or time.monotonic() > deadline:
+            return found
+        gc.collect()
+        time.sleep(0.005)
+
+
+def _clear_away(found: list[Seen]) -> None:
+    _, opened, mounted, running = found
+    for pid in running:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    for line in mounted:
+        subprocess.run(["umount", "--lazy", line.split()[1]], check=False)
+    for number in opened:
+        with contextlib.suppress(OSError):
+            os.close(int(number))
+
+
+def _changed(before: Seen, now: Seen) -> list[str]:
+    if before == now:
+        return []
+    return [
+        f"{before.get(name, f'no {name}')} became {now.get(name, f'no {name}')}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+
+
+def _stop_hubs(running: Seen) -> list[str]:
+    """End the hubs that this test's commands started: outliving a command is their design."""
+    hubs = [int(pid) for pid, text in running.items() if "syncd" in text and " hub" in text]
+    for pid in hubs:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while any(map(_command, hubs)) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return [f"a hub that does not heed SIGTERM: {pid}" for pid in hubs if _command(pid)]
+
+
+def _pids() -> set[str]:
+    return {name for name in os.listdir("/proc") if name.isdigit()}
+
+
+def _own(home: Path, before: set[str]) -> Seen:
+    """Running processes newer than `before` that are children or carry `home`."""
+    found = {}
+    for pid in _pids() - before:
+        command = _command(int(pid))
+        # multiprocessing's tracker lives as long as the interpreter
+        if command and "resource_tracker" not in command and _belongs(pid, home):
+            found[pid] = f"process {pid} ({command})"
+    return found
+
+
+def _belongs(pid: str, home: Path) -> bool:
+    try:
+        parent = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1]
+        return int(parent) == os.getpid() or os.fsencode(home) in _read(pid, "environ")
+    except OSError:
+        return False
+
+
+def _command(pid: int) -> str:
+    """The command line of a running process; empty once it ended, also where nobody reaps it."""
+    try:
+        return _read(str(pid), "cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _read(pid: str, name: str) -> bytes:
+    return Path(f"/proc/{pid}/{name}").read_bytes()
