@@ -1,0 +1,186 @@
+"""What is a candidate: by extension, by the names nobody wants, and by `.syncdignore`.
+
+Called for every name a scan or a hint brings up, so the ordinary name must cost next to nothing
+(measured 0.2 µs). The scan calls `enter` as it goes into a folder; that is what reads
+`.syncdignore`, and `version` changes with it. Hidden, temporary and partial files are never
+candidates, whatever a pattern says.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pathspec import GitIgnoreSpec
+
+from syncd.errors import ConfigError
+
+IGNORE_NAME = ".syncdignore"
+
+HIDDEN = "hidden"
+TEMPORARY = "temporary"
+NO_EXTENSION = "no extension"
+BY_PATTERN = IGNORE_NAME
+HIDDEN_FOLDER = "hidden folder"
+FOLDER_BY_PATTERN = f"{IGNORE_NAME} folder"
+
+TEMPORARY_SUFFIXES = frozenset(
+    (
+        *(".part", ".partial", ".filepart", ".crdownload", ".opdownload", ".download"),
+        *(".aria2", ".!ut", ".!qb", ".bc!", ".tmp", ".temp"),
+        *(".swp", ".swo", ".swx", ".swn", ".lock"),
+    )
+)
+"""What downloaders, editors and copy tools put at the end until a file is whole."""
+
+_TEMPORARY = re.compile(
+    r"""~\$ | .*~\Z | \#.*\#\Z | 4913\Z | thumbs\.db\Z | desktop\.ini\Z | \$recycle\.bin\Z
+      | .*\.sb-[0-9a-f]{8}-[a-z0-9]{6}\Z""",
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
+
+_SIGNATURE_NONE = (0, 0, 0)
+
+
+def _suffix(name: str) -> str:
+    """`.jpg` of `a.jpg`; empty where there is no dot or only a leading or closing one."""
+    at = name.rfind(".")
+    return name[at:] if 0 < at < len(name) - 1 else ""
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a name is one that programs use while a file is not whole yet."""
+    return _suffix(name).lower() in TEMPORARY_SUFFIXES or _TEMPORARY.match(name) is not None
+
+
+class Filter:
+    """Decides for names, never touching the files themselves.
+
+    `extensions` are lower case with their dot, empty meaning every file; `patterns` are
+    gitignore lines relative to the root, weaker than any `.syncdignore`. One filter belongs to
+    one root. Raises ConfigError for a pattern that cannot be understood.
+    """
+
+    def __init__(self, *, extensions: frozenset[str], patterns: tuple[str, ...] = ()) -> None:
+        self.extensions = extensions
+        self.version = 0
+        self._specs: dict[str, GitIgnoreSpec] = {}
+        self._signatures: dict[str, tuple[int, int, int]] = {}
+        self._configured = _parse(patterns) if patterns else None
+        self._patterned = self._configured is not None
+        # Suffixes, in the case they are written in, that are taken without another thought.
+        self._plain = {ext for ext in extensions if _is_plain(ext)}
+
+    def rule(self, dir: str, name: str) -> str | None:
+        """None for a candidate, else the name of the rule that leaves the file out."""
+        if name[name.rfind(".") :] in self._plain and name[0] not in ".~#" and not self._patterned:
+            return None
+        return self._rule(dir, name)
+
+    def dir_rule(self, path: str) -> str | None:
+        """None for a folder to go into, else the name of the rule that leaves it out."""
+        if path.startswith(".") or "/." in path:
+            return HIDDEN_FOLDER
+        if self._patterned and self._matches(path + "/"):
+            return FOLDER_BY_PATTERN
+        return None
+
+    def why(self, path: str) -> str | None:
+        """As `rule`, for a whole path: any folder above may leave it out too."""
+        dir, _, name = path.rpartition("/")
+        for folder in upwards(dir):
+            if folder and (rule := self.dir_rule(folder)):
+                return rule
+        return self.rule(dir, name)
+
+    def enter(self, root: Path | str, dir: str) -> None:
+        """Reads the folder's `.syncdignore` where it is new or changed; `version` then grows.
+
+        One that cannot be read or understood keeps what was known of it and raises ConfigError.
+        """
+        file = f"{root}/{dir}/{IGNORE_NAME}" if dir else f"{root}/{IGNORE_NAME}"
+        try:
+            found = os.stat(file)  # noqa: PTH116 - once a folder: a Path costs more than the call
+        except OSError:
+            self._forget(dir)
+            return
+        signature = (found.st_size, found.st_mtime_ns, found.st_ino)
+        if self._signatures.get(dir, _SIGNATURE_NONE) == signature:
+            return
+        self._specs[dir] = _load(file)
+        self._signatures[dir] = signature
+        self._changed()
+
+    def reload(self, root: Path | str) -> bool:
+        """Looks again at the root's `.syncdignore` and every other known; True where one changed.
+
+        A new one further down is read when a scan enters its folder.
+        """
+        before = self.version
+        for dir in {"", *self._signatures}:
+            self.enter(root, dir)
+        return self.version != before
+
+    def _rule(self, dir: str, name: str) -> str | None:
+        if name.startswith("."):
+            return HIDDEN
+        if is_temporary(name):
+            return TEMPORARY
+        suffix = _suffix(name).lower()
+        if self.extensions and suffix not in self.extensions:
+            return f"extension {suffix}" if suffix else NO_EXTENSION
+        if self._patterned and self._matches(f"{dir}/{name}" if dir else name):
+            return BY_PATTERN
+        if _is_plain(suffix) and len(self._plain) < 1000 and self.extensions:
+            self._plain.add(_suffix(name))
+        return None
+
+    def _matches(self, path: str) -> bool:
+        """Whether patterns leave `path` out: the deepest file that has a say decides."""
+        for dir in upwards(path.rstrip("/").rpartition("/")[0]):
+            spec = self._specs.get(dir)
+            if spec is None:
+                continue
+            verdict = spec.check_file(path[len(dir) + 1 :] if dir else path).include
+            if verdict is not None:
+                return verdict
+        return self._configured is not None and bool(self._configured.check_file(path).include)
+
+    def _forget(self, dir: str) -> None:
+        if self._signatures.pop(dir, None) is not None:
+            self._specs.pop(dir, None)
+            self._changed()
+
+    def _changed(self) -> None:
+        self._patterned = self._configured is not None or bool(self._specs)
+        self.version += 1
+
+
+def _is_plain(suffix: str) -> bool:
+    """Whether a suffix alone decides: no temporary name can end in it."""
+    return bool(suffix) and not is_temporary("x" + suffix) and suffix not in (".db", ".ini", ".bin")
+
+
+def upwards(dir: str) -> Iterator[str]:
+    """The folder itself and everything above it up to the root, deepest first."""
+    while dir:
+        yield dir
+        dir = dir.rpartition("/")[0]
+    yield ""
+
+
+def _load(file: str) -> GitIgnoreSpec:
+    try:
+        text = Path(file).read_bytes().decode("utf-8-sig", "surrogateescape")
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", path=file) from error
+    return _parse(tuple(text.splitlines()), file)
+
+
+def _parse(lines: tuple[str, ...], source: str | None = None) -> GitIgnoreSpec:
+    try:
+        return GitIgnoreSpec.from_lines(lines, backend="simple")
+    except ValueError as error:
+        raise ConfigError(f"not a gitignore pattern: {error}", path=source) from error

@@ -1,0 +1,165 @@
+"""Reads one file whole, or says why it cannot be had whole now.
+
+Called by the engine's workers. A read lease asked for and given back at once tells whether any
+writer has the file open; `fstat` before and after tells whether it changed under the reader.
+The digest is of the very bytes read. Nothing is opened that a link leads out of the root, and
+a FIFO or device in the file's place neither blocks nor is read.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import signal
+import stat
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from syncd.errors import LocalError, UnreadableError, UnsettledError, VanishedError
+from syncd.model import Stat
+
+PIECE = 1024 * 1024
+
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_MULTIGRAIN = (6, 13)
+_COARSE_NS = 20_000_000
+
+
+class LeaselessError(UnsettledError):
+    """No lease to be had here (not the owner, or the file system): look twice instead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """A file's bytes as they were read; `data` is None for one larger than what was to be kept."""
+
+    stat: Stat
+    digest: str
+    data: bytes | None
+
+
+def read(root: Path, path: str, *, keep: int, settled: bool) -> Content:
+    """Reads and digests `path` below `root`, keeping the bytes of a file of up to `keep` bytes.
+
+    `settled` says that the caller saw the file equal at two looks far enough apart: then it is
+    read although a writer has it open or no lease is to be had. Raises VanishedError,
+    UnsettledError (open for writing, changed while it was read), LeaselessError,
+    UnreadableError.
+    """
+    full = f"{os.fspath(root)}/{path}"
+    try:
+        fd = os.open(full, _FLAGS)
+        try:
+            return _read(fd, root, path, keep, settled)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise _explained(error, path) from error
+
+
+def _read(fd: int, root: Path, path: str, keep: int, settled: bool) -> Content:
+    before = os.fstat(fd)
+    if not stat.S_ISREG(before.st_mode):
+        raise VanishedError("is no regular file any more", path=path)
+    _stay_inside(fd, root, path)
+    if not settled:
+        _probe(fd, path)
+    data, digest, count = _bytes(fd, before.st_size, keep)
+    after = os.fstat(fd)
+    if count != before.st_size or _marks(before) != _marks(after):
+        raise UnsettledError("changed while it was read", path=path)
+    if not settled:
+        _probe(fd, path)
+    seen = (after.st_size, _told_apart(after.st_mtime_ns), after.st_ino)
+    return Content(stat=seen, digest=digest, data=data)
+
+
+def _bytes(fd: int, size: int, keep: int) -> tuple[bytes | None, str, int]:
+    """The bytes where they are to be kept, their digest, and how many there were."""
+    if size > keep:
+        return None, *_digest(fd)
+    data = os.read(fd, size + 1)
+    while 0 < len(data) < size and (more := os.read(fd, size + 1 - len(data))):
+        data += more
+    return data, hashlib.sha256(data).hexdigest(), len(data)
+
+
+def _digest(fd: int) -> tuple[str, int]:
+    digest, count = hashlib.sha256(), 0
+    buffer = memoryview(bytearray(PIECE))
+    while got := os.readv(fd, [buffer]):
+        digest.update(buffer[:got])
+        count += got
+    return digest.hexdigest(), count
+
+
+def _probe(fd: int, path: str) -> None:
+    """Asks for a read lease and gives it back: refused while anybody has the file open to write.
+
+    A writer that comes in between breaks the lease, for which the kernel sends SIGIO and that
+    would end the process; SIGURG is ignored by default, and the writer waits microseconds.
+    """
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except OSError as error:
+        if error.errno == errno.EAGAIN:
+            raise UnsettledError("open for writing", path=path) from None
+        raise LeaselessError(
+            "whether it is still being written cannot be told", path=path
+        ) from None
+    fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+
+
+def _stay_inside(fd: int, root: Path, path: str) -> None:
+    """Refuses what a link, in any part of the path, leads out of the root."""
+    real = os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 - once a file
+    if real.startswith(_real(os.fspath(root))):
+        return
+    _real.cache_clear()
+    if not real.startswith(_real(os.fspath(root))):
+        raise UnreadableError("leads out of the folder: links are followed only inside", path=path)
+
+
+@lru_cache(maxsize=64)
+def _real(root: str) -> str:
+    return os.path.realpath(root).rstrip("/") + "/"
+
+
+def _marks(found: os.stat_result) -> tuple[int, int, int]:
+    return (found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+@lru_cache(maxsize=1)
+def _clock_is_coarse() -> bool:
+    """Before Linux 6.13 a file's times come from the timer tick, so two writes may share one."""
+    parts = os.uname().release.split(".")
+    try:
+        return (int(parts[0]), int(parts[1].partition("-")[0])) < _MULTIGRAIN
+    except (IndexError, ValueError):
+        return True
+
+
+def _told_apart(mtime_ns: int) -> int:
+    """The time, or 0 where a write after this one could still get the same: look again then."""
+    if _clock_is_coarse() and abs(time.time_ns() - mtime_ns) < _COARSE_NS:
+        return 0
+    return mtime_ns
+
+
+def _explained(error: OSError, path: str) -> LocalError:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
+        return VanishedError("is gone", path=path)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return UnreadableError("no right to read it", path=path, hint="give syncd's user access")
+    if error.errno == errno.ELOOP:
+        return UnreadableError("links that lead round in a circle", path=path)
+    if error.errno in (errno.ENXIO, errno.ENODEV, errno.EISDIR):
+        return VanishedError("is no regular file any more", path=path)
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return UnreadableError("too many files are open", path=path, hint="raise `ulimit -n`")
+    return UnreadableError(f"cannot be read: {error.strerror}", path=path)

@@ -1,0 +1,278 @@
+"""Looks at the disk: one listing per folder, and nothing is opened.
+
+The engine walks a whole tree or a branch and merges the listings with the state file's rows, or
+looks at one path that a hint named. What could not be looked at is said to be unknown, never
+gone. Memory is that of one folder, time 1.2 times a bare loop of scandir and stat.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from syncd.errors import ConfigError, NameRefusedError, UnreadableError
+from syncd.local.ignore import Filter, upwards
+from syncd.model import Stat
+
+NOT_A_FILE = "not a file"
+LINK_TO_FOLDER = "link to a folder"
+LINK_OUT = "link out of the root"
+LINK_DANGLING = "dangling link"
+
+_NOT_UTF8 = "the name is not UTF-8: rename it"
+_GONE = (FileNotFoundError, NotADirectoryError)
+_OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(slots=True, kw_only=True)
+class Listing:
+    """One folder as the disk shows it now; `dir` is relative to the root, "" the root itself.
+
+    `files` are the candidates, `subdirs` what the walk goes into next, in order; `refused` has
+    names that cannot be carried, as (display path, reason); `ignored` counts by rule. Where not
+    `complete`, what is missing here and everything below is unknown, and `error` says why.
+    """
+
+    dir: str
+    files: dict[str, Stat] = field(default_factory=dict)
+    subdirs: tuple[str, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    complete: bool = True
+    error: str | None = None
+
+
+def walk(root: Path, filter: Filter, *, below: str = "") -> Iterator[Listing]:
+    """Lists `below` and every folder under it, parents first, in order of the path's components.
+
+    Reads each `.syncdignore` on its way. A folder that vanished in mid-walk gives no listing;
+    where `below` itself is no folder (any more), one empty listing says so. A `below` that a
+    rule leaves out gives none at all.
+    """
+    top = os.fspath(root)
+    try:
+        if not _admitted(top, filter, below):
+            return
+    except ConfigError as error:
+        yield Listing(dir=below, complete=False, error=str(error))
+        return
+    if through_link(top, below):
+        yield Listing(dir=below)
+        return
+    pending = [below]
+    while pending:
+        dir = pending.pop()
+        listing = _list(top, dir, filter)
+        if listing is None and dir == below != "" and Path(root).is_dir():
+            listing = Listing(dir=dir)
+        if listing is None:
+            continue
+        yield listing
+        prefix = f"{dir}/" if dir else ""
+        pending.extend([prefix + name for name in reversed(listing.subdirs)])
+
+
+def look(root: Path, filter: Filter, path: str) -> Stat | str | None:
+    """One path now: its stat where it is a candidate, the rule that leaves it out, or None: gone.
+
+    Raises UnreadableError where the disk does not say, NameRefusedError for a name that cannot
+    be carried.
+    """
+    if (rule := filter.why(path)) is not None:
+        return rule
+    if not carried(path):
+        raise NameRefusedError(_NOT_UTF8, path=shown(path))
+    top = os.fspath(root)
+    dir = path.rpartition("/")[0]
+    if through_link(top, dir):
+        return None
+    full = f"{top}/{path}"
+    try:
+        found = os.lstat(full)
+        if stat.S_ISLNK(found.st_mode):
+            return _follow(top, full)
+    except _GONE:
+        return None
+    except OSError as error:
+        raise UnreadableError(_reason(error), path=path) from error
+    if stat.S_ISDIR(found.st_mode):
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return NOT_A_FILE
+    return (found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+def carried(name: str) -> bool:
+    """Whether a name is text: bytes that are not UTF-8 cannot be stored or sent."""
+    if name.isascii():
+        return True
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def shown(path: str) -> str:
+    """A path for people: bytes that are not UTF-8 become `\\xff`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def through_link(top: str, dir: str) -> bool:
+    """Whether a folder below the root is, or lies below, a symbolic link."""
+    try:
+        return any(
+            part and stat.S_ISLNK(os.lstat(f"{top}/{part}").st_mode) for part in upwards(dir)
+        )
+    except OSError:
+        return False
+
+
+def _admitted(top: str, filter: Filter, below: str) -> bool:
+    """Reads the `.syncdignore` files above `below`; False where a rule leaves it out."""
+    down = [*upwards(below)][::-1]
+    for parent, child in pairwise(down):
+        filter.enter(top, parent)
+        if filter.dir_rule(child) is not None:
+            return False
+    return True
+
+
+def _list(top: str, dir: str, filter: Filter) -> Listing | None:
+    """One folder; None where it is gone and nothing can be said about the root."""
+    listing = Listing(dir=dir)
+    try:
+        filter.enter(top, dir)
+        fd = os.open(f"{top}/{dir}" if dir else f"{top}/.", _OPEN_DIR)
+    except ConfigError as error:
+        listing.complete, listing.error = False, str(error)
+        return listing
+    except OSError as error:
+        if dir and isinstance(error, _GONE):
+            return None
+        listing.complete, listing.error = False, _reason(error)
+        return listing
+    try:
+        _fill(listing, fd, top, filter)
+    finally:
+        os.close(fd)
+    return listing
+
+
+def _fill(listing: Listing, fd: int, top: str, filter: Filter) -> None:
+    """The hot loop: candidates are taken here, all else by `_Rest`."""
+    dir, files, rule = listing.dir, listing.files, filter.rule
+    rest = _Rest(listing, top, filter)
+    try:
+        with os.scandir(fd) as entries:
+            for entry in entries:
+                name = entry.name
+                if not entry.is_file(follow_symlinks=False):
+                    rest.add(entry)
+                elif (left_out := rule(dir, name)) is not None:
+                    rest.count(left_out)
+                elif not name.isascii() and not carried(name):
+                    rest.refuse(name)
+                else:
+                    try:
+                        found = entry.stat(follow_symlinks=False)
+                    except OSError as error:
+                        rest.failed(name, error)
+                        continue
+                    files[name] = (found.st_size, found.st_mtime_ns, found.st_ino)
+    except OSError as error:
+        rest.failed("", error)
+    rest.close()
+
+
+class _Rest:
+    """Everything in a folder that is not a plain candidate."""
+
+    def __init__(self, listing: Listing, top: str, filter: Filter) -> None:
+        self._listing = listing
+        self._top = top
+        self._filter = filter
+        self._ignored: Counter[str] = Counter()
+        self._refused: list[tuple[str, str]] = []
+        self._subdirs: list[str] = []
+
+    def add(self, entry: os.DirEntry[str]) -> None:
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                self._folder(entry.name)
+            elif (rule := self._filter.rule(self._listing.dir, entry.name)) is not None:
+                self.count(rule)
+            elif entry.is_symlink():
+                self._link(entry)
+            else:
+                self.count(NOT_A_FILE)
+        except OSError as error:
+            self.failed(entry.name, error)
+
+    def count(self, rule: str) -> None:
+        self._ignored[rule] += 1
+
+    def refuse(self, name: str) -> None:
+        self._refused.append((shown(self._path(name)), _NOT_UTF8))
+
+    def failed(self, name: str, error: OSError) -> None:
+        """A name that vanished is no matter; anything else leaves the folder in doubt."""
+        if isinstance(error, _GONE) and name:
+            return
+        self._listing.complete = False
+        self._listing.error = f"{name}: {_reason(error)}" if name else _reason(error)
+
+    def close(self) -> None:
+        self._listing.subdirs = tuple(sorted(self._subdirs))
+        self._listing.refused = tuple(self._refused)
+        self._listing.ignored = self._ignored
+
+    def _folder(self, name: str) -> None:
+        rule = self._filter.dir_rule(self._path(name))
+        if rule is not None:
+            self.count(rule)
+        elif not carried(name):
+            self.refuse(name)
+        else:
+            self._subdirs.append(name)
+
+    def _link(self, entry: os.DirEntry[str]) -> None:
+        found = _follow(self._top, f"{self._top}/{self._path(entry.name)}")
+        if isinstance(found, str):
+            self.count(found)
+        elif not carried(entry.name):
+            self.refuse(entry.name)
+        else:
+            self._listing.files[entry.name] = found
+
+    def _path(self, name: str) -> str:
+        return f"{self._listing.dir}/{name}" if self._listing.dir else name
+
+
+def _follow(top: str, link: str) -> Stat | str:
+    """What a symbolic link stands for: its target's stat, or the rule that leaves it out."""
+    try:
+        target = os.path.realpath(link, strict=True)
+        found = Path(target).stat()
+    except OSError:
+        return LINK_DANGLING
+    if not target.startswith(os.path.realpath(top).rstrip("/") + "/"):
+        return LINK_OUT
+    if stat.S_ISDIR(found.st_mode):
+        return LINK_TO_FOLDER
+    if not stat.S_ISREG(found.st_mode):
+        return NOT_A_FILE
+    return (found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return "no right to read it: give syncd's user read access"
+    if isinstance(error, _GONE):
+        return "the folder is missing"
+    return f"cannot be read: {error.strerror or error}"

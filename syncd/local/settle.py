@@ -1,0 +1,108 @@
+"""When a path is to be looked at: the quiet periods, as plain state.
+
+Owned by the control thread, which brings the time along: no clock, no thread, no disk in here.
+What must stay true: a path that was hinted becomes due, never later than its quiet period asks
+for, and what is calm costs no memory.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+from syncd.model import Stat
+
+QUIET = 2.0
+LONGEST = 60.0
+CALM = 10
+"""A path not sent for this many of its quiet periods is like any other again."""
+
+
+class Settle:
+    """Collects hints and tells what is due. Times are seconds that never step back."""
+
+    def __init__(self) -> None:
+        self._due: dict[str, float] = {}
+        self._queue: list[tuple[float, str]] = []
+        self._looks: dict[str, tuple[Stat, float]] = {}
+        self._sent: dict[str, tuple[float, float]] = {}
+        self._prune_at = 1024
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def hint(self, path: str, now: float, prompt: bool) -> None:
+        """Notes that `path` may have changed: due at once when prompt, else after 2 s.
+
+        Repeated hints collapse to the earliest. A path sent a moment ago waits for the end of
+        its quiet period.
+        """
+        self._schedule(path, max(now if prompt else now + QUIET, self._quiet_until(path, now)))
+
+    def due(self, now: float) -> list[str]:
+        """Takes out what is due, the longest waiting first."""
+        paths = []
+        while self._queue and self._queue[0][0] <= now:
+            at, path = heapq.heappop(self._queue)
+            if self._due.get(path) == at:
+                del self._due[path]
+                paths.append(path)
+        return paths
+
+    def next_due(self) -> float | None:
+        """When to call `due` next; None while nothing waits."""
+        while self._queue and self._due.get(self._queue[0][1]) != self._queue[0][0]:
+            heapq.heappop(self._queue)
+        return self._queue[0][0] if self._queue else None
+
+    def unsettled(self, path: str, stat: Stat, now: float) -> None:
+        """Notes how a file looked that could not be had whole, and looks again in 2 s."""
+        seen = self._looks.get(path)
+        if seen is None or seen[0] != stat:
+            self._looks[path] = (stat, now)
+        self._schedule(path, now + QUIET)
+
+    def look(self, path: str, stat: Stat, now: float) -> bool:
+        """Whether the file looks as it did 2 s ago or more; only an unsettled one is known."""
+        seen = self._looks.get(path)
+        if seen is None:
+            return False
+        if seen[0] != stat:
+            self._looks[path] = (stat, now)
+            return False
+        return now - seen[1] >= QUIET
+
+    def sent(self, path: str, now: float) -> None:
+        """Starts the quiet period: twice as long, up to 60 s, where the last was not calm."""
+        self._looks.pop(path, None)
+        known = self._sent.get(path)
+        again = known is not None and not _calm(known, now)
+        quiet = min(LONGEST, known[1] * 2) if known is not None and again else QUIET
+        self._sent[path] = (now, quiet)
+        if len(self._sent) >= self._prune_at:
+            self._prune(now)
+
+    def forget(self, path: str) -> None:
+        """Drops all that is known of a path that is gone or was ruled out."""
+        self._due.pop(path, None)
+        self._looks.pop(path, None)
+        self._sent.pop(path, None)
+
+    def _schedule(self, path: str, at: float) -> None:
+        pending = self._due.get(path)
+        if pending is None or at < pending:
+            self._due[path] = at
+            heapq.heappush(self._queue, (at, path))
+
+    def _quiet_until(self, path: str, now: float) -> float:
+        known = self._sent.get(path)
+        return now if known is None or _calm(known, now) else known[0] + known[1]
+
+    def _prune(self, now: float) -> None:
+        """Forgets the calm; waiting for twice the survivors keeps the cost per path constant."""
+        self._sent = {path: known for path, known in self._sent.items() if not _calm(known, now)}
+        self._prune_at = max(1024, 2 * len(self._sent))
+
+
+def _calm(known: tuple[float, float], now: float) -> bool:
+    sent_at, quiet = known
+    return now - sent_at >= quiet * CALM
