@@ -1,0 +1,273 @@
+"""What the hub knows: datasets, items, their order of change. Reading, and the frame of writing.
+
+One `write()` at a time in this process, so what a transaction read stays true until it commits;
+readers have their own snapshots and never wait. `batch` and `trash` do the changing, inside
+`write()`; the sequence they take numbers from is the change feed's cursor.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from syncd.clock import Clock
+from syncd.errors import NotFoundError, StateError
+from syncd.hub import schema
+from syncd.hub.schema import ItemRow, counters, datasets, items, meta
+
+
+class DatasetRow(NamedTuple):
+    id: str
+    name: str
+    created_ns: int
+    items: int
+    bytes: int
+
+
+class Page(NamedTuple):
+    """Some items in (folder, name) order, and whether more follow."""
+
+    rows: list[ItemRow]
+    more: bool
+
+
+class News(NamedTuple):
+    """Items in the order they last changed, and the cursor that continues."""
+
+    rows: list[ItemRow]
+    cursor: int
+    more: bool
+
+
+class Catalogue:
+    """One catalogue file and its connections."""
+
+    def __init__(self, file: Path, clock: Clock) -> None:
+        self._engine = schema.engine(file)
+        self._writer = threading.Lock()
+        self.clock = clock
+        self._prepare(file)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A snapshot."""
+        with self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """The one transaction that may change something; durable after the block."""
+        with (
+            self._writer,
+            self._engine.connect().execution_options(write=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def word(self, name: str) -> str:
+        """A word of the catalogue about itself: `generation`, `hub`."""
+        with self.read() as tx:
+            return str(tx.execute(sa.select(meta.c.value).where(meta.c.name == name)).scalar_one())
+
+    def _prepare(self, file: Path) -> None:
+        with self.write() as tx:
+            schema.metadata.create_all(tx)
+            found = tx.execute(
+                sa.select(meta.c.value).where(meta.c.name == "schema")
+            ).scalar_one_or_none()
+            if found is None:
+                tx.execute(sa.insert(counters), [{"seq": 0}])
+                words = {
+                    "schema": str(schema.VERSION),
+                    "hub": secrets.token_hex(16),
+                    "generation": secrets.token_hex(8),
+                }
+                tx.execute(sa.insert(meta), [{"name": k, "value": v} for k, v in words.items()])
+            elif int(found) != schema.VERSION:
+                raise StateError(
+                    f"the catalogue is of version {found}, this program knows {schema.VERSION}",
+                    path=str(file),
+                    hint="use the program that wrote it, or a newer one",
+                )
+
+    # -- datasets
+
+    def datasets(self) -> list[DatasetRow]:
+        with self.read() as tx:
+            return [DatasetRow(*row) for row in tx.execute(_DATASETS.order_by(datasets.c.name))]
+
+    def dataset(self, *, id: str | None = None, name: str | None = None) -> DatasetRow:
+        """The dataset of this id, or of this name; NotFoundError."""
+        where = datasets.c.id == id if id is not None else datasets.c.name == name
+        with self.read() as tx:
+            row = tx.execute(_DATASETS.where(where)).one_or_none()
+        if row is None:
+            raise NotFoundError(f"there is no dataset {name or id}")
+        return DatasetRow(*row)
+
+    def make_dataset(self, name: str) -> tuple[DatasetRow, bool]:
+        """Make it or find it; and whether it was made."""
+        with self.write() as tx:
+            row = tx.execute(_DATASETS.where(datasets.c.name == name)).one_or_none()
+            if row is not None:
+                return DatasetRow(*row), False
+            made = DatasetRow(secrets.token_hex(8), name, self.clock.now_ns(), 0, 0)
+            tx.execute(sa.insert(datasets), [made._asdict()])
+            return made, True
+
+    # -- items
+
+    def item(self, id: str) -> ItemRow:
+        with self.read() as tx:
+            row = tx.execute(sa.select(items).where(items.c.id == id)).one_or_none()
+        if row is None:
+            raise NotFoundError(f"there is no item {id}")
+        return ItemRow(*row)
+
+    def item_at(self, dataset: str, folder: str, name: str) -> ItemRow:
+        """The present item under a key; NotFoundError."""
+        wanted = sa.select(items).where(
+            schema.PRESENT,
+            items.c.dataset == dataset,
+            items.c.folder == folder,
+            items.c.name == name,
+        )
+        with self.read() as tx:
+            row = tx.execute(wanted).one_or_none()
+        if row is None:
+            raise NotFoundError(f"there is no item {folder}/{name}")
+        return ItemRow(*row)
+
+    def page(
+        self,
+        dataset: str,
+        *,
+        folder: str = "",
+        deep: bool = True,
+        trashed: bool = False,
+        after: tuple[str, str, str] | None = None,
+        limit: int = 1000,
+    ) -> Page:
+        """Items at (or, when deep, below) a folder after a (folder, name, id)."""
+        wanted = (
+            sa.select(items)
+            .where(schema.TRASHED if trashed else schema.PRESENT, items.c.dataset == dataset)
+            .where(*_in_folder(folder, deep=deep))
+            .order_by(items.c.folder, items.c.name, items.c.id)
+            .limit(limit + 1)
+        )
+        if after is not None:
+            wanted = wanted.where(_after(after, trashed=trashed))
+        with self.read() as tx:
+            rows = [ItemRow(*row) for row in tx.execute(wanted)]
+        return Page(rows[:limit], len(rows) > limit)
+
+    def folders(self, dataset: str) -> Sequence[tuple[str, int, int]]:
+        """Every folder that directly holds present items, with their number and bytes."""
+        wanted = (
+            sa.select(items.c.folder, sa.func.count(), sa.func.sum(items.c.size))
+            .where(schema.PRESENT, items.c.dataset == dataset)
+            .group_by(items.c.folder)
+            .order_by(items.c.folder)
+        )
+        with self.read() as tx:
+            return [(row[0], row[1], row[2]) for row in tx.execute(wanted)]
+
+    def news(self, dataset: str, after: int, *, limit: int, without: str | None) -> News:
+        """What changed after a cursor, tombstones included, but for changes by `without`."""
+        wanted = (
+            sa.select(items)
+            .where(items.c.dataset == dataset, items.c.seq > after)
+            .order_by(items.c.seq)
+            .limit(limit + 1)
+        )
+        if without is not None:
+            wanted = wanted.where(items.c.by != without)
+        with self.read() as tx:
+            head = tx.execute(sa.select(counters.c.seq)).scalar_one()
+            rows = [ItemRow(*row) for row in tx.execute(wanted)]
+        if len(rows) > limit:
+            return News(rows[:limit], rows[limit - 1].seq, True)
+        return News(rows, head, False)
+
+    def missing(self, digests: Sequence[bytes]) -> list[bytes]:
+        """Those of the digests whose bytes are not held."""
+        with self.read() as tx:
+            known = held(tx, digests)
+        return [digest for digest in dict.fromkeys(digests) if digest not in known]
+
+    def place(self, digest: bytes) -> tuple[str, int, int]:
+        """Where a digest's bytes lie: place, offset, size; NotFoundError."""
+        blobs = schema.blobs.c
+        wanted = sa.select(blobs.place, blobs.offset, blobs.size).where(blobs.digest == digest)
+        with self.read() as tx:
+            row = tx.execute(wanted).one_or_none()
+        if row is None:
+            raise NotFoundError("the content is gone")
+        return row[0], row[1], row[2]
+
+
+_DATASETS = sa.select(
+    datasets.c.id, datasets.c.name, datasets.c.created_ns, datasets.c["items"], datasets.c["bytes"]
+)
+CHUNK = 500
+"""Values in one IN list: far below every database's limit on bound values."""
+
+
+def held(tx: sa.Connection, digests: Sequence[bytes]) -> dict[bytes, int]:
+    """Those of the digests whose bytes are held, with their size."""
+    blobs = schema.blobs.c
+    known: dict[bytes, int] = {}
+    for start in range(0, len(digests), CHUNK):
+        some = blobs.digest.in_(digests[start : start + CHUNK])
+        found = tx.execute(sa.select(blobs.digest, blobs.size).where(some))
+        known.update((row[0], row[1]) for row in found)
+    return known
+
+
+def take_seq(tx: sa.Connection, count: int) -> int:
+    """Reserve `count` numbers of the change sequence; return the first."""
+    last = int(tx.execute(sa.select(counters.c.seq).with_for_update()).scalar_one())
+    tx.execute(sa.update(counters).values(seq=last + count))
+    return last + 1
+
+
+def count(tx: sa.Connection, dataset: str, *, items: int, bytes: int) -> None:
+    """Add to what a dataset says it holds."""
+    table = datasets
+    if items or bytes:
+        tx.execute(
+            sa.update(table)
+            .where(table.c.id == dataset)
+            .values(items=table.c["items"] + items, bytes=table.c["bytes"] + bytes)
+        )
+
+
+def _in_folder(folder: str, *, deep: bool) -> list[sa.ColumnElement[bool]]:
+    """One range of the index; "a!" sorts between "a" and "a/", hence the second condition."""
+    column = items.c.folder
+    if not deep:
+        return [column == folder]
+    if not folder:
+        return []
+    here = sa.or_(column == folder, column > folder + "/")
+    return [column >= folder, column < folder + "0", here]
+
+
+def _after(at: tuple[str, str, str], *, trashed: bool) -> Any:
+    if trashed:
+        return sa.tuple_(items.c.folder, items.c.name, items.c.id) > sa.tuple_(
+            *(sa.literal(part) for part in at)
+        )
+    return sa.tuple_(items.c.folder, items.c.name) > sa.tuple_(
+        *(sa.literal(part) for part in at[:2])
+    )

@@ -1,0 +1,105 @@
+"""Serving an item's bytes: whole or a range, and never as something a browser would run."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncIterator
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from syncd.hub import kinds
+from syncd.hub.core import Hub
+from syncd.hub.schema import ItemRow
+
+CHUNK = 1024 * 1024
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+async def serve(hub: Hub, item: ItemRow, request: Request) -> Response:
+    """Answer GET or HEAD for an item's content; ETag is the digest."""
+    headers = {
+        "etag": f'"{item.digest.hex()}"',
+        "accept-ranges": "bytes",
+        "cache-control": "private, no-cache",
+        "content-security-policy": "sandbox; default-src 'none'; img-src 'self'; media-src 'self'",
+    }
+    if matches(request.headers.get("if-none-match", ""), headers["etag"]):
+        return Response(status_code=304, headers=headers)
+    fd, start, size = await hub.read(hub.store.open, item.digest)
+    try:
+        head = await hub.read(os.pread, fd, min(size, kinds.HEAD), start)
+        headers |= labels(item.name, head)
+        wanted = stretch(request.headers.get("range"), size)
+        if_range = request.headers.get("if-range")
+        if if_range is not None and if_range != headers["etag"]:
+            wanted = (0, size)
+        if wanted is None:
+            headers["content-range"] = f"bytes */{size}"
+            os.close(fd)
+            return Response(status_code=416, headers=headers)
+        first, length = wanted
+        status = 200
+        if request.headers.get("range") and wanted != (0, size):
+            status = 206
+            headers["content-range"] = f"bytes {first}-{first + length - 1}/{size}"
+        headers["content-length"] = str(length)
+    except BaseException:
+        os.close(fd)
+        raise
+    if request.method == "HEAD":
+        os.close(fd)
+        return Response(status_code=status, headers=headers)
+    return StreamingResponse(_chunks(hub, fd, start + first, length), status, headers)
+
+
+async def _chunks(hub: Hub, fd: int, at: int, length: int) -> AsyncIterator[bytes]:
+    try:
+        while length:
+            chunk = await hub.read(os.pread, fd, min(CHUNK, length), at)
+            if not chunk:
+                raise OSError("the stored bytes are shorter than the catalogue says")
+            at += len(chunk)
+            length -= len(chunk)
+            yield chunk
+    finally:
+        os.close(fd)
+
+
+def matches(header: str, etag: str) -> bool:
+    """Whether an If-None-Match header names this etag."""
+    named = [part.strip().removeprefix("W/") for part in header.split(",")]
+    return etag in named or named == ["*"]
+
+
+def stretch(header: str | None, size: int) -> tuple[int, int] | None:
+    """The (first byte, length) a Range header asks for; all of it where it makes no sense to us,
+    None where it lies outside."""
+    found = _RANGE.fullmatch(header.strip()) if header else None
+    if found is None or found.groups() == ("", ""):
+        return 0, size
+    first, last = found.groups()
+    if not first:
+        length = min(int(last), size)
+        return (size - length, length) if length else None
+    start, end = int(first), min(int(last or size), size - 1)
+    if start >= size:
+        return None
+    return (start, end - start + 1) if last == "" or int(last) >= start else (0, size)
+
+
+def labels(name: str, head: bytes) -> dict[str, str]:
+    """What to call the content: shown as it is only where that is harmless."""
+    shown = kinds.inline(name, head)
+    return {
+        "content-type": shown or kinds.OCTETS,
+        "content-disposition": f"{'inline' if shown else 'attachment'}; {file_name(name)}",
+        "x-content-type-options": "nosniff",
+    }
+
+
+def file_name(name: str) -> str:
+    """A name as RFC 5987 wants it: percent-encoded UTF-8, so that nothing can end the header."""
+    return f"filename*=UTF-8''{quote(name, safe='')}"

@@ -1,0 +1,88 @@
+"""The hub as one object: what the routes, the page and the server share.
+
+It lives in the event loop's thread; whatever touches the disk runs on one of two small pools, so
+that waiting writers can never keep readers out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from syncd.clock import Clock, SystemClock
+from syncd.hub import auth
+from syncd.hub.auth import Auth
+from syncd.hub.feed import Bell
+from syncd.hub.store import Store
+
+P = ParamSpec("P")
+T = TypeVar("T")
+WRITERS = 3
+READERS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubSettings:
+    """How a hub is run. `port` 0 or None takes the last one used, else a free one; `idle_s` stops
+    it when nobody asked for that long; `min_free` bytes of the disk stay free (None: 1 GiB or 2 %
+    of the disk, whichever is less). Any address but this machine's own needs TLS or `insecure`."""
+
+    data: Path
+    host: str = "127.0.0.1"
+    port: int | None = None
+    address_file: Path | None = None
+    idle_s: float | None = None
+    min_free: int | None = None
+    retention_days: float = 30
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    insecure: bool = False
+    names: tuple[str, ...] = ()
+    """Further host names it is reached by, each with the port it is reached at, if another."""
+
+
+class Hub:
+    """One running hub; whoever made it holds the data folder's lock."""
+
+    def __init__(self, settings: HubSettings, *, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.bell = Bell()
+        self.token = auth.token(settings.data / "token")
+        self.auth = Auth(self.token, self.clock)
+        self._writers = ThreadPoolExecutor(WRITERS, "syncd-hub-write")
+        self._readers = ThreadPoolExecutor(READERS, "syncd-hub-read")
+        self.store = self._open()
+        self.id = self.store.catalogue.word("hub")
+        self.generation = self.store.catalogue.word("generation")
+
+    def close(self) -> None:
+        """Finish what runs, then let go of everything."""
+        self._writers.shutdown()
+        self._readers.shutdown()
+        self.store.close()
+
+    async def read(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run something that only reads, off the loop."""
+        return await _run(self._readers, functools.partial(call, *args, **kwargs))
+
+    async def write(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run something that may change the store, off the loop."""
+        return await _run(self._writers, functools.partial(call, *args, **kwargs))
+
+    def _open(self) -> Store:
+        return Store(
+            self.settings.data / "store",
+            clock=self.clock,
+            min_free=self.settings.min_free,
+            bell=self.bell.ring,
+        )
+
+
+async def _run(pool: ThreadPoolExecutor, call: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(pool, call)

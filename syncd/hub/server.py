@@ -1,0 +1,208 @@
+"""Running a hub: the lock on its data, the socket, the address file, the end.
+
+`serve` is called by `syncd hub` and by `python -m syncd.hub`, in the main thread of a process of
+its own. Two hubs on one data folder never run; whoever finds the address file finds a hub that
+listens, or one that just died.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import uvicorn
+
+from syncd.errors import BusyError, ConfigError
+from syncd.hub import app
+from syncd.hub.core import Hub, HubSettings
+from syncd.hub.gate import Gate
+
+log = logging.getLogger(__name__)
+STOP_SECONDS = 10
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+def serve(settings: HubSettings) -> None:
+    """Run a hub until it is told to stop or has been idle; ConfigError, BusyError."""
+    check(settings)
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with locked(settings.data), bound(settings) as listener:
+        hub = Hub(settings)
+        try:
+            _Server(hub, listener).run(sockets=[listener])
+        finally:
+            hub.close()
+
+
+def check(settings: HubSettings) -> None:
+    """Raise ConfigError for what would not be safe or cannot work."""
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise ConfigError("TLS needs both a certificate and a key")
+    for file in (settings.tls_cert, settings.tls_key):
+        if file is not None and not os.access(file, os.R_OK):
+            raise ConfigError("the TLS file cannot be read", path=str(file))
+    own = settings.host in ("localhost", "::1") or settings.host.startswith("127.")
+    if not (own or settings.tls_cert or settings.insecure):
+        raise ConfigError(
+            f"a hub on {settings.host} can be reached from other machines",
+            hint="give it --tls-cert and --tls-key, or say --insecure",
+        )
+
+
+@contextmanager
+def locked(data: Path) -> Iterator[None]:
+    """Hold the data folder; BusyError names the process that holds it."""
+    fd = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+            raise BusyError(
+                f"another hub runs on this data, process {pid}", path=str(data)
+            ) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, b"%d\n" % os.getpid(), 0)
+        yield
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def bound(settings: HubSettings) -> Iterator[socket.socket]:
+    """The listening socket: at the port asked for, else the last one used, else a free one."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        _bind(listener, settings)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.listen(128)
+        yield listener
+    finally:
+        listener.close()
+
+
+def _bind(listener: socket.socket, settings: HubSettings) -> None:
+    if settings.port:
+        try:
+            listener.bind((settings.host, settings.port))
+        except OSError as error:
+            where = f"{settings.host}:{settings.port}"
+            raise ConfigError(f"cannot listen on {where}: {error.strerror}") from error
+        return
+    file = settings.data / "port"
+    with suppress(OSError, ValueError, OverflowError):
+        listener.bind((settings.host, int(file.read_text())))
+        return
+    try:
+        listener.bind((settings.host, 0))
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {settings.host}: {error.strerror}") from error
+    file.write_text(f"{listener.getsockname()[1]}\n")
+
+
+def origins(settings: HubSettings, port: int) -> frozenset[str]:
+    """The places a browser may say it is at; their host parts are the hosts we answer to."""
+    scheme = "https" if settings.tls_cert else "http"
+    names = {*LOOPBACK, *settings.names}
+    if settings.host not in ("0.0.0.0", "::"):  # noqa: S104
+        names.add(f"[{settings.host}]" if ":" in settings.host else settings.host)
+    return frozenset(f"{scheme}://{name.lower()}:{port}" for name in names)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, told when it listens, ending with 0 at a signal or when nobody comes."""
+
+    def __init__(self, hub: Hub, listener: socket.socket) -> None:
+        settings, port = hub.settings, int(listener.getsockname()[1])
+        allowed = origins(settings, port)
+        self.hub = hub
+        self.gate = Gate(app.create(hub, allowed), auth=hub.auth, clock=hub.clock, origins=allowed)
+        super().__init__(
+            uvicorn.Config(
+                self.gate,
+                loop="uvloop",
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=STOP_SECONDS,
+                ssl_certfile=settings.tls_cert,
+                ssl_keyfile=settings.tls_key,
+            )
+        )
+        scheme = "https" if settings.tls_cert else "http"
+        host = settings.host if settings.host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104
+        self.url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals end the hub and are not raised again: that it was told to stop is no error."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with suppress(ValueError, RuntimeError):  # not in the main thread
+                loop.add_signal_handler(number, self._stop)
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.hub.bell.attach()
+        self._announce()
+        log.info("the hub listens on %s", self.url)
+
+    async def on_tick(self, counter: int) -> bool:
+        idle = self.hub.settings.idle_s
+        if idle is not None and not self.gate.inside:
+            since = self.hub.clock.monotonic() - self.gate.last
+            if since >= idle:
+                log.info("nobody asked for %.0f s: the hub stops", idle)
+                self._stop()
+        return await super().on_tick(counter)
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._retract()
+        self.gate.draining = True
+        self.hub.bell.close()
+        await super().shutdown(sockets)
+
+    def _announce(self) -> None:
+        file = self.hub.settings.address_file
+        if file is None:
+            return
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = file.with_name(f"{file.name}.{os.getpid()}")
+        fresh.unlink(missing_ok=True)
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "w") as out:
+            json.dump(self._address(), out)
+        fresh.replace(file)
+
+    def _retract(self) -> None:
+        file = self.hub.settings.address_file
+        if file is not None:
+            with suppress(OSError, ValueError):
+                if json.loads(file.read_text()) == self._address():
+                    file.unlink()
+
+    def _address(self) -> dict[str, object]:
+        return {
+            "url": self.url,
+            "token": self.hub.token,
+            "pid": os.getpid(),
+            "data": str(self.hub.settings.data),
+        }
