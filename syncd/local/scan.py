@@ -1,8 +1,8 @@
 """Looks at the disk: one listing per folder, and nothing is opened.
 
-The engine walks a whole tree or a branch and merges the listings with the state file's rows, or
-looks at one path that a hint named. What could not be looked at is said to be unknown, never
-gone. Memory is that of one folder, time 1.2 times a bare loop of scandir and stat.
+The engine walks a whole tree or a branch and merges the listings with the state file's rows.
+What could not be looked at is said to be unknown, never gone. Memory is that of one folder,
+time 1.2 times a bare loop of scandir and stat.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from syncd.errors import ConfigError, NameRefusedError, UnreadableError
+from syncd.errors import ConfigError
 from syncd.local.ignore import Filter, upwards
 from syncd.model import Stat
 
@@ -75,36 +75,6 @@ def walk(root: Path, filter: Filter, *, below: str = "") -> Iterator[Listing]:
         yield listing
         prefix = f"{dir}/" if dir else ""
         pending.extend([prefix + name for name in reversed(listing.subdirs)])
-
-
-def look(root: Path, filter: Filter, path: str) -> Stat | str | None:
-    """One path now: its stat where it is a candidate, the rule that leaves it out, or None: gone.
-
-    Raises UnreadableError where the disk does not say, NameRefusedError for a name that cannot
-    be carried.
-    """
-    if (rule := filter.why(path)) is not None:
-        return rule
-    if not carried(path):
-        raise NameRefusedError(_NOT_UTF8, path=shown(path))
-    top = os.fspath(root)
-    dir = path.rpartition("/")[0]
-    if through_link(top, dir):
-        return None
-    full = f"{top}/{path}"
-    try:
-        found = os.lstat(full)
-        if stat.S_ISLNK(found.st_mode):
-            return _follow(top, full)
-    except _GONE:
-        return None
-    except OSError as error:
-        raise UnreadableError(_reason(error), path=path) from error
-    if stat.S_ISDIR(found.st_mode):
-        return None
-    if not stat.S_ISREG(found.st_mode):
-        return NOT_A_FILE
-    return (found.st_size, found.st_mtime_ns, found.st_ino)
 
 
 def carried(name: str) -> bool:
@@ -242,7 +212,7 @@ class _Rest:
             self._subdirs.append(name)
 
     def _link(self, entry: os.DirEntry[str]) -> None:
-        found = _follow(self._top, f"{self._top}/{self._path(entry.name)}")
+        found = follow(self._top, f"{self._top}/{self._path(entry.name)}")
         if isinstance(found, str):
             self.count(found)
         elif not carried(entry.name):
@@ -254,7 +224,7 @@ class _Rest:
         return f"{self._listing.dir}/{name}" if self._listing.dir else name
 
 
-def _follow(top: str, link: str) -> Stat | str:
+def follow(top: str, link: str) -> Stat | str:
     """What a symbolic link stands for: its target's stat, or the rule that leaves it out."""
     try:
         target = os.path.realpath(link, strict=True)

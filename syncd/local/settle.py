@@ -59,6 +59,8 @@ class Settle:
         seen = self._looks.get(path)
         if seen is None or seen[0] != stat:
             self._looks[path] = (stat, now)
+        if len(self._looks) >= self._prune_at:
+            self._prune(now)
         self._schedule(path, now + QUIET)
 
     def look(self, path: str, stat: Stat, now: float) -> bool:
@@ -100,7 +102,12 @@ class Settle:
     def _prune(self, now: float) -> None:
         """Forgets the calm; waiting for twice the survivors keeps the cost per path constant."""
         self._sent = {path: known for path, known in self._sent.items() if not _calm(known, now)}
-        self._prune_at = max(1024, 2 * len(self._sent))
+        self._looks = {
+            path: seen
+            for path, seen in self._looks.items()
+            if path in self._due or not _calm((seen[1], QUIET), now)
+        }
+        self._prune_at = max(1024, 2 * len(self._sent), 2 * len(self._looks))
 
 
 def _calm(known: tuple[float, float], now: float) -> bool:

@@ -1,0 +1,53 @@
+"""Looks at one path that a hint named: the single-file counterpart of `scan.walk`.
+
+Called by the control thread for every path that is due; a few system calls, nothing is opened.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from syncd.local.ignore import Filter
+from syncd.local.scan import carried, follow, through_link
+from syncd.model import Stat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """A path that exists: a folder, a candidate with its stat, or neither (nothing to do)."""
+
+    folder: bool = False
+    stat: Stat | None = None
+
+
+def look(root: Path, chosen: Filter, path: str) -> Look | None:
+    """What is at `path` now; None where there is nothing any more, or only through a link.
+
+    Where the disk does not say (no rights, an I/O error) there is nothing to do either: the next
+    scan reports it.
+    """
+    if not carried(path):
+        return Look()
+    top = os.fspath(root)
+    full = f"{top}/{path}"
+    try:
+        if through_link(top, path.rpartition("/")[0]):
+            return None
+        found = os.lstat(full)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        return Look()
+    if stat.S_ISDIR(found.st_mode):
+        return Look(folder=True)
+    if chosen.why(path) is not None:
+        return Look()
+    if stat.S_ISLNK(found.st_mode):
+        target = follow(top, full)
+        return Look(stat=None if isinstance(target, str) else target)
+    if not stat.S_ISREG(found.st_mode):
+        return Look()
+    return Look(stat=(found.st_size, found.st_mtime_ns, found.st_ino))
