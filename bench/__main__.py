@@ -31,6 +31,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="syncd-bench-", dir=choice.work) as folder:
         found = facts.facts(Path(folder))
         print(f"# syncd beside its peers\n\n{facts.markdown(found)}\n", flush=True)
+        if choice.scale != 1:
+            print(f"**At scale {choice.scale:g}: the verdicts say nothing yet.**\n", flush=True)
         sections, errors = _sections(choice, Path(folder))
     if choice.json:
         told = {"facts": found, "sections": [one.as_json() for one in sections], "errors": errors}
