@@ -51,7 +51,7 @@ HOMES = {
         ("syncd.hub",),
     ),
     **dict.fromkeys(("PIL", "pillow_heif", "av", "pydicom", "numpy"), ("syncd.hub",)),
-    "signal": ("syncd.daemon", "syncd.hub"),
+    "signal": ("syncd.daemon", "syncd.hub", "syncd.local.read"),
 }
 PURE = ("syncd.plan", *BASE)
 IMPURE = {"os", "time", "random", "threading", "logging"}
