@@ -86,15 +86,22 @@ class RemoteError(SyncdError):
 
 
 class TransientError(RemoteError):
-    """Try again; `retry_after` is the number of seconds the remote asked for, if it did."""
+    """Try again; `retry_after` is the number of seconds the remote asked for, if it did, and
+    `answered` tells that it did answer, only not well: another batch may fare better."""
 
     exit_code = 5
 
     def __init__(
-        self, message: str, *, retry_after: float | None = None, path: str | None = None
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        answered: bool = False,
+        path: str | None = None,
     ) -> None:
         super().__init__(message, path=path)
         self.retry_after = retry_after
+        self.answered = answered
 
 
 class RejectedError(RemoteError):
@@ -114,4 +121,5 @@ class DeniedError(RemoteError):
 
 
 class GarbledError(TransientError):
-    pass
+    def __init__(self, message: str) -> None:
+        super().__init__(message, answered=True)

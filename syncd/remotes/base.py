@@ -94,6 +94,7 @@ class Changes:
     items: tuple[Item, ...]
     cursor: int
     more: bool
+    generation: str = ""
 
 
 class Dataset(Protocol):
@@ -102,7 +103,7 @@ class Dataset(Protocol):
     info: DatasetInfo
     traits: Traits
 
-    def list(self, folder: str = "") -> Iterator[Item]:
+    def items(self, folder: str = "") -> Iterator[Item]:
         """Present items at or below `folder`, ordered by (folder, name) as UTF-8 bytes."""
         ...
 

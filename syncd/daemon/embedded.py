@@ -1,0 +1,113 @@
+"""The embedded hub: found where one runs, started where none does.
+
+Any command that needs it calls `ensure`. Two that race start two processes; the data folder's
+lock lets one of them live, and both commands find it by its address file.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from syncd.config.places import Places
+from syncd.errors import StateError, SyncdError, TransientError
+from syncd.remotes.wire import Wire
+
+START_S = 20.0
+IDLE_S = 60.0
+"""So long after its last client has gone the embedded hub stops."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Address:
+    """Where a hub listens and what lets one in; its repr shows no token."""
+
+    url: str
+    token: str
+    pid: int
+    data: Path
+
+    def __repr__(self) -> str:
+        return f"Address(url={self.url!r}, pid={self.pid})"
+
+
+def running(places: Places) -> Address | None:
+    """The hub this user's address file names, if it answers."""
+    try:
+        found = json.loads(places.hub_address.read_text())
+        address = Address(
+            url=str(found["url"]), token=str(found["token"]), pid=int(found["pid"]),
+            data=Path(found["data"]),
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return address if _answers(address) else None
+
+
+def ensure(places: Places) -> Address:
+    """The embedded hub's address; starts it where none answers."""
+    found = running(places)
+    if found:
+        return found
+    log = places.state / "hub.log"
+    process = _start(places, log)
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        found = running(places)
+        if found:
+            return found
+        if process.poll() not in (None, 0, 6):
+            break  # Status 6: another one was quicker, and is still coming up.
+        time.sleep(0.02)
+    raise StateError("the embedded hub did not start", path=str(log), hint=_last_line(log))
+
+
+def _start(places: Places, log: Path) -> subprocess.Popen[bytes]:
+    places.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with log.open("ab") as output:
+        return subprocess.Popen(  # noqa: S603 - our own module, our own interpreter
+            [
+                sys.executable,
+                "-m",
+                "syncd.hub",
+                "--data",
+                str(places.hub_data),
+                "--address-file",
+                str(places.hub_address),
+                "--idle",
+                str(IDLE_S),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=output,
+            start_new_session=True,
+            cwd="/",
+        )
+
+
+def _answers(address: Address) -> bool:
+    wire = Wire(address.url, "", timeout=5.0)
+    try:
+        return bool(wire.json("GET", "/health").get("ok"))
+    except TransientError as error:
+        # One that is alive but slow must not get a rival.
+        return _alive(address.pid) and error.answered
+    except SyncdError:
+        return False
+    finally:
+        wire.close()
+
+
+def _alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def _last_line(log: Path) -> str:
+    try:
+        return log.read_text(errors="replace").strip().rpartition("\n")[2] or "its log is empty"
+    except OSError:
+        return "its log cannot be read"

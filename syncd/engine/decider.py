@@ -1,0 +1,234 @@
+"""From rows that are due to actions: gathers what the pure planner needs and asks it.
+
+The control thread calls this with a chunk of rows; reads go to the state file in a few queries
+per chunk, never one per row. It writes nothing but placements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from syncd.errors import NameRefusedError
+from syncd.model import Action, Item, ItemState, OnConflict, Policy, Receipt, Triple, Verb
+from syncd.plan.assign import Placed, Taken, Unread, assign
+from syncd.plan.decide import decide
+from syncd.plan.layout import place
+from syncd.plan.moves import Arrived, Pairing, Vanished, pair
+from syncd.state.store import Row, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decisions:
+    """What is to be done for a chunk of rows."""
+
+    actions: tuple[Action, ...]
+    later: tuple[str, ...]
+    """Paths whose name is taken: ask again once every other file has been read."""
+    waiting: tuple[str, ...]
+    """Paths whose key is held by a vanished file that is still to be dealt with."""
+    refused: tuple[tuple[str, str], ...]
+    """Paths that cannot be carried, with the reason."""
+
+
+class Decider:
+    """Decides chunks of rows for one mirror."""
+
+    def __init__(self, state: State, policy: Policy) -> None:
+        self._state = state
+        self._policy = policy
+
+    def decide(
+        self, rows: Sequence[Row], *, busy: Iterable[str], final: Iterable[str]
+    ) -> Decisions:
+        """`busy` paths have a job under way; `final` ones were answered `later` before."""
+        return _Chunk(self._state, self._policy, rows, set(busy), set(final)).run()
+
+
+class _Chunk:
+    """One chunk while it is decided: the lookups of its keys, and what came of it."""
+
+    def __init__(
+        self, state: State, policy: Policy, rows: Sequence[Row], busy: set[str], final: set[str]
+    ) -> None:
+        self._state = state
+        self._policy = policy
+        self._patient = _patient(policy)
+        self._final = final
+        self._rows = rows
+        self._actions: list[Action] = []
+        self._later: list[str] = []
+        self._waiting: list[str] = []
+        self._refused: list[tuple[str, str]] = []
+        self._bases = self._place_all()
+        keys = [row.key for row in rows if row.key] + list(self._bases.values())
+        self._holders: dict[str, Row | None] = dict.fromkeys(keys)
+        self._holders.update(state.holders(keys))
+        self._items: dict[str, Item | None] = dict.fromkeys(keys)
+        self._items.update(state.overlay.at(keys))
+        self._overlaid = state.overlay.of([row.receipt.id for row in rows if row.receipt])
+        self._origins, self._pairing = self._pair(busy)
+        self._moved = {new: old for old, new in self._pairing.moves}
+
+    def run(self) -> Decisions:
+        unread = set(self._pairing.unread)
+        leaving = set(self._moved.values())
+        placed: list[tuple[str, str | None]] = []
+        for row in self._rows:
+            if row.path in leaving or (row.key is None and row.path not in self._bases):
+                continue
+            if row.path in unread:
+                self._act(row, Verb.READ, "may be a file that moved")
+                continue
+            key = row.key or self._find_key(row)
+            if key is None:
+                continue
+            if row.key is None:
+                origin = self._origins.get(self._moved.get(row.path, ""))
+                if origin and origin.key == key:
+                    placed.append((origin.path, None))
+                placed.append((row.path, key))
+            self._decide(row, key)
+        self._state.place(placed)
+        return Decisions(
+            actions=tuple(self._actions),
+            later=tuple(self._later),
+            waiting=tuple(self._waiting),
+            refused=tuple(self._refused),
+        )
+
+    def _place_all(self) -> dict[str, str]:
+        bases = {}
+        for row in self._rows:
+            if row.key is None and not row.gone:
+                try:
+                    bases[row.path] = place(row.path, self._policy)
+                except NameRefusedError as error:
+                    self._refused.append((row.path, error.message))
+        return bases
+
+    def _pair(self, busy: set[str]) -> tuple[dict[str, Row], Pairing]:
+        arrived = [row for row in self._rows if not row.gone and not row.receipt]
+        gone = self._state.vanished(row.stat for row in arrived) if arrived else []
+        origins = {row.path: row for row in gone if row.receipt and row.path not in busy}
+        pairing = pair(
+            [
+                Vanished(path=row.path, stat=row.stat, digest=row.receipt.digest, key=row.key or "")
+                for row in origins.values()
+                if row.receipt
+            ],
+            [Arrived(path=row.path, stat=row.stat, digest=row.digest) for row in arrived],
+        )
+        return origins, pairing
+
+    def _find_key(self, row: Row) -> str | None:
+        policy = self._policy if row.path in self._final else self._patient
+        found = assign(row.path, row.digest, policy, _View(self, row.path))
+        if isinstance(found, Placed):
+            holder = self._holder(self._bases[row.path])
+            if found.key != self._bases[row.path] and holder and holder.gone:
+                self._waiting.append(row.path)
+                return None
+            self._holders[found.key] = row
+            return found.key
+        if isinstance(found, Unread):
+            self._act(row, Verb.READ, "the name is taken at the remote")
+        elif isinstance(found, Taken):
+            self._take(row, found)
+        return None
+
+    def _take(self, row: Row, found: Taken) -> None:
+        if row.path not in self._final:
+            self._later.append(row.path)
+            return
+        triple = Triple(
+            path=row.path, key=found.key, local=row.local, remote=found.item, receipt=row.receipt
+        )
+        self._actions.append(
+            Action(
+                verb=Verb.CONFLICT, path=row.path, key=found.key, triple=triple,
+                reason="the name is taken by other content",
+            )
+        )  # fmt: skip
+
+    def _decide(self, row: Row, key: str) -> None:
+        triple = Triple(
+            path=row.path, key=key, local=row.local, remote=self._remote(row, key),
+            receipt=row.receipt,
+        )  # fmt: skip
+        origin = self._origins.get(self._moved.get(row.path, ""))
+        if origin is None or origin.receipt is None:
+            self._actions.append(decide(triple, self._policy))
+            return
+        source = Triple(
+            path=origin.path, key=origin.receipt.key, local=None,
+            remote=self._remote(origin, origin.receipt.key), receipt=origin.receipt,
+        )  # fmt: skip
+        self._actions.append(_moved(triple, source))
+
+    def _act(self, row: Row, verb: Verb, reason: str) -> None:
+        key = row.key or self._bases.get(row.path, "")
+        self._actions.append(Action(verb=verb, path=row.path, key=key, reason=reason))
+
+    def _remote(self, row: Row, key: str) -> Item | None:
+        if row.receipt is None:
+            return self._item(key)
+        if row.receipt.id in self._overlaid:
+            return self._overlaid[row.receipt.id]
+        return _as_item(row.receipt)
+
+    def _holder(self, key: str) -> Row | None:
+        if key not in self._holders:
+            self._holders[key] = self._state.holders([key]).get(key)
+        return self._holders[key]
+
+    def _item(self, key: str) -> Item | None:
+        if key not in self._items:
+            self._items[key] = self._state.overlay.at([key]).get(key)
+        return self._items[key]
+
+    def holder_of(self, key: str, asker: str) -> str | None:
+        """Who holds a key, leaving out the vanished file the asker is the new place of."""
+        row = self._holder(key)
+        if row is None or row.path == self._moved.get(asker):
+            return None
+        return row.path
+
+    def foreign(self, key: str) -> Item | None:
+        """A present item under the key; its digest is hidden where a receipt of ours has it."""
+        item = self._item(key)
+        if item is None or item.state is not ItemState.PRESENT:
+            return None
+        if self._state.by_item([item.id]):
+            return Item(key=item.key, id=item.id, version=item.version)
+        return item
+
+
+class _View:
+    """What `assign` may ask, for one path."""
+
+    def __init__(self, chunk: _Chunk, path: str) -> None:
+        self._chunk = chunk
+        self._path = path
+
+    def holder(self, key: str) -> str | None:
+        return self._chunk.holder_of(key, self._path)
+
+    def item(self, key: str) -> Item | None:
+        return self._chunk.foreign(key)
+
+
+def _patient(policy: Policy) -> Policy:
+    """The same policy, but a taken name is first answered with `later`."""
+    return replace(policy, on_conflict=OnConflict.KEEP)
+
+
+def _as_item(receipt: Receipt) -> Item:
+    return Item(key=receipt.key, id=receipt.id, version=receipt.version, digest=receipt.digest)
+
+
+def _moved(triple: Triple, origin: Triple) -> Action:
+    return Action(
+        verb=Verb.MOVE, path=triple.path, key=triple.key, triple=triple, origin=origin,
+        reason=f"moved from {origin.path}",
+    )  # fmt: skip

@@ -1,0 +1,250 @@
+"""Gives out work: takes rows that are due, has them decided, makes batches, minds the remote.
+
+Used by the control thread only. Bounded: as many rows are in memory as the workers can be busy
+with. A remote that is away stops everything for a while instead of failing file by file; a batch
+that fails alone is halved until the one file that cannot pass is found.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterator, Sequence
+
+from syncd.clock import Clock
+from syncd.engine.decider import Decider, Decisions
+from syncd.engine.guard import Guard
+from syncd.engine.job import Job, Result, Step
+from syncd.engine.pool import Pool
+from syncd.engine.settlement import SECOND, Settlement
+from syncd.errors import TransientError
+from syncd.model import Action, Verb
+from syncd.plan.backoff import delay
+from syncd.remotes.base import Traits
+from syncd.state.store import Row, State
+
+log = logging.getLogger(__name__)
+
+CHUNK = 400
+MISSES = 3
+"""So many single files in a row that the remote cannot answer for: the remote is the trouble."""
+_START = (-1, "", "")
+_SENT = (Verb.READ, Verb.PUT, Verb.REPLACE, Verb.MOVE, Verb.REMOVE)
+
+
+class Dispatcher:
+    """The work in hand of one mirror."""
+
+    def __init__(
+        self,
+        state: State,
+        decider: Decider,
+        settlement: Settlement,
+        guard: Guard,
+        clock: Clock,
+        *,
+        traits: Traits,
+        pool: Pool,
+    ) -> None:
+        self._state = state
+        self._decider = decider
+        self._settlement = settlement
+        self._guard = guard
+        self._clock = clock
+        self._traits = traits
+        self._pool = pool
+        self._after = _START
+        self._later: set[str] = set()
+        self._trusted: set[str] = set()
+        self._jobs = 0
+        self._reads = 0
+        self._misses = 0
+        self._widest = traits.batch_files
+        self.busy: set[str] = set()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is given out, and nothing is due now."""
+        due = self._state.next_due()
+        return not self._jobs and (due is None or due > self._clock.now_ns())
+
+    def next_due(self) -> int | None:
+        """When there will be something to give out, in ns; None: not before something happens."""
+        if self._jobs >= self._most_jobs:
+            return None
+        due = self._state.next_due()
+        away = self._state.get("away")
+        return max(due, away["until_ns"]) if due is not None and away else due
+
+    @property
+    def _most_jobs(self) -> int:
+        return self._traits.parallel * 2
+
+    def step(self, *, scanning: bool) -> None:
+        """Give out work until the workers have enough or nothing is due."""
+        away = self._state.get("away")
+        if away and away["until_ns"] > self._clock.now_ns():
+            return
+        while self._jobs < self._most_jobs:
+            rows = self._next_rows()
+            if not rows:
+                return
+            self._give(rows, scanning=scanning)
+            if away:
+                return  # One chunk shows whether it is back.
+
+    def trust(self, path: str) -> None:
+        """The file was the same at two looks: it may be read without a lease."""
+        self._trusted.add(path)
+
+    def back(self, results: list[Result]) -> None:
+        """A job is over: write down what came of it."""
+        self._jobs -= 1
+        self._reads -= results[0].step.action.verb is Verb.READ
+        for result in results:
+            self.busy.discard(result.step.path)
+            if result.step.action.origin:
+                self.busy.discard(result.step.action.origin.path)
+        if not self._failed_whole(results):
+            self._widest = min(self._traits.batch_files, self._widest * 2)
+            self._misses = 0 if results[0].error is None else self._misses
+            if self._state.get("away"):
+                self._state.put(away=None)
+            self._settlement.take(results)
+        for result in results:
+            self._settlement.touched.discard(result.step.path)
+
+    def close(self) -> None:
+        self._pool.close()
+
+    # --- rows to actions ------------------------------------------------------------------------
+
+    def _next_rows(self) -> list[Row]:
+        now = self._clock.now_ns()
+        rows = self._state.due(now, CHUNK, self._after)
+        if not rows and not self._jobs and self._after != _START:
+            self._after = _START
+            rows = self._state.due(now, CHUNK, self._after)
+        if rows:
+            last = rows[-1]
+            self._after = (last.due or 0, last.dir, last.name)
+        return [row for row in rows if row.path not in self.busy]
+
+    def _give(self, rows: Sequence[Row], *, scanning: bool) -> None:
+        final = () if scanning or self._reads else tuple(self._later)
+        found = self._decider.decide(rows, busy=self.busy, final=final)
+        self._defer(found)
+        self._later.difference_update(row.path for row in rows)
+        self._later.update(found.later)
+        by_path = {row.path: row for row in rows}
+        given: dict[Verb, list[Step]] = {}
+        for action in found.actions:
+            if action.verb in _SENT and not self._at_home(action):
+                given.setdefault(action.verb, []).append(self._step(action, by_path[action.path]))
+            else:
+                self._apply(action)
+        self._hold_back(given)
+        for verb, steps in given.items():
+            for batch in self._batches(steps):
+                self._start(Job(verb=verb, steps=tuple(batch)))
+
+    def _defer(self, found: Decisions) -> None:
+        now = self._clock.now_ns()
+        for path in found.later:
+            self._state.settle(path, now + SECOND // 20)
+        for path in found.waiting:
+            self._state.settle(path, now + SECOND)
+        for path, reason in found.refused:
+            self._settlement.refuse(path, "refused", reason)
+
+    def _step(self, action: Action, row: Row) -> Step:
+        settled = row.path in self._trusted
+        self._trusted.discard(row.path)
+        return Step(action=action, path=row.path, stat=row.stat, settled=settled)
+
+    def _at_home(self, action: Action) -> bool:
+        """A move between folders that the layout folds into one: the key stays."""
+        origin = action.origin
+        return (
+            origin is not None and origin.receipt is not None and (origin.receipt.key == action.key)
+        )
+
+    def _apply(self, action: Action) -> None:
+        """Actions that need nobody else."""
+        match action.verb:
+            case Verb.ADOPT:
+                self._settlement.adopt(action)
+            case Verb.MOVE if action.origin and action.origin.remote:
+                self._settlement.hand_over(action, action.origin.remote)
+                self._settlement.take([])
+            case Verb.FORGET:
+                self._state.forget([action.path])
+            case Verb.HOLD:
+                self._settlement.refuse(action.path, "held", action.reason)
+            case Verb.CONFLICT:
+                self._settlement.refuse(action.path, "conflict", action.reason, action.key)
+            case _:
+                self._state.settle(action.path)
+                self._state.troubles.clear(action.path)
+
+    def _hold_back(self, given: dict[Verb, list[Step]]) -> None:
+        if Verb.REMOVE in given and (
+            self._guard.check() is not None or not self._guard.allows(self.busy)
+        ):
+            for step in given.pop(Verb.REMOVE):
+                self._state.settle(step.path)
+
+    # --- actions to jobs ------------------------------------------------------------------------
+
+    def _batches(self, steps: Sequence[Step]) -> Iterator[list[Step]]:
+        batch: list[Step] = []
+        size = 0
+        for step in steps:
+            if batch and (
+                len(batch) >= self._widest or size + step.stat[0] > self._traits.batch_bytes
+            ):
+                yield batch
+                batch, size = [], 0
+            batch.append(step)
+            size += step.stat[0]
+        if batch:
+            yield batch
+
+    def _start(self, job: Job) -> None:
+        self._jobs += 1
+        self._reads += job.verb is Verb.READ
+        for step in job.steps:
+            self.busy.add(step.path)
+            if step.action.origin:
+                self.busy.add(step.action.origin.path)
+        self._pool.give(job)
+
+    def _failed_whole(self, results: Sequence[Result]) -> bool:
+        """Deal with a batch that failed as one because of the remote."""
+        error = results[0].error
+        if not isinstance(error, TransientError) or any(r.error is not error for r in results):
+            return False
+        if error.answered and len(results) == 1:
+            self._misses += 1
+            if self._misses < MISSES:
+                return False  # This file alone may be the trouble: it waits by itself.
+        now = self._clock.now_ns()
+        for result in results:
+            self._state.settle(result.step.path, now)
+        if error.answered and error.retry_after is None and len(results) > 1:
+            self._widest = max(1, len(results) // 2)
+        else:
+            self._widest = self._traits.batch_files
+            self._wait(error)
+        return True
+
+    def _wait(self, error: TransientError) -> None:
+        now = self._clock.now_ns()
+        away = self._state.get("away")
+        if away and away["until_ns"] > now:
+            return
+        tries = away["tries"] + 1 if away else 1
+        pause = delay(error, tries, random.random()) or 0.0  # noqa: S311
+        until = now + int(pause * SECOND)
+        self._state.put(away={"tries": tries, "until_ns": until, "reason": error.message})
+        log.warning("remote away reason=%s retry_s=%.1f", error.message, pause)

@@ -1,0 +1,80 @@
+"""What one `push` call comes to: a mirror per folder, and the files named one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from syncd.engine.opening import Target, root_of
+from syncd.engine.options import Options
+from syncd.engine.report import Report
+from syncd.errors import NotFoundError, UsageError
+from syncd.model import OnConflict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """A folder to push, whole or, where `names` are given, only those files in it."""
+
+    target: Target
+    names: tuple[str, ...] = ()
+
+
+def group(paths: Sequence[Path], dataset: str, remote: str, options: Options) -> list[Errand]:
+    """One errand per folder, and one per folder that single files lie in.
+
+    Where several folders go into one dataset, a name that is taken gets its folder's name.
+    Raises NotFoundError for a path that is not there.
+    """
+    if not paths:
+        raise UsageError("there is nothing to push: name a folder or a file")
+    wanted: dict[Path, list[str] | None] = {}
+    for path in paths:
+        if path.is_dir():
+            wanted[root_of(path)] = None
+        elif path.exists() or path.is_symlink():
+            names = wanted.setdefault(root_of(path.parent), [])
+            if names is not None and path.name not in names:
+                names.append(path.name)
+        else:
+            raise NotFoundError("there is no such file or folder", path=str(path))
+    sources = distinct(list(wanted))
+    return [
+        Errand(
+            target=Target(
+                root=root, remote=remote, dataset=dataset,
+                options=_beside(options, sources[root]) if len(wanted) > 1 else options,
+            ),
+            names=tuple(names or ()),
+        )
+        for root, names in wanted.items()
+    ]  # fmt: skip
+
+
+def distinct(roots: Sequence[Path]) -> dict[Path, str]:
+    """A name for each root, as short an end of its path as tells them apart."""
+    for depth in range(1, 64):
+        names = {root: "~".join(root.parts[1:][-depth:]) or "root" for root in roots}
+        if len(set(names.values())) == len(names):
+            return names
+    return {root: str(root).strip("/").replace("/", "~") for root in roots}
+
+
+def _beside(options: Options, source: str) -> Options:
+    return replace(options, on_conflict=OnConflict.SUFFIX, source=options.source or source)
+
+
+def merge(dataset: str, reports: Sequence[Report]) -> Report:
+    """One report of several."""
+    return Report(
+        dataset=dataset,
+        attempted=sum(r.attempted for r in reports),
+        uploaded=sum(r.uploaded for r in reports),
+        skipped=sum(r.skipped for r in reports),
+        renamed=sum(r.renamed for r in reports),
+        ignored=sum(r.ignored for r in reports),
+        failed=tuple(failure for r in reports for failure in r.failed),
+        bytes=sum(r.bytes for r in reports),
+        seconds=round(sum(r.seconds for r in reports), 3),
+    )

@@ -1,0 +1,157 @@
+"""What workers do: read files and talk to the remote. No state, no decisions.
+
+A job is immutable and belongs to one batch of one verb; its results come back to the control
+thread in the order of its steps. Whatever happens to one file is in its result; an error of the
+whole batch is put into every result, so that nothing is ever left without an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from syncd.errors import SyncdError, UnsettledError
+from syncd.local.read import Content, read
+from syncd.model import Action, Receipt, Stat, Verb
+from syncd.remotes.base import Dataset, Move, Moves, Outcome, Removal, Upload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One action with what the control thread knew when it was given out."""
+
+    action: Action
+    path: str
+    stat: Stat
+    settled: bool = False
+    """The file was seen unchanged at two looks: read it even where no lease is to be had."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of a step: what was read, what the remote said, or the error."""
+
+    step: Step
+    content: Content | None = None
+    outcome: Outcome | None = None
+    error: SyncdError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    verb: Verb
+    steps: tuple[Step, ...]
+
+
+class Workbench:
+    """Carries out jobs for one mirror; shared by its worker threads."""
+
+    def __init__(self, root: Path, dataset: Dataset, *, forever: bool) -> None:
+        self._root = root
+        self._dataset = dataset
+        self._forever = forever
+        self._verbs: dict[Verb, Callable[[Sequence[Step]], list[Result]]] = {
+            Verb.READ: self._read,
+            Verb.PUT: self._put,
+            Verb.REPLACE: self._put,
+            Verb.MOVE: self._move,
+            Verb.REMOVE: self._remove,
+        }
+
+    def run(self, job: Job) -> list[Result]:
+        """One result per step; never raises what concerns files or the remote."""
+        try:
+            return self._verbs[job.verb](job.steps)
+        except SyncdError as error:
+            return [Result(step=step, error=error) for step in job.steps]
+
+    def _read(self, steps: Sequence[Step]) -> list[Result]:
+        return [self._open(step, keep=0) for step in steps]
+
+    def _open(self, step: Step, keep: int) -> Result:
+        try:
+            content = read(self._root, step.path, keep=keep, settled=step.settled)
+        except SyncdError as error:
+            return Result(step=step, error=error)
+        return Result(step=step, content=content)
+
+    def _put(self, steps: Sequence[Step]) -> list[Result]:
+        keep = self._dataset.traits.batch_bytes // 2
+        opened = [self._open(step, keep=keep) for step in steps]
+        uploads = [
+            _upload(self._root, result.step, result.content) for result in opened if result.content
+        ]
+        try:
+            outcomes = iter(self._dataset.put(uploads) if uploads else ())
+        except SyncdError as error:
+            return [_with_error(result, error) for result in opened]
+        return [_with_outcome(result, outcomes) if result.content else result for result in opened]
+
+    def _move(self, steps: Sequence[Step]) -> list[Result]:
+        if not isinstance(self._dataset, Moves):
+            raise UnsettledError("this remote cannot move items")
+        moves = [
+            Move(item_id=receipt.id, expect=receipt.version, key=step.action.key)
+            for step in steps
+            if (receipt := receipt_of(step.action))
+        ]
+        return _zip(steps, self._dataset.move(moves))
+
+    def _remove(self, steps: Sequence[Step]) -> list[Result]:
+        removals = [
+            Removal(
+                item_id=receipt.id,
+                expect=_version(step.action, receipt),
+                key=receipt.key,
+                forever=self._forever,
+            )
+            for step in steps
+            if (receipt := receipt_of(step.action))
+        ]
+        return _zip(steps, self._dataset.remove(removals))
+
+
+def receipt_of(action: Action) -> Receipt | None:
+    """The receipt an action works on: the vanished path's for a move, else its own."""
+    triple = action.origin or action.triple
+    return triple.receipt if triple else None
+
+
+def _version(action: Action, receipt: Receipt) -> int | None:
+    remote = action.triple.remote if action.triple else None
+    return remote.version if remote else receipt.version
+
+
+def _upload(root: Path, step: Step, content: Content) -> Upload:
+    action = step.action
+    receipt = receipt_of(action) if action.verb is Verb.REPLACE else None
+    return Upload(
+        key=action.key,
+        digest=content.digest,
+        size=content.stat[0],
+        file=root / action.path,
+        content=content.data,
+        modified_ns=content.stat[1] or step.stat[1],
+        expect=receipt.version if receipt else None,
+        item_id=receipt.id if receipt else None,
+    )
+
+
+def _with_error(result: Result, error: SyncdError) -> Result:
+    return Result(step=result.step, content=result.content, error=result.error or error)
+
+
+def _with_outcome(result: Result, outcomes: Iterator[Outcome]) -> Result:
+    return Result(step=result.step, content=_light(result.content), outcome=next(outcomes))
+
+
+def _light(content: Content | None) -> Content | None:
+    # The bytes were sent; holding them in the inbox would be memory for nothing.
+    if content is None:
+        return None
+    return Content(stat=content.stat, digest=content.digest, data=None)
+
+
+def _zip(steps: Sequence[Step], outcomes: Sequence[Outcome]) -> list[Result]:
+    return [Result(step=s, outcome=o) for s, o in zip(steps, outcomes, strict=True)]

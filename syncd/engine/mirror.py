@@ -1,0 +1,289 @@
+"""The control thread of one mirror: hears hints and results, decides, gives out jobs.
+
+It alone decides and writes the state file. `turn` does one round; `watch` and `push` call it until
+they are done. The order of things: look at the disk, decide chunks of rows that are due, give
+batches to the workers, write down what came of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from syncd.clock import Clock
+from syncd.engine.decider import Decider
+from syncd.engine.dispatch import Dispatcher
+from syncd.engine.guard import Guard
+from syncd.engine.job import Job, Result, Workbench
+from syncd.engine.observer import Observer
+from syncd.engine.pool import Pool
+from syncd.engine.report import Tally
+from syncd.engine.settlement import GRACE_NS, Settlement
+from syncd.errors import LocalError
+from syncd.local.ignore import IGNORE_NAME, Filter
+from syncd.local.look import look
+from syncd.local.settle import Settle
+from syncd.local.watch import Hint
+from syncd.model import Item, ItemState, OnDelete, Policy, Receipt, Stat
+from syncd.remotes.base import Changes, Dataset
+from syncd.state.store import State
+
+log = logging.getLogger(__name__)
+
+SLICE = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """Events may have been lost: only a sweep can tell."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """Something a person asked for, carried out between two turns; `answer` takes the reply."""
+
+    run: Callable[[Mirror], object]
+    answer: Callable[[object], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a mirror is about: one folder, one dataset, and the choices in between."""
+
+    name: str
+    root: Path
+    policy: Policy
+    chosen: Filter
+
+
+Message = Hint | Doubt | Changes | Command | list[Result]
+
+
+class Mirror:
+    """One mirror at work. Everything but `post` belongs to the control thread."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        state: State,
+        dataset: Dataset,
+        clock: Clock,
+        *,
+        pool: Callable[[Callable[[Job], list[Result]], Callable[[list[Result]], None]], Pool],
+        removes: bool,
+    ) -> None:
+        """`pool` makes the workers from what they do and where results go; without `removes`
+        vanished files are noticed, for moves, but nothing at the remote is removed for them."""
+        self.subject = subject
+        self.state = state
+        self.dataset = dataset
+        self.clock = clock
+        self.tally = Tally()
+        self.inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self.settle = Settle()
+        self.guard = Guard(subject.root, state, removes=removes)
+        self.settlement = Settlement(state, clock, self.tally)
+        self.observer = Observer(
+            subject.root, subject.chosen, state, clock,
+            grace_ns=GRACE_NS if removes else None, changed=self._changed,
+        )  # fmt: skip
+        forever = subject.policy.on_delete is OnDelete.DELETE
+        bench = Workbench(subject.root, dataset, forever=forever)
+        self.dispatcher = Dispatcher(
+            state, Decider(state, subject.policy), self.settlement, self.guard, clock,
+            traits=dataset.traits, pool=pool(bench.run, self.post),
+        )  # fmt: skip
+        self._removes = removes
+        self._stored = False
+        self._sweep: Iterator[None] | None = None
+
+    def post(self, message: Message) -> None:
+        """Give the control thread something to consider; from any thread."""
+        self.inbox.put(message)
+
+    # --- one round ------------------------------------------------------------------------------
+
+    def turn(self, wait: float) -> None:
+        """Hear what there is (for at most `wait` seconds if there is nothing to do), then act."""
+        self._hear(0.0 if self._sweep else wait)
+        self._look()
+        self._step_sweep()
+        if self.guard.closed is None and not self._holding:
+            self.dispatcher.step(scanning=self._sweep is not None)
+        self.state.commit()
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing is under way and nothing is due now."""
+        return (
+            self._sweep is None
+            and self.inbox.empty()
+            and self.settle.next_due() is None
+            and self.dispatcher.idle
+        )
+
+    @property
+    def _holding(self) -> bool:
+        """Before a scan is over, a file that moved looks like a new one: wait for its old half.
+        Where nothing was ever stored there is no old half, and sending begins at once."""
+        return self._sweep is not None and self._stored
+
+    def wait_for(self, longest: float) -> float:
+        """How many seconds the next turn may sleep."""
+        soonest = self.settle.next_due()
+        wait = longest if soonest is None else soonest - self.clock.monotonic()
+        due = self.dispatcher.next_due()
+        if due is not None:
+            wait = min(wait, (due - self.clock.now_ns()) / 1e9)
+        return max(0.0, min(wait, longest))
+
+    def sweep(self) -> None:
+        """Begin a full scan; the turns to come carry it out."""
+        if self.guard.check() is None:
+            self.tally.scanning = True
+            self._stored = self.state.count()[0] > 0
+            self._sweep = self.observer.sweep()
+
+    def hear_of(self, changes: Changes) -> None:
+        """Take in a page of the remote's change feed, unless it is another remote by now."""
+        self.guard.generation(changes.generation)
+        if self.guard.closed is None:
+            self.learn(changes.items)
+            self.state.put(cursor=changes.cursor)
+
+    def learn(self, items: Sequence[Item]) -> None:
+        """Compare what the remote says it holds with the receipts, and note what differs."""
+        rows = self.state.by_item([item.id for item in items])
+        news: list[Item] = []
+        for item in items:
+            row = rows.get(item.id)
+            receipt = row.receipt if row else None
+            if receipt and _as_agreed(item, receipt):
+                self.state.overlay.agree([item.id])
+            else:
+                news.append(item)
+        self.state.overlay.learn(news, self.clock.now_ns())
+
+    def close(self) -> None:
+        """Let running jobs end, write down what came of them, close the state file."""
+        self.dispatcher.close()
+        self._hear(0.0)
+        self.state.close()
+
+    # --- parts of a round -------------------------------------------------------------------------
+
+    def _hear(self, wait: float) -> None:
+        try:
+            message = self.inbox.get(timeout=wait) if wait > 0 else self.inbox.get_nowait()
+            while True:
+                self._consider(message)
+                message = self.inbox.get_nowait()
+        except queue.Empty:
+            pass
+
+    def _consider(self, message: Message) -> None:
+        match message:
+            case list():
+                self._results(message)
+            case Hint():
+                self._hint(message)
+            case Doubt():
+                log.info("doubt reason=%s", message.reason)
+                self.sweep()
+            case Changes():
+                self.hear_of(message)
+            case Command():
+                message.answer(message.run(self))
+
+    def _results(self, results: list[Result]) -> None:
+        self.dispatcher.back(results)
+        now = self.clock.monotonic()
+        for path, stat in self.settlement.unsettled:
+            self.settle.unsettled(path, stat, now)
+        self.settlement.unsettled.clear()
+        for result in results:
+            if result.outcome and result.outcome.error is None:
+                self.settle.sent(result.step.path, now)
+
+    def _hint(self, hint: Hint) -> None:
+        now = self.clock.monotonic()
+        if hint.path.rpartition("/")[2] == IGNORE_NAME:
+            self.sweep()
+        elif hint.tree:
+            self._branch(hint.path)
+        else:
+            self.settle.hint(hint.path, now, hint.prompt)
+
+    def _branch(self, folder: str) -> None:
+        if self.guard.check() is None:
+            try:
+                self.observer.branch(folder)
+            except LocalError as error:
+                self.post(Doubt(reason=str(error)))
+
+    def _look(self) -> None:
+        """Look at every path whose quiet period is over."""
+        now = self.clock.monotonic()
+        paths = self.settle.due(now)
+        if not paths or self.guard.check() is not None:
+            return
+        for path in paths:
+            found = look(self.subject.root, self.subject.chosen, path)
+            if found is None:
+                self._gone(path)
+            elif found.folder:
+                self._branch(path)
+            elif found.stat:
+                self._seen(path, found.stat, now)
+
+    def _gone(self, path: str) -> None:
+        if self.state.row(path) is not None:
+            self.observer.note(path, None)
+        else:
+            self.observer.branch(path)
+
+    def _seen(self, path: str, stat: Stat, now: float) -> None:
+        news = self.observer.note(path, stat)
+        if self.settle.look(path, stat, now):
+            self.dispatcher.trust(path)
+            news = True
+        if news:
+            self.state.wake(self.clock.now_ns(), [path])
+
+    def _changed(self, path: str) -> None:
+        if path in self.dispatcher.busy:
+            self.settlement.touched.add(path)
+
+    def _step_sweep(self) -> None:
+        # A slice of the scan, then the workers get their share of this thread's time.
+        for _ in range(SLICE):
+            if self._sweep is None:
+                return
+            try:
+                next(self._sweep)
+            except StopIteration:
+                self._sweep = None
+                self._swept()
+
+    def _swept(self) -> None:
+        now = self.clock.now_ns()
+        self.state.wake_open(now)
+        if self._removes:
+            self.state.wake_gone(now + GRACE_NS)
+        self.state.put(last_sweep=now)
+        self.tally.scanning = False
+        self.tally.files = self.observer.files
+        log.info("swept files=%d", self.observer.files)
+
+
+def _as_agreed(item: Item, receipt: Receipt) -> bool:
+    return (
+        item.state is ItemState.PRESENT
+        and item.version == receipt.version
+        and item.key == receipt.key
+    )

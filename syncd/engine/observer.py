@@ -1,0 +1,148 @@
+"""What the disk shows, brought into the state file: whole sweeps and single looks.
+
+Used by the control thread only. What could not be looked at is unknown, not gone: nothing below
+a folder that could not be listed is ever counted as missing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from syncd.clock import Clock
+from syncd.local.ignore import Filter
+from syncd.local.look import look
+from syncd.local.scan import Listing, walk
+from syncd.model import Stat
+from syncd.state.store import State
+
+SHOWN = 1000
+"""How many refused names are kept for status; more are only counted."""
+
+
+class Observer:
+    """Brings observations of one root into one state file."""
+
+    def __init__(
+        self,
+        root: Path,
+        chosen: Filter,
+        state: State,
+        clock: Clock,
+        *,
+        grace_ns: int | None,
+        changed: Callable[[str], None],
+    ) -> None:
+        """`grace_ns` is how long a vanished file waits for its other half of a move before its
+        item may be removed; None means it is never decided (a one-shot push). `changed` hears
+        every path that is not what it was."""
+        self._root = root
+        self._filter = chosen
+        self._state = state
+        self._clock = clock
+        self._grace_ns = grace_ns
+        self._changed = changed
+        self.files = 0
+        self.ignored: Counter[str] = Counter()
+
+    def sweep(self) -> Iterator[None]:
+        """Scan everything, a folder per step; at the end record counts and what is missing."""
+        self.files = 0
+        ignored: Counter[str] = Counter()
+        self.ignored = ignored
+        refused: list[tuple[str, str]] = []
+        listed: set[str] = set()
+        unknown: list[str] = []
+        for listing in walk(self._root, self._filter):
+            self._merge(listing)
+            listed.add(listing.dir)
+            ignored.update(listing.ignored)
+            refused.extend(listing.refused)
+            self.files += len(listing.files)
+            if not listing.complete:
+                unknown.append(listing.dir)
+                refused.append((listing.dir or ".", listing.error or "could not be listed"))
+            yield
+        self._drop_unlisted("", listed, unknown)
+        self._state.put(ignored=dict(ignored), refused=refused[:SHOWN], refused_count=len(refused))
+
+    def branch(self, folder: str) -> None:
+        """Look at a folder and everything below it now."""
+        listed: set[str] = set()
+        unknown: list[str] = []
+        for listing in walk(self._root, self._filter, below=folder):
+            self._merge(listing)
+            listed.add(listing.dir)
+            if not listing.complete:
+                unknown.append(listing.dir)
+        self._drop_unlisted(folder, listed, unknown)
+
+    def only(self, names: Iterable[str]) -> None:
+        """Look at these files of the root and at nothing else."""
+        for name in names:
+            found = look(self._root, self._filter, name)
+            if found and found.stat:
+                self.note(name, found.stat)
+                self._state.wake(self._clock.now_ns(), [name])
+                self.files += 1
+            else:
+                self.ignored[self._filter.why(name) or "not a file"] += 1
+
+    def note(self, path: str, stat: Stat | None) -> bool:
+        """Record one file as `look` found it; None is gone. True where that is news."""
+        folder, _, name = path.rpartition("/")
+        row = self._state.row(path)
+        if stat is None:
+            if row is None or row.gone:
+                return False
+            self._miss(folder, [name])
+            return True
+        if row and row.gone is None and row.stat == stat:
+            return False
+        self._see(folder, {name: stat})
+        return True
+
+    def _merge(self, listing: Listing) -> None:
+        known = self._state.observed(listing.dir)
+        if listing.files == known:
+            return
+        news = {name: stat for name, stat in listing.files.items() if known.get(name) != stat}
+        if news:
+            self._see(listing.dir, news)
+        if listing.complete:
+            missing = known.keys() - listing.files.keys()
+            if missing:
+                self._miss(listing.dir, missing)
+
+    def _drop_unlisted(self, top: str, listed: set[str], unknown: list[str]) -> None:
+        for folder in self._state.subfolders(top):
+            if folder in listed or any(_within(folder, dark) for dark in unknown):
+                continue
+            self._miss(folder, self._state.observed(folder))
+
+    def _see(self, folder: str, files: dict[str, Stat]) -> None:
+        self._state.see(folder, files, self._clock.now_ns())
+        self._tell(folder, files)
+
+    def _miss(self, folder: str, names: Iterable[str]) -> None:
+        now = self._clock.now_ns()
+        due = None if self._grace_ns is None else now + self._grace_ns
+        gone: list[str] = []
+        left_out: list[str] = []
+        for name in names:
+            path = f"{folder}/{name}" if folder else name
+            (gone if self._filter.why(path) is None else left_out).append(name)
+        # What a rule leaves out now is nobody's business any more: its item stays as it is.
+        self._state.forget(f"{folder}/{name}" if folder else name for name in left_out)
+        self._state.miss(folder, gone, now, due)
+        self._tell(folder, gone)
+
+    def _tell(self, folder: str, names: Iterable[str]) -> None:
+        prefix = f"{folder}/" if folder else ""
+        for name in names:
+            self._changed(prefix + name)
+
+
+def _within(folder: str, top: str) -> bool:
+    return top in ("", folder) or folder.startswith(top + "/")

@@ -1,0 +1,112 @@
+"""Opening a mirror: its state folder, its lock, its parts put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from syncd.clock import Clock, SystemClock
+from syncd.engine.job import Job, Result
+from syncd.engine.mirror import Mirror, Subject
+from syncd.engine.options import Options
+from syncd.engine.pool import InlinePool, ThreadPool
+from syncd.engine.session import source_of
+from syncd.errors import NotFoundError, UsageError
+from syncd.local.ignore import Filter
+from syncd.model import Policy
+from syncd.remotes.base import Dataset, Moves, Remote
+from syncd.state.lock import FolderLock
+from syncd.state.store import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One folder and where it goes: what a state folder belongs to."""
+
+    root: Path
+    remote: str
+    """The remote as the user names it; the embedded hub is `hub`."""
+    dataset: str
+    options: Options
+
+    def folder(self, mirrors: Path) -> Path:
+        """Where the state of this mirror lies; the same for the same folder and dataset."""
+        text = "\0".join((str(self.root), self.remote, self.dataset))
+        slug = "".join(c if c.isalnum() else "-" for c in self.root.name)[:40] or "root"
+        return mirrors / f"{slug}-{sha256(text.encode(errors='surrogateescape')).hexdigest()[:12]}"
+
+
+def root_of(path: Path) -> Path:
+    """The real folder behind a path; raises NotFoundError, UsageError."""
+    try:
+        real = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise NotFoundError("there is no such folder", path=str(path)) from error
+    if not real.is_dir():
+        raise UsageError("is not a folder", path=str(path))
+    return real
+
+
+@contextmanager
+def opened(
+    target: Target, remote: Remote, mirrors: Path, *, removes: bool, clock: Clock | None = None
+) -> Iterator[Mirror]:
+    """A mirror ready to be bound, under its lock; BusyError where another run has it."""
+    folder = target.folder(mirrors)
+    with FolderLock(folder, what=f"the mirror of {target.root} to {target.dataset!r}"):
+        state = State(folder)
+        try:
+            dataset = remote.open(target.dataset, create=True, source=source_of(state))
+            mirror = _mirror(target, state, dataset, clock or SystemClock(), removes=removes)
+        except BaseException:
+            state.close()
+            raise
+        try:
+            yield mirror
+        finally:
+            mirror.close()
+
+
+def _mirror(
+    target: Target, state: State, dataset: Dataset, clock: Clock, *, removes: bool
+) -> Mirror:
+    options = target.options
+    subject = Subject(
+        name=target.root.name or "root",
+        root=target.root,
+        policy=_policy(options, dataset),
+        chosen=Filter(extensions=options.extensions, patterns=options.ignore),
+    )
+
+    def workers(
+        work: Callable[[Job], list[Result]], deliver: Callable[[list[Result]], None]
+    ) -> ThreadPool:
+        return ThreadPool(dataset.traits.parallel, work, deliver)
+
+    return Mirror(subject, state, dataset, clock, pool=workers, removes=removes)
+
+
+def rehearsal(mirror: Mirror) -> Mirror:
+    """The same mirror on a private copy of its state, its work carried out in this thread: what
+    it decides can be looked at and thrown away."""
+    return Mirror(
+        mirror.subject, mirror.state.copy(), mirror.dataset, mirror.clock,
+        pool=InlinePool, removes=False,
+    )  # fmt: skip
+
+
+def _policy(options: Options, dataset: Dataset) -> Policy:
+    return Policy(
+        layout=options.layout,
+        prefix=options.prefix.strip("/"),
+        on_delete=options.on_delete,
+        on_conflict=options.on_conflict,
+        source=options.source,
+        can_replace=dataset.traits.replace,
+        can_move=isinstance(dataset, Moves),
+        can_trash=dataset.traits.trash,
+        can_remove=dataset.traits.delete,
+    )

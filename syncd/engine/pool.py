@@ -1,0 +1,81 @@
+"""Worker threads of one mirror. The only place in the engine where threads are made."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from syncd.engine.job import Job, Result
+
+log = logging.getLogger(__name__)
+
+
+class Pool(Protocol):
+    """Where the control thread gives jobs out; results arrive through its `deliver`."""
+
+    def give(self, job: Job) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class ThreadPool:
+    """`size` threads that carry out jobs one after the other."""
+
+    def __init__(
+        self,
+        size: int,
+        work: Callable[[Job], list[Result]],
+        deliver: Callable[[list[Result]], None],
+    ) -> None:
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._work = work
+        self._deliver = deliver
+        self._threads = [
+            threading.Thread(target=self._run, name=f"syncd-worker-{n}", daemon=True)
+            for n in range(size)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def give(self, job: Job) -> None:
+        self._jobs.put(job)
+
+    def close(self) -> None:
+        """Let running jobs end, then stop; jobs not begun yet are still carried out."""
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                self._deliver(self._work(job))
+            except Exception:
+                log.exception("worker failed verb=%s steps=%d", job.verb.value, len(job.steps))
+                self._deliver([_broken(job, n) for n in range(len(job.steps))])
+
+
+def _broken(job: Job, n: int) -> Result:
+    from syncd.errors import TransientError
+
+    return Result(step=job.steps[n], error=TransientError("syncd itself failed; see the log"))
+
+
+class InlinePool:
+    """Carries out each job at once, in the caller's thread: for plans and for simulations."""
+
+    def __init__(
+        self, work: Callable[[Job], list[Result]], deliver: Callable[[list[Result]], None]
+    ) -> None:
+        self._work = work
+        self._deliver = deliver
+
+    def give(self, job: Job) -> None:
+        self._deliver(self._work(job))
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,60 @@
+"""What a run did, in numbers: the report of a push and the progress while it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A file that did not arrive, and why, in one sentence."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The outcome of a push.
+
+    `attempted` counts every candidate; each of them is uploaded, skipped (it was there already)
+    or failed. `renamed` counts files stored under another name than their own because two would
+    have been one, `ignored` the files no rule took, `bytes` what was sent.
+    """
+
+    dataset: str
+    attempted: int = 0
+    uploaded: int = 0
+    skipped: int = 0
+    renamed: int = 0
+    ignored: int = 0
+    failed: tuple[Failure, ...] = ()
+    bytes: int = 0
+    seconds: float = 0.0
+
+    @property
+    def success(self) -> bool:
+        """Nothing failed; an unchanged re-run is a success."""
+        return not self.failed
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """Counts of one mirror while it works; written by its control thread only."""
+
+    scanning: bool = True
+    files: int = 0
+    uploaded: int = 0
+    moved: int = 0
+    removed: int = 0
+    adopted: int = 0
+    bytes: int = 0
+    done: int = 0
+    watchers: list[Callable[[Tally, str], None]] = field(default_factory=list)
+
+    def tell(self, path: str) -> None:
+        """Let whoever shows progress know that a path was dealt with."""
+        self.done += 1
+        for watcher in self.watchers:
+            watcher(self, path)

@@ -1,0 +1,232 @@
+"""Results of jobs, brought into the state file: the second half of every action.
+
+Used by the control thread only. A receipt is written only for an answer in which the remote named
+the very digest that was read here. Errors become the next try, by their class.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+
+from syncd.clock import Clock
+from syncd.engine.job import Result, receipt_of
+from syncd.engine.report import Tally
+from syncd.errors import (
+    ConflictError,
+    DeniedError,
+    GarbledError,
+    SyncdError,
+    TransientError,
+    UnsettledError,
+    VanishedError,
+)
+from syncd.model import Action, Item, Receipt, Stat, Verb
+from syncd.plan.backoff import delay
+from syncd.state.store import State
+from syncd.state.troubles import Trouble, split
+
+log = logging.getLogger(__name__)
+
+SECOND = 1_000_000_000
+GRACE_NS = 2 * SECOND
+"""How long a vanished file waits for the other half of a move before its item is removed."""
+
+
+class Settlement:
+    """Writes results for one mirror; what needs a further look is left in `unsettled`."""
+
+    def __init__(self, state: State, clock: Clock, tally: Tally) -> None:
+        self._state = state
+        self._clock = clock
+        self._tally = tally
+        self._agreed: list[tuple[str, Stat, Receipt]] = []
+        self.touched: set[str] = set()
+        """Paths that changed on disk while a job had them: their result is of old content."""
+        self.unsettled: list[tuple[str, Stat]] = []
+        self.denied: DeniedError | None = None
+
+    def take(self, results: list[Result]) -> None:
+        """Record what became of a job's steps."""
+        for result in results:
+            self._take(result)
+        if self._agreed:
+            self._state.agree(self._agreed)
+            self._agreed.clear()
+
+    def _take(self, result: Result) -> None:
+        error = result.error or (result.outcome.error if result.outcome else None)
+        verb = result.step.action.verb
+        if error is not None:
+            self._fail(result, error)
+        elif verb is Verb.READ:
+            self._read(result)
+        elif verb in (Verb.PUT, Verb.REPLACE):
+            self._stored(result)
+        elif verb is Verb.MOVE:
+            self._moved(result)
+        elif verb is Verb.REMOVE:
+            self._removed(result)
+
+    def _read(self, result: Result) -> None:
+        if result.content is None:
+            return
+        path = result.step.path
+        if path in self.touched:
+            self._state.settle(path, self._clock.now_ns())
+        else:
+            # Behind every row that was due before: those may be this one's siblings.
+            due = self._clock.now_ns()
+            self._state.read(path, result.content.stat, result.content.digest, due)
+
+    def _stored(self, result: Result) -> None:
+        path, content, outcome = result.step.path, result.content, result.outcome
+        item = outcome.item if outcome else None
+        if content is None or outcome is None or item is None or item.digest != content.digest:
+            told = item.digest if item else None
+            self._fail(
+                result, GarbledError(f"the remote said it stored {told}, which was not sent")
+            )
+            return
+        self._agree(path, content.stat, item)
+        self._tally.uploaded += 1
+        self._tally.bytes += outcome.sent
+        self._tally.tell(path)
+        log.debug("stored path=%r key=%r bytes=%d", path, item.key, outcome.sent)
+
+    def _moved(self, result: Result) -> None:
+        action, outcome = result.step.action, result.outcome
+        receipt = receipt_of(action)
+        if outcome is None or outcome.item is None or receipt is None:
+            self._fail(result, GarbledError("the remote did not say what it moved"))
+            return
+        self.hand_over(action, outcome.item)
+        self._tally.moved += 1
+        self._tally.tell(action.path)
+
+    def hand_over(self, action: Action, item: Item) -> None:
+        """Give a vanished path's receipt to the path its file went to."""
+        receipt = receipt_of(action)
+        if receipt is None or action.triple is None or action.triple.local is None:
+            return
+        if action.origin is not None:
+            self._state.forget([action.origin.path])
+        kept = Item(key=item.key, id=item.id, version=item.version, digest=receipt.digest)
+        self._agree(action.path, action.triple.local.stat, kept)
+        self._state.overlay.agree([item.id])
+
+    def _removed(self, result: Result) -> None:
+        receipt = receipt_of(result.step.action)
+        row = self._state.row(result.step.path)
+        if row is None or receipt is None:
+            return
+        if row.gone:
+            self._state.forget([row.path])
+        else:
+            # It came back while its item was on the way to the trash: a new file now.
+            self._state.forget([row.path])
+            self._state.see(row.dir, {row.name: row.stat}, self._clock.now_ns())
+        self._state.overlay.agree([receipt.id])
+        self._tally.removed += 1
+
+    def adopt(self, action: Action) -> None:
+        """The remote holds this content already: only the receipt is missing."""
+        triple = action.triple
+        if triple is None or triple.local is None or triple.remote is None:
+            return
+        self._agree(action.path, triple.local.stat, triple.remote)
+        self._state.overlay.agree([triple.remote.id])
+        self._tally.adopted += 1
+        self._tally.tell(action.path)
+        self._flush()
+
+    def _flush(self) -> None:
+        self._state.agree(self._agreed)
+        self._agreed.clear()
+
+    def _agree(self, path: str, stat: Stat, item: Item) -> None:
+        receipt = Receipt(
+            key=item.key, id=item.id, version=item.version, digest=item.digest or "",
+            stored_ns=self._clock.now_ns(),
+        )  # fmt: skip
+        if path in self.touched:
+            self._late(path, stat, receipt)
+        else:
+            self._agreed.append((path, stat, receipt))
+
+    def _late(self, path: str, stat: Stat, receipt: Receipt) -> None:
+        """A receipt for content the file no longer has, or for a file that is gone by now."""
+        now = self._clock.now_ns()
+        if self._state.row(path) is None:
+            folder, name = split(path)
+            self._state.see(folder, {name: stat}, now)
+            self._state.receive(path, receipt, now)
+            self._state.miss(folder, [name], now, now)
+        else:
+            self._state.receive(path, receipt, now)
+
+    # --- what went wrong --------------------------------------------------------------------------
+
+    def _fail(self, result: Result, error: SyncdError) -> None:
+        path, now = result.step.path, self._clock.now_ns()
+        if path in self.touched:
+            self._state.settle(path, now)
+        elif isinstance(error, VanishedError):
+            folder, name = split(path)
+            self._state.miss(folder, [name], now, now + GRACE_NS)
+            self._tally.tell(path)
+        elif isinstance(error, UnsettledError):
+            # `due` is the safety net; the two looks of `Settle` come long before it.
+            self._state.settle(path, now + 60 * SECOND)
+            self.unsettled.append((path, result.content.stat if result.content else (0, 0, 0)))
+        elif isinstance(error, DeniedError):
+            self.denied = error
+            self._state.settle(path, now)
+        elif isinstance(error, ConflictError) and result.outcome and result.outcome.item:
+            self._contested(result, result.outcome.item)
+        else:
+            self._retry(path, error)
+
+    def _contested(self, result: Result, item: Item) -> None:
+        """The remote holds something else there: remember it and decide again."""
+        path, now = result.step.path, self._clock.now_ns()
+        self._state.overlay.learn([item], now)
+        if self._state.row(path) and not receipt_of(result.step.action):
+            self._state.place([(path, None)])
+        if result.content is not None:
+            self._state.read(path, result.content.stat, result.content.digest, now)
+        if self._state.troubles.tries(path) > 5:
+            self._retry(path, ConflictError("the remote changes faster than it can be compared"))
+        else:
+            self._note(path, "failed", "decided again: the remote changed meanwhile", 0.0)
+
+    def _retry(self, path: str, error: SyncdError) -> None:
+        tries = self._state.troubles.tries(path)
+        wait = delay(error, tries, random.random())  # noqa: S311
+        self._note(path, "failed", error.message, wait)
+        if wait is None or not isinstance(error, TransientError):
+            log.warning("failed path=%r reason=%s retry_s=%s", path, error.message, wait)
+        if wait is None:
+            self._tally.tell(path)
+
+    def _note(self, path: str, kind: str, reason: str, wait: float | None) -> None:
+        now = self._clock.now_ns()
+        self._state.troubles.note(
+            Trouble(
+                path=path, kind=kind, reason=reason, since_ns=now,
+                tries=self._state.troubles.tries(path) + 1,
+                retry_ns=None if wait is None else now + int(wait * SECOND),
+            )
+        )  # fmt: skip
+
+    def refuse(self, path: str, kind: str, reason: str, key: str | None = None) -> None:
+        """List a path that is not to be tried again before something changes."""
+        known = self._state.troubles.tries(path)
+        self._state.troubles.note(
+            Trouble(
+                path=path, kind=kind, reason=reason, key=key, tries=max(1, known),
+                since_ns=self._clock.now_ns(), retry_ns=None,
+            )
+        )  # fmt: skip
+        self._tally.tell(path)
+        log.info("listed path=%r kind=%s reason=%s", path, kind, reason)

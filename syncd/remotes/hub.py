@@ -1,0 +1,299 @@
+"""The hub as a remote: the client half of the protocol in docs/design.md, section 5.
+
+Small bodies travel straight in one framed request; larger ones only when the hub does not hold
+their digest; what does not fit a batch goes in parts that can be resumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from syncd import frame
+from syncd.errors import (
+    ConflictError,
+    GarbledError,
+    MissingError,
+    NotFoundError,
+    RejectedError,
+    SyncdError,
+    UnsettledError,
+)
+from syncd.model import Item, ItemState
+from syncd.remotes.base import (
+    Changes,
+    DatasetInfo,
+    Move,
+    Outcome,
+    Removal,
+    Traits,
+    Upload,
+)
+from syncd.remotes.wire import Wire
+
+PART = 8 * 1024 * 1024
+
+
+class HubRemote:
+    """A hub at an address."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url
+        self._wire = Wire(url, token)
+
+    def check(self) -> None:
+        self._wire.json("GET", "/v1/datasets")
+
+    def datasets(self) -> Iterator[DatasetInfo]:
+        for found in self._wire.json("GET", "/v1/datasets").get("datasets", []):
+            yield _info(found)
+
+    def open(self, name: str, *, create: bool, source: str = "") -> HubDataset:
+        path = f"/v1/datasets/{quote(name, safe='')}"
+        try:
+            found = self._wire.json("PUT" if create else "GET", path)
+        except MissingError as error:
+            raise NotFoundError(f"there is no dataset {name!r}") from error
+        return HubDataset(self._wire, _info(found), source)
+
+    def link(self) -> str:
+        """A one-time address of the page, good for 60 seconds."""
+        return self.url + str(self._wire.json("POST", "/v1/link").get("path", "/"))
+
+    def restore_backup(self, folder: str) -> dict[str, Any]:
+        """Have the running hub put back the backup in a folder of its own machine."""
+        return self._wire.json("POST", "/v1/restore", body={"source": folder}, wait=3600)
+
+    def close(self) -> None:
+        self._wire.close()
+
+
+class HubDataset:
+    """One dataset of a hub; safe to share between threads."""
+
+    traits = Traits()
+
+    def __init__(self, wire: Wire, info: DatasetInfo, source: str) -> None:
+        self.info = info
+        self._wire = wire
+        self._source = source
+        self._path = f"/v1/datasets/{info.id}"
+
+    # --- reading --------------------------------------------------------------------------------
+
+    def items(self, folder: str = "") -> Iterator[Item]:
+        query = {"folder": f"/{folder}"} if folder else {}
+        return self._pages({**query, "state": "present"})
+
+    def trashed(self) -> Iterator[Item]:
+        return self._pages({"state": "trashed"})
+
+    def find(self, key: str) -> Item:
+        """The item under a key; raises MissingError."""
+        return _item(self._wire.json("GET", f"{self._path}/item", query={"key": key}))
+
+    def read(self, item: Item, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        return self._wire.stream(f"/v1/items/{item.id}/content", offset=offset, length=length)
+
+    def changes(self, cursor: int, *, wait: float = 0.0, mine: bool = False) -> Changes:
+        query: dict[str, Any] = {"after": cursor, "wait": wait, "limit": 1000}
+        if self._source and not mine:
+            query["except"] = self._source
+        answer = self._wire.json("GET", f"{self._path}/changes", query=query, wait=wait)
+        return Changes(
+            items=tuple(_item(found) for found in _list(answer, "items")),
+            cursor=_int(answer, "cursor"),
+            more=bool(answer.get("more")),
+            generation=str(answer.get("generation", "")),
+        )
+
+    def generation(self) -> str:
+        return str(self._wire.json("GET", "/health").get("generation", ""))
+
+    def _pages(self, query: dict[str, Any]) -> Iterator[Item]:
+        after: str | None = None
+        while True:
+            page = self._wire.json(
+                "GET", f"{self._path}/items", query={**query, "limit": 1000}
+                | ({"after": after} if after else {}),
+            )  # fmt: skip
+            yield from (_item(found) for found in _list(page, "items"))
+            after = page.get("next")
+            if not after:
+                return
+
+    # --- writing --------------------------------------------------------------------------------
+
+    def put(self, batch: Sequence[Upload]) -> Sequence[Outcome]:
+        ask = [u for u in batch if u.content is None or u.size > self.traits.inline_bytes]
+        lacking = self._missing([u.digest for u in ask]) if ask else set()
+        failed: dict[str, Outcome] = {}
+        sent: dict[str, int] = {}
+        for upload in ask:
+            if upload.content is None and upload.digest in lacking:
+                try:
+                    sent[upload.key] = self._send_parts(upload)
+                except (ConflictError, RejectedError, MissingError, UnsettledError) as error:
+                    failed[upload.key] = Outcome(key=upload.key, error=error)
+        here = {u.digest for u in ask} - lacking
+        rest = [u for u in batch if u.key not in failed]
+        outcomes: Iterator[Outcome] = iter(self._put_framed(rest, here, sent))
+        return [failed.get(u.key) or next(outcomes) for u in batch]
+
+    def _put_framed(
+        self, batch: Sequence[Upload], here: set[str], sent: dict[str, int]
+    ) -> list[Outcome]:
+        ops, bodies = [], []
+        for upload in batch:
+            op: dict[str, Any] = {
+                "op": "put", "key": upload.key, "digest": upload.digest, "size": upload.size,
+                "modified": upload.modified_ns,
+            }  # fmt: skip
+            if upload.expect is not None:
+                op["expect"] = upload.expect
+            if upload.content is not None and upload.digest not in here:
+                op["body"] = len(upload.content)
+                bodies.append(upload.content)
+                sent[upload.key] = upload.size
+            ops.append(op)
+        return self._batch(ops, bodies, [(u.key, sent.get(u.key, 0)) for u in batch])
+
+    def move(self, batch: Sequence[Move]) -> Sequence[Outcome]:
+        ops = [{"op": "move", "id": m.item_id, "expect": m.expect, "key": m.key} for m in batch]
+        return self._batch(ops, [], [(m.key, 0) for m in batch])
+
+    def remove(self, batch: Sequence[Removal]) -> Sequence[Outcome]:
+        ops = [
+            {"op": "delete" if r.forever else "trash", "id": r.item_id, "expect": r.expect}
+            for r in batch
+        ]
+        return self._batch(ops, [], [(r.key, 0) for r in batch])
+
+    def restore(self, items: Sequence[Item]) -> Sequence[Outcome]:
+        answer = self._wire.json(
+            "POST", f"{self._path}/restore", body={"ids": [item.id for item in items]},
+            query=self._who(),
+        )  # fmt: skip
+        return self._outcomes(answer, [(item.key, 0) for item in items])
+
+    def empty_trash(self) -> int:
+        answer = self._wire.json("POST", f"{self._path}/trash/empty", query=self._who(), wait=600)
+        return _int(answer, "purged")
+
+    def _who(self) -> dict[str, str]:
+        return {"source": self._source} if self._source else {}
+
+    def _batch(
+        self, ops: list[dict[str, Any]], bodies: list[bytes], keys: list[tuple[str, int]]
+    ) -> list[Outcome]:
+        if not ops:
+            return []
+        answer = self._wire.json(
+            "POST", f"{self._path}/batch", query=self._who(), content=frame.pack(ops, bodies),
+            content_type=frame.CONTENT_TYPE, wait=60,
+        )  # fmt: skip
+        return self._outcomes(answer, keys)
+
+    def _outcomes(self, answer: dict[str, Any], keys: list[tuple[str, int]]) -> list[Outcome]:
+        results = _list(answer, "results")
+        if len(results) != len(keys):
+            raise GarbledError(f"the hub answered {len(results)} of {len(keys)} operations")
+        return [
+            _outcome(key, sent, result) for (key, sent), result in zip(keys, results, strict=True)
+        ]
+
+    def _missing(self, digests: list[str]) -> set[str]:
+        answer = self._wire.json("POST", "/v1/missing", body={"digests": digests})
+        return {str(digest) for digest in _list(answer, "missing")}
+
+    def _send_parts(self, upload: Upload) -> int:
+        begun = self._wire.json(
+            "POST", "/v1/uploads", body={"digest": upload.digest, "size": upload.size}
+        )
+        if begun.get("done"):
+            return 0
+        place, offset, sent = f"/v1/uploads/{begun.get('id')}", _int(begun, "offset"), 0
+        try:
+            with upload.file.open("rb") as file:
+                file.seek(offset)
+                while part := file.read(PART):
+                    self._wire.json(
+                        "PATCH", place, query={"offset": offset}, content=part,
+                        content_type="application/octet-stream", wait=60,
+                    )  # fmt: skip
+                    offset += len(part)
+                    sent += len(part)
+        except OSError as error:
+            raise UnsettledError(f"could not be read to its end: {error.strerror}") from error
+        except RejectedError as error:
+            # The bytes were not those of the digest: the file changed since it was read.
+            raise UnsettledError("changed while it was sent") from error
+        if offset != upload.size:
+            raise UnsettledError("changed its size while it was sent")
+        return sent
+
+
+_TROUBLES: dict[str, Callable[[str], SyncdError]] = {
+    "conflict": ConflictError,
+    "missing": MissingError,
+    "mismatch": UnsettledError,
+    "refused": RejectedError,
+}
+
+
+def _outcome(key: str, sent: int, result: Any) -> Outcome:
+    if not isinstance(result, dict):
+        raise GarbledError("a result in the hub's answer is no object")
+    status = result.get("status")
+    item = _item(result["item"]) if isinstance(result.get("item"), dict) else None
+    if status in ("stored", "same"):
+        return Outcome(key=key, item=item, sent=sent if status == "stored" else 0)
+    trouble = _TROUBLES.get(str(status))
+    if trouble is None:
+        raise GarbledError(f"the hub answered a status we do not know: {status!r}")
+    reason = str(result.get("reason") or status)
+    return Outcome(key=key, item=item, error=trouble(reason))
+
+
+def _info(found: dict[str, Any]) -> DatasetInfo:
+    try:
+        return DatasetInfo(
+            id=str(found["id"]), name=str(found["name"]),
+            items=int(found.get("items", 0)), bytes=int(found.get("bytes", 0)),
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError) as error:
+        raise GarbledError("the hub described a dataset in a way we do not know") from error
+
+
+def _item(found: dict[str, Any]) -> Item:
+    try:
+        folder = found["folder"].strip("/")
+        return Item(
+            key=f"{folder}/{found['name']}" if folder else found["name"],
+            id=found["id"],
+            version=found["version"],
+            digest=found["sha256"],
+            size=found["size"],
+            state=ItemState(found["state"]),
+            by=found.get("by") or "",
+            modified_ns=found.get("modified_ns"),
+            content_type=found.get("content_type"),
+            metadata=found.get("metadata") or {},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise GarbledError("the hub described an item in a way we do not know") from error
+
+
+def _list(answer: dict[str, Any], name: str) -> list[Any]:
+    value = answer.get(name)
+    if not isinstance(value, list):
+        raise GarbledError(f"the hub's answer holds no list {name!r}")
+    return value
+
+
+def _int(answer: dict[str, Any], name: str) -> int:
+    value = answer.get(name)
+    if type(value) is not int:
+        raise GarbledError(f"the hub's answer holds no number {name!r}")
+    return value

@@ -1,0 +1,145 @@
+"""HTTP for every remote: one client, bounded waits, and answers turned into errors by what to do.
+
+The only import of httpx. Redirects are not followed, so a token never travels to another host;
+proxies of the environment are not asked for addresses of this machine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from syncd.errors import (
+    ConfigError,
+    ConflictError,
+    DeniedError,
+    GarbledError,
+    MissingError,
+    RejectedError,
+    RemoteError,
+    TransientError,
+)
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Wire:
+    """A base address with credentials; safe to share between threads."""
+
+    def __init__(self, url: str, token: str, *, timeout: float = 60.0) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError(f"{url!r} is not an http or https address")
+        self.url = url.rstrip("/")
+        self._timeout = timeout
+        self._client = httpx.Client(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=httpx.Timeout(timeout, connect=5.0, pool=None),
+            trust_env=parts.hostname not in _LOOPBACK,
+            limits=httpx.Limits(max_connections=32, keepalive_expiry=30.0),
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def json(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, Any] | None = None,
+        body: Any = None,
+        content: bytes | Iterable[bytes] | None = None,
+        content_type: str | None = None,
+        wait: float = 0.0,
+    ) -> dict[str, Any]:
+        """Send one request and return its JSON object; `wait` is how long the remote may sit on
+        it before it answers. Raises RemoteError and nothing else."""
+        headers = {"Content-Type": content_type} if content_type else {}
+        with _translated(self.url):
+            answer = self._client.request(
+                method,
+                path,
+                params=query,
+                json=body,
+                content=content,
+                headers=headers,
+                timeout=httpx.Timeout(self._timeout + wait, connect=5.0, pool=None),
+            )
+        if answer.is_success:
+            return _object(answer.content)
+        raise refusal(answer.status_code, answer.headers.get("Retry-After"), answer.content)
+
+    def stream(self, path: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes of a resource, or the asked range of it."""
+        headers = {"Accept-Encoding": "identity"}
+        if offset or length is not None:
+            last = "" if length is None else str(offset + length - 1)
+            headers["Range"] = f"bytes={offset}-{last}"
+        with (
+            _translated(self.url),
+            self._client.stream("GET", path, headers=headers) as answer,
+        ):
+            if not answer.is_success:
+                answer.read()
+                raise refusal(answer.status_code, answer.headers.get("Retry-After"), answer.content)
+            if "Range" in headers and answer.status_code != 206:
+                raise GarbledError("the remote answered a range with something else")
+            yield from answer.iter_raw(1 << 20)
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        detail = str(error) or type(error).__name__
+        raise TransientError(f"{url} does not answer: {detail}") from error
+
+
+def refusal(status: int, retry_after: str | None, content: bytes) -> RemoteError:
+    """The error that an unsuccessful answer stands for."""
+    text = _sentence(content) or f"HTTP status {status}"
+    if status in (401, 403):
+        return DeniedError(text, hint="check the token")
+    if status == 404:
+        return MissingError(text)
+    if status == 409:
+        return ConflictError(text)
+    if status == 429 or status >= 500:
+        return TransientError(text, retry_after=_seconds(retry_after), answered=status == 500)
+    if 300 <= status < 400:
+        return GarbledError(f"the remote sent us elsewhere (HTTP status {status})")
+    return RejectedError(text)
+
+
+def _seconds(value: str | None) -> float | None:
+    try:
+        return max(0.0, float(value)) if value else None
+    except ValueError:
+        return None
+
+
+def _sentence(content: bytes) -> str | None:
+    try:
+        text = json.loads(content)["error"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return text if isinstance(text, str) else None
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(content)
+    except ValueError as error:
+        head = content[:80].decode(errors="replace")
+        raise GarbledError(f"the remote's answer is no JSON: {head!r}") from error
+    if not isinstance(value, dict):
+        raise GarbledError("the remote's answer is no JSON object")
+    return value

@@ -1,0 +1,76 @@
+"""One writer per folder: a file lock that names its holder. Used for state and hub data alike."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+
+from syncd.errors import BusyError, StateError
+
+
+class FolderLock:
+    """Holds `folder/lock` until closed; the kernel lets go of it when the holder dies."""
+
+    def __init__(self, folder: Path, *, what: str) -> None:
+        """Raises BusyError naming the holder's pid, StateError where the lock cannot be made."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StateError(
+                f"cannot be written: {error.strerror}",
+                path=str(folder),
+                hint="mend its rights or set XDG_STATE_HOME to another place",
+            ) from error
+        if not _taken(self._fd):
+            pid = os.pread(self._fd, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(self._fd)
+            raise BusyError(f"another instance (pid {pid}) already has {what}")
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> FolderLock:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _taken(fd: int) -> bool:
+    # A few tries: somebody who only asks for the holder has the lock for a moment.
+    for pause in (0.02, 0.05, 0.1, 0.0):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            time.sleep(pause)
+    return False
+
+
+def holder(folder: Path) -> int | None:
+    """The pid that holds the folder's lock now, or None."""
+    try:
+        fd = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return None
+    except OSError:
+        text = os.pread(fd, 32, 0).decode(errors="replace").strip()
+        return int(text) if text.isdigit() else -1
+    finally:
+        os.close(fd)

@@ -1,0 +1,82 @@
+"""What the remote holds beside the receipts: the `items` table.
+
+Foreign items, items changed there, tombstones. An item that is just what a receipt says has no
+row here, so the table is empty for a dataset that only this mirror feeds.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from syncd.model import Item, ItemState, Receipt
+
+
+class Overlay:
+    """Part of an open `State`: same connection, same transaction."""
+
+    def __init__(self, sql: sqlite3.Connection) -> None:
+        self._sql = sql
+
+    def learn(self, items: Iterable[Item], due: int) -> None:
+        """Record items that differ from the receipts; whoever is concerned becomes due."""
+        rows = list(items)
+        self._sql.executemany(
+            "INSERT OR REPLACE INTO items (id, key, version, digest, size, state, by, modified_ns)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (i.id, i.key, i.version, i.digest, i.size, i.state.value, i.by, i.modified_ns)
+                for i in rows
+            ],
+        )
+        self._sql.executemany(
+            "UPDATE files SET due = ? WHERE item_id = ?", [(due, i.id) for i in rows]
+        )
+        self._sql.executemany(
+            "UPDATE files SET due = ? WHERE (dir, name) IN"
+            " (SELECT dir, name FROM troubles WHERE key = ?)",
+            [(due, i.key) for i in rows],
+        )
+
+    def agree(self, ids: Iterable[str]) -> None:
+        """The remote holds these as the receipts say."""
+        self._sql.executemany("DELETE FROM items WHERE id = ?", [(i,) for i in ids])
+
+    def absent(self, receipt: Receipt, due: int) -> None:
+        """The remote was proven to hold nothing for this receipt, not even a tombstone."""
+        self._sql.execute(
+            "INSERT OR REPLACE INTO items (id, key, state, by) VALUES (?, ?, 'absent', '')",
+            (receipt.id, receipt.key),
+        )
+        self._sql.execute("UPDATE files SET due = ? WHERE item_id = ?", (due, receipt.id))
+
+    def of(self, ids: Sequence[str]) -> dict[str, Item | None]:
+        """What is known of these items beyond the receipts; None: proven absent."""
+        rows = self._sql.execute(
+            "SELECT id, key, version, digest, size, state, by, modified_ns FROM items"
+            " WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(ids),),
+        )
+        return {values[0]: _item(values) for values in rows}
+
+    def at(self, keys: Sequence[str]) -> dict[str, Item]:
+        """Items known at these keys beyond the receipts; a present one before a tombstone."""
+        rows = self._sql.execute(
+            "SELECT id, key, version, digest, size, state, by, modified_ns FROM items"
+            " WHERE state <> 'absent' AND key IN (SELECT value FROM json_each(?))"
+            " ORDER BY state = 'present', id",
+            (json.dumps(keys),),
+        )
+        return {item.key: item for values in rows if (item := _item(values))}
+
+
+def _item(values: Sequence[Any]) -> Item | None:
+    item, key, version, digest, size, state, by, modified = values
+    if state == "absent":
+        return None
+    return Item(
+        id=item, key=key, version=version, digest=digest, size=size, state=ItemState(state), by=by,
+        modified_ns=modified,
+    )  # fmt: skip

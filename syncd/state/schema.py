@@ -1,0 +1,87 @@
+"""The state file's tables and how they came to be; `store` and `report` are the only readers.
+
+A migration is never edited once released: a new one is added below it.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("syncd")
+
+
+@migrations()
+def m001_mirror(db: Database) -> None:
+    db.conn.execute(FILES)
+    for index in FILES_INDEXES:
+        db.conn.execute(index)
+    db.conn.execute(ITEMS)
+    db.conn.execute("CREATE INDEX items_key ON items(key)")
+    db.conn.execute(TROUBLES)
+    db.conn.execute("CREATE INDEX troubles_key ON troubles(key)")
+    db.conn.execute(META)
+
+
+# One row per local path that is, or was when last stored, a candidate.
+FILES = """
+CREATE TABLE files (
+    dir           TEXT NOT NULL,     -- folder relative to the root, POSIX; '' is the root
+    name          TEXT NOT NULL,     -- file name
+    size          INTEGER NOT NULL,  -- bytes, as last seen
+    mtime_ns      INTEGER NOT NULL,  -- as last seen; 0: look again, the clock was too coarse
+    inode         INTEGER NOT NULL,  -- as last seen; pairs a vanished path with a new one
+    gone          INTEGER,           -- ns when it was found missing; NULL: it is there
+    digest        TEXT,              -- SHA-256 of that content; NULL: not read since it changed
+    key           TEXT,              -- where it belongs; NULL: not placed yet
+    item_id       TEXT,              -- receipt: the remote's item; NULL: no receipt
+    version       INTEGER,           -- receipt: its version; NULL: the remote has none
+    stored_key    TEXT,              -- receipt: the key it was stored under
+    stored_digest TEXT,              -- receipt: what was stored
+    stored_ns     INTEGER,           -- receipt: when the remote said so
+    due           INTEGER,           -- ns when to decide next; NULL: not before something changes
+    PRIMARY KEY (dir, name)
+) STRICT, WITHOUT ROWID
+"""
+
+FILES_INDEXES = (
+    "CREATE UNIQUE INDEX files_key ON files(key) WHERE key IS NOT NULL",
+    "CREATE INDEX files_item ON files(item_id) WHERE item_id IS NOT NULL",
+    "CREATE INDEX files_due ON files(due, dir, name) WHERE due IS NOT NULL",
+    "CREATE INDEX files_open ON files(dir, name) WHERE item_id IS NULL OR digest IS NULL",
+    "CREATE INDEX files_gone_inode ON files(inode) WHERE gone IS NOT NULL",
+    "CREATE INDEX files_gone_size ON files(size) WHERE gone IS NOT NULL",
+)
+
+# What the remote holds that the receipts do not say: foreign items, items changed there,
+# tombstones. The remote tree is the receipts overlaid by these rows.
+ITEMS = """
+CREATE TABLE items (
+    id          TEXT PRIMARY KEY,  -- the remote's item
+    key         TEXT NOT NULL,     -- folder/name
+    version     INTEGER,
+    digest      TEXT,
+    size        INTEGER,
+    state       TEXT NOT NULL,     -- present, trashed, purged; absent: proven gone, no tombstone
+    by          TEXT NOT NULL,     -- the source that last changed it
+    modified_ns INTEGER
+) STRICT, WITHOUT ROWID
+"""
+
+# Why a row is not in sync, for status and for back-off; gone once it is.
+TROUBLES = """
+CREATE TABLE troubles (
+    dir      TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    kind     TEXT NOT NULL,     -- failed, conflict, held, refused, unsettled
+    key      TEXT,              -- the key in question, where that is not the row's own
+    reason   TEXT NOT NULL,     -- one sentence for a person
+    tries    INTEGER NOT NULL,  -- how often in a row, for back-off
+    since_ns INTEGER NOT NULL,
+    retry_ns INTEGER,           -- when it is tried again; NULL: not before something changes
+    PRIMARY KEY (dir, name)
+) STRICT, WITHOUT ROWID
+"""
+
+
+# Root identity, dataset, generation, cursor, policy, last sweep: one JSON value each.
+META = "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID"

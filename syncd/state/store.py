@@ -1,0 +1,355 @@
+"""The state file: what was seen on disk, and what the remote gave a receipt for.
+
+The control thread of a mirror is the only writer and the only user of a `State`; everybody else
+reads through `report`. Writes gather in one transaction until `commit`. Losing the last
+transaction, or the whole file, costs comparisons, never an upload or an item.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from syncd.errors import StateError
+from syncd.model import Local, Receipt, Stat
+from syncd.state.overlay import Overlay
+from syncd.state.schema import migrations
+from syncd.state.troubles import Troubles, split
+
+FILE = "state.db"
+
+_COLUMNS = (
+    "dir, name, size, mtime_ns, inode, gone, digest, key,"
+    " item_id, version, stored_key, stored_digest, stored_ns, due"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One local path with its observation and its receipt."""
+
+    dir: str
+    name: str
+    stat: Stat
+    gone: int | None
+    digest: str | None
+    key: str | None
+    receipt: Receipt | None
+    due: int | None
+
+    @property
+    def path(self) -> str:
+        return f"{self.dir}/{self.name}" if self.dir else self.name
+
+    @property
+    def local(self) -> Local | None:
+        return None if self.gone else Local(stat=self.stat, digest=self.digest)
+
+
+class State:
+    """The one open state file of a mirror."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """Open or make `folder/state.db`; None is a private one in memory."""
+        self._file = folder / FILE if folder else None
+        try:
+            self._db = Database(self._file) if self._file else Database(memory=True)
+            self._prepare()
+        except sqlite3.Error as error:
+            raise self._damage(error) from error
+
+    def _prepare(self) -> None:
+        if self._file:
+            self._file.chmod(0o600)
+            self._db.enable_wal()
+        migrations.apply(self._db)
+        unknown = {m.name for m in migrations.applied(self._db)} - {
+            m.name for m in migrations._migrations
+        }
+        if unknown:
+            raise StateError(
+                "was written by a newer syncd", path=str(self._file), hint="update syncd"
+            )
+        self._sql = self._db.conn
+        self._sql.execute("PRAGMA synchronous=NORMAL")
+        self._sql.execute("PRAGMA temp_store=MEMORY")
+        self.troubles = Troubles(self._sql)
+        self.overlay = Overlay(self._sql)
+
+    def _damage(self, error: sqlite3.Error) -> StateError:
+        return StateError(
+            f"the state file cannot be used: {error}",
+            path=str(self._file),
+            hint="free space or mend its rights; or delete it: the next run compares everything"
+            " by digest and sends nothing twice",
+        )
+
+    def copy(self) -> State:
+        """A private copy in memory: a plan can be tried on it and thrown away."""
+        self.commit()
+        twin = State(None)
+        self._sql.backup(twin._sql)
+        return twin
+
+    def commit(self) -> None:
+        if self._sql.in_transaction:
+            try:
+                self._sql.commit()
+            except sqlite3.Error as error:
+                raise self._damage(error) from error
+
+    def close(self) -> None:
+        self.commit()
+        self._db.close()
+
+    # --- observations -------------------------------------------------------------------------
+
+    def observed(self, folder: str) -> dict[str, Stat]:
+        """What is known to be in one folder, without its subfolders."""
+        rows = self._sql.execute(
+            "SELECT name, size, mtime_ns, inode FROM files WHERE dir = ? AND gone IS NULL",
+            (folder,),
+        )
+        return {name: (size, mtime, inode) for name, size, mtime, inode in rows}
+
+    def subfolders(self, folder: str) -> Iterator[str]:
+        """Every folder at or below `folder` that has known files, in order."""
+        if folder == "":
+            rows = self._sql.execute("SELECT DISTINCT dir FROM files WHERE gone IS NULL")
+        else:
+            # '0' is the character after '/': the range holds exactly what lies below.
+            rows = self._sql.execute(
+                "SELECT DISTINCT dir FROM files"
+                " WHERE (dir = ? OR (dir > ? AND dir < ?)) AND gone IS NULL",
+                (folder, f"{folder}/", f"{folder}0"),
+            )
+        return (row[0] for row in rows.fetchall())
+
+    def see(self, folder: str, seen: Mapping[str, Stat], due: int) -> None:
+        """Record files as they are now; each is to be decided at `due`."""
+        self._sql.executemany(
+            "INSERT INTO files (dir, name, size, mtime_ns, inode, due) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (dir, name) DO UPDATE SET"
+            " digest = CASE WHEN (size, mtime_ns, inode) ="
+            " (excluded.size, excluded.mtime_ns, excluded.inode) THEN digest END,"
+            " size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode,"
+            " gone = NULL, due = excluded.due",
+            [(folder, name, *stat, due) for name, stat in seen.items()],
+        )
+
+    def miss(self, folder: str, names: Iterable[str], now: int, due: int | None) -> None:
+        """Record files as gone; those that were never stored are forgotten at once."""
+        gone = [(folder, name) for name in names]
+        self._sql.executemany(
+            "DELETE FROM files WHERE dir = ? AND name = ? AND item_id IS NULL", gone
+        )
+        self._sql.executemany(
+            "UPDATE files SET gone = ?, due = ? WHERE dir = ? AND name = ?",
+            [(now, due, *path) for path in gone],
+        )
+        self._sql.executemany("DELETE FROM troubles WHERE dir = ? AND name = ?", gone)
+
+    # --- rows ---------------------------------------------------------------------------------
+
+    def row(self, path: str) -> Row | None:
+        found = self._select("dir = ? AND name = ?", split(path))
+        return found[0] if found else None
+
+    def due(self, now: int, limit: int, after: tuple[int, str, str]) -> list[Row]:
+        """Rows to decide by `now`, oldest first, behind `after`: (due, dir, name)."""
+        return self._select(
+            "due <= ? AND (due, dir, name) > (?, ?, ?) ORDER BY due, dir, name LIMIT ?",
+            (now, *after, limit),
+        )
+
+    def next_due(self) -> int | None:
+        """When the next row is due, in ns."""
+        found = self._sql.execute("SELECT min(due) FROM files WHERE due IS NOT NULL").fetchone()
+        return found[0] if found else None
+
+    def vanished(self, stats: Iterable[Stat]) -> list[Row]:
+        """Gone rows with a receipt that one of these files may be: by inode or by size."""
+        wanted = list(stats)
+        inodes = json.dumps([stat[2] for stat in wanted])
+        sizes = json.dumps([stat[0] for stat in wanted])
+        return self._select(
+            "gone IS NOT NULL AND inode IN (SELECT value FROM json_each(?))", (inodes,)
+        ) or self._select(
+            "gone IS NOT NULL AND size IN (SELECT value FROM json_each(?)) LIMIT 5000", (sizes,)
+        )
+
+    def removals(self) -> list[Row]:
+        """Gone rows that still have a receipt, in path order."""
+        return self._select("gone IS NOT NULL AND item_id IS NOT NULL ORDER BY dir, name", ())
+
+    def holders(self, keys: Sequence[str]) -> dict[str, Row]:
+        """Which rows hold these keys."""
+        rows = self._select("key IN (SELECT value FROM json_each(?))", (json.dumps(keys),))
+        return {row.key: row for row in rows if row.key}
+
+    def by_item(self, ids: Sequence[str]) -> dict[str, Row]:
+        """Which rows have receipts for these items."""
+        rows = self._select("item_id IN (SELECT value FROM json_each(?))", (json.dumps(ids),))
+        return {row.receipt.id: row for row in rows if row.receipt}
+
+    def receipts(self) -> Iterator[Receipt]:
+        """Every receipt, ordered by key as (folder, name) bytes like a remote's listing."""
+        rows = self._sql.execute(
+            "SELECT stored_key, item_id, version, stored_digest, stored_ns FROM files"
+            " WHERE item_id IS NOT NULL"
+        )
+        for key, item, version, digest, stored in rows:
+            yield Receipt(key=key, id=item, version=version, digest=digest, stored_ns=stored)
+
+    def _select(self, where: str, values: Sequence[Any]) -> list[Row]:
+        rows = self._sql.execute(f"SELECT {_COLUMNS} FROM files WHERE {where}", values)  # noqa: S608
+        return [_row(values) for values in rows]
+
+    def wake(self, due: int, paths: Iterable[str]) -> None:
+        """Make these rows due."""
+        self._sql.executemany(
+            "UPDATE files SET due = ? WHERE dir = ? AND name = ?",
+            [(due, *split(path)) for path in paths],
+        )
+
+    def wake_troubled(self, due: int) -> None:
+        """Make every row due that failed, conflicts, is held or refused."""
+        self._sql.execute(
+            "UPDATE files SET due = ? WHERE (dir, name) IN (SELECT dir, name FROM troubles)",
+            (due,),
+        )
+
+    def wake_gone(self, due: int) -> None:
+        """Make every vanished row due: their removal was held back, or another run's."""
+        self._sql.execute("UPDATE files SET due = ? WHERE gone IS NOT NULL", (due,))
+
+    def wake_open(self, due: int) -> None:
+        """Make due what has no receipt for its content and no reason not to: nothing is lost
+        to a run that ended between two lines."""
+        self._sql.execute(
+            "UPDATE files SET due = ? WHERE due IS NULL AND gone IS NULL"
+            " AND (item_id IS NULL OR digest IS NULL) AND (dir, name) NOT IN"
+            " (SELECT dir, name FROM troubles WHERE retry_ns IS NULL)",
+            (due,),
+        )
+
+    def place(self, keys: Iterable[tuple[str, str | None]]) -> None:
+        """Record where paths belong: (path, key)."""
+        keys = list(keys)
+        if any(key and key.rpartition("/")[2] != split(path)[1] for path, key in keys):
+            self.put(renames=True)
+        self._sql.executemany(
+            "UPDATE files SET key = ? WHERE dir = ? AND name = ?",
+            [(key, *split(path)) for path, key in keys],
+        )
+
+    def unplace_all(self, due: int) -> None:
+        """Forget where everything belongs and decide anew: the layout changed."""
+        self._sql.execute("UPDATE files SET key = NULL, due = ?", (due,))
+
+    def read(self, path: str, stat: Stat, digest: str, due: int | None) -> None:
+        """Record the digest of a file's content as read."""
+        self._sql.execute(
+            "UPDATE files SET size = ?, mtime_ns = ?, inode = ?, digest = ?, due = ?"
+            " WHERE dir = ? AND name = ?",
+            (*stat, digest, due, *split(path)),
+        )
+
+    def agree(self, agreed: Iterable[tuple[str, Stat, Receipt]]) -> None:
+        """Record receipts: (path, stat of the content stored, receipt). The rows are settled."""
+        rows = [(split(path), stat, r) for path, stat, r in agreed]
+        self._sql.executemany(
+            "UPDATE files SET size = ?, mtime_ns = ?, inode = ?, digest = ?, key = ?, item_id = ?,"
+            " version = ?, stored_key = ?, stored_digest = ?, stored_ns = ?, due = NULL"
+            " WHERE dir = ? AND name = ?",
+            [
+                (*stat, r.digest, r.key, r.id, r.version, r.key, r.digest, r.stored_ns, *path)
+                for path, stat, r in rows
+            ],
+        )
+        self._sql.executemany(
+            "DELETE FROM troubles WHERE dir = ? AND name = ?", [path for path, _, _ in rows]
+        )
+
+    def receive(self, path: str, receipt: Receipt, due: int) -> None:
+        """Record a receipt for content the file no longer has: it is decided again."""
+        self._sql.execute(
+            "UPDATE files SET digest = NULL, item_id = ?, version = ?, stored_key = ?,"
+            " stored_digest = ?, stored_ns = ?, due = ? WHERE dir = ? AND name = ?",
+            (receipt.id, receipt.version, receipt.key, receipt.digest, receipt.stored_ns, due,
+             *split(path)),
+        )  # fmt: skip
+
+    def settle(self, path: str, due: int | None = None) -> None:
+        """Nothing to do for this path, or not before `due`."""
+        self._sql.execute(
+            "UPDATE files SET due = ? WHERE dir = ? AND name = ?", (due, *split(path))
+        )
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Drop rows with their receipts and troubles."""
+        pairs = [split(path) for path in paths]
+        self._sql.executemany("DELETE FROM files WHERE dir = ? AND name = ?", pairs)
+        self._sql.executemany("DELETE FROM troubles WHERE dir = ? AND name = ?", pairs)
+
+    # --- the binding -----------------------------------------------------------------------------
+
+    def get(self, name: str, default: Any = None) -> Any:
+        found = self._sql.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return json.loads(found[0]) if found else default
+
+    def put(self, **values: Any) -> None:
+        self._sql.executemany(
+            "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+            [(name, json.dumps(value)) for name, value in values.items()],
+        )
+
+    def reset(self) -> None:
+        """Forget everything: the file is about another dataset now."""
+        for table in ("files", "items", "troubles", "meta"):
+            self._sql.execute(f"DELETE FROM {table}")  # noqa: S608
+
+    def unsent(self) -> list[str]:
+        """Paths that are there but have no receipt."""
+        rows = self._sql.execute(
+            "SELECT dir, name FROM files WHERE (item_id IS NULL OR digest IS NULL)"
+            " AND gone IS NULL ORDER BY dir, name"
+        )
+        return [f"{folder}/{name}" if folder else name for folder, name in rows]
+
+    def renamed(self) -> int:
+        """How many files are stored under another name than their own."""
+        if not self.get("renames"):
+            return 0
+        found = self._sql.execute(
+            "SELECT count(*) FROM files WHERE key IS NOT NULL AND gone IS NULL"
+            " AND key <> name AND substr(key, -length(name) - 1) <> '/' || name"
+        ).fetchone()
+        return int(found[0])
+
+    def count(self) -> tuple[int, int]:
+        """How many rows have a receipt, and how many of those are gone."""
+        found = self._sql.execute(
+            "SELECT count(*), count(gone) FROM files WHERE item_id IS NOT NULL"
+        ).fetchone()
+        return int(found[0]), int(found[1])
+
+
+def _row(values: Sequence[Any]) -> Row:
+    (folder, name, size, mtime, inode, gone, digest, key,
+     item, version, stored_key, stored_digest, stored_ns, due) = values  # fmt: skip
+    receipt = None
+    if item is not None:
+        receipt = Receipt(
+            key=stored_key, id=item, version=version, digest=stored_digest, stored_ns=stored_ns
+        )
+    return Row(
+        dir=folder, name=name, stat=(size, mtime, inode), gone=gone, digest=digest, key=key,
+        receipt=receipt, due=due,
+    )  # fmt: skip
