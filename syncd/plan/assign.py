@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from syncd.model import Item, OnConflict, Policy
-from syncd.plan.layout import alternates, collapses, suffixed
+from syncd.model import Item, Layout, OnConflict, Policy
+from syncd.plan.layout import alternates, suffixed
 
 
 class Lookup(Protocol):
@@ -68,7 +68,7 @@ def assign(
     path: str, digest: str | None, policy: Policy, lookup: Lookup
 ) -> Placed | Unread | Taken:
     """Find the key of a path; raise NameRefusedError where it cannot be carried."""
-    own = 1 if collapses(path, policy) else 0
+    own = 0 if policy.layout is Layout.TREE else 1
     found = _follow(alternates(path, policy), path, digest, own, lookup)
     if isinstance(found, _Free) and found.taken and policy.on_conflict is OnConflict.SUFFIX:
         found = _follow(suffixed(path, policy), path, digest, own, lookup)
@@ -81,26 +81,30 @@ def assign(
 def _follow(
     keys: Iterator[str], path: str, digest: str | None, own: int, lookup: Lookup
 ) -> Placed | Unread | _Free:
-    """Look along `keys` for the path's content, at least up to the name that carries its folders.
+    """Look along `keys` for an item with the path's content, up to the first gap.
 
-    That name (at `own`) is preferred to any other of equal content: a sibling that is the same
-    picture has no other claim than the first name, while only this path has one on its own.
+    The name at `own` is looked at in any case, and preferred to the first where both have the
+    content: a sibling that is the same picture can lay claim to the first name only.
     """
     match = free = ""
     taken = None
     for place, key in enumerate(keys):
+        item = lookup.item(key)
+        if item is None and (match or free):
+            break
         holder = lookup.holder(key)
-        item = lookup.item(key) if holder is None else None
         if holder == path:
             return Placed(path=path, key=key)
-        if item is not None and digest is None:
+        if holder is not None:
+            continue
+        if item is None:
+            free = key
+        elif digest is None:
             return Unread(path=path)
-        if item is not None and item.digest == digest:
-            match = key if place == own else match or key
-        elif item is not None and place == 0:
+        elif item.digest == digest:
+            match = key
+        elif place == 0:
             taken = Taken(path=path, key=key, item=item)
-        elif item is None and holder is None:
-            free = free or key
         if place >= own and (match or free):
             break
     return Placed(path=path, key=match) if match else _Free(key=free, taken=taken)

@@ -31,11 +31,23 @@ def decide(triple: Triple, policy: Policy) -> Action:
     remote = None if _mirrored_away(triple.remote) else triple.remote
     receipt = triple.receipt
     if receipt and remote and remote.id != receipt.id:
-        receipt = None  # Ours is gone, and what has its name now was never ours.
+        # Ours is gone, and what has its name now was never ours.
+        remote, receipt = (remote, None) if triple.local else (None, receipt)
     choice = _choose(triple.key, triple.local, remote, receipt, policy)
     return Action(
         verb=choice.verb, path=triple.path, key=choice.key, reason=choice.reason, triple=triple
     )
+
+
+def movable(origin: Triple, policy: Policy) -> bool:
+    """Whether a vanished path's item may get the key of the path the file has now.
+
+    Where it may not, both paths are decided on their own.
+    """
+    remote, receipt = origin.remote, origin.receipt
+    if not policy.can_move or receipt is None or remote is None or _trashed(remote):
+        return False
+    return remote.id == receipt.id and _same_content(remote, receipt)
 
 
 def _choose(

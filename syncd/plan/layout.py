@@ -37,12 +37,6 @@ def suffixed(path: str, policy: Policy) -> Iterator[str]:
     return _series(path, policy, "~" + _cut(source, _MAX_SOURCE_BYTES))
 
 
-def collapses(path: str, policy: Policy) -> bool:
-    """Whether the layout drops folders of the path, so that the second name carries them."""
-    _, collapsed, _ = _parts(path, policy)
-    return bool(collapsed)
-
-
 def _series(path: str, policy: Policy, tail: str) -> Iterator[str]:
     folder, collapsed, name = _parts(path, policy)
     stem, extension = _split(name)
@@ -86,7 +80,7 @@ def _key(folder: tuple[str, ...], name: str) -> str:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Split off the last suffix; a dot at either end, and a very long suffix, belong to the stem."""
+    """Split off the last suffix; a dot at an end or a very long suffix belongs to the stem."""
     dot = name.rfind(".")
     extension = name[dot:]
     if dot <= 0 or extension == "." or len(extension.encode()) > _MAX_EXTENSION_BYTES:
