@@ -1,8 +1,9 @@
 """From a file's close to the hub's durable answer: at a steady pace, and in a burst.
 
-Two clocks are shown: `stored_ns`, which the hub writes with the item, and the moment at which a
-third process reads of it in the change feed, which tells only of what is committed. The second is
-the later one, so the claims are made on it. lsyncd, where it is installed, copies into a local
+Two clocks are shown: `stored_ns`, the moment at which the hub begins with the batch that brings
+the file, and the moment at which a third process reads of it in the change feed, which tells only
+of what is committed. The hub's answer lies between the two, so the claims are made on the second.
+lsyncd, where it is installed, copies into a local
 folder and flushes nothing; there the change time of the arrived file counts.
 """
 
@@ -65,7 +66,10 @@ def measure(*, pace: float, work: Path, runs: int, scale: float, wait: float) ->
     count = max(10, round(COUNT * scale))
     words = f"{count} files of 8 KiB, {f'{pace:.0f} a second' if pace else 'all at once'}"
     contest.say(words)
-    stored, seen = Line(name="syncd, by `stored_ns`"), Line(name="syncd, seen in the feed")
+    stored, seen = (
+        Line(name="syncd, arrived at the hub (`stored_ns`)"),
+        Line(name="syncd, durable, seen in the feed"),
+    )
     lsyncd = Line(name="lsyncd, delay 0, to a local copy, not flushed")
     others = []
     for seed in range(runs):

@@ -108,7 +108,7 @@ def carry(tree: Tree, room: Path) -> Sample:
 
 
 def available() -> bool:
-    return subprocess.run([*SYNCD, "--help"], cwd=ROOT, capture_output=True).returncode == 0
+    return b"push" in subprocess.run([*SYNCD, "--help"], cwd=ROOT, capture_output=True).stdout
 
 
 def _private(room: Path) -> dict[str, str]:
