@@ -1,7 +1,7 @@
 """The floor every test stands on: an own home, guards against leaks and noise, and fixtures.
 
 Nothing here is asked for by a test to be safe: the guards are on for all of them. The fixtures
-`tree`, `hub`, `expect_log` and `allow_log` are for asking.
+`tree`, `hub`, `start_hub`, `expect_log` and `allow_log` are for asking.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import guards, isolation
+from tests.running import RunningHub, start
 
 SEED = int(os.environ.get("TEST_SEED") or random.SystemRandom().randrange(1 << 32))
 HOMES = Path(tempfile.gettempdir()) / f"syncd-tests-{os.getpid()}"  # short: sockets live below it
@@ -126,3 +127,25 @@ def tree(tmp_path: Path) -> Callable[..., Path]:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def hub() -> Iterator[RunningHub]:
+    """A real hub that all tests of a run share: use a dataset name of your own, never harm it."""
+    running = start(HOMES / "hub")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def start_hub(tmp_path: Path) -> Iterator[Callable[..., RunningHub]]:
+    """`start_hub(*options)`: a hub of the test's own, to be killed, frozen or filled."""
+    started: list[RunningHub] = []
+
+    def begin(*options: str) -> RunningHub:
+        started.append(start(tmp_path / f"hub-{len(started)}", *options))
+        return started[-1]
+
+    yield begin
+    for running in started:
+        running.kill()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -121,7 +122,9 @@ def _changed(before: Seen, now: Seen) -> list[str]:
 
 def _stop_hubs(running: Seen) -> list[str]:
     """End the hubs that this test's commands started: outliving a command is their design."""
-    hubs = [int(pid) for pid, text in running.items() if "syncd" in text and " hub" in text]
+    hubs = [
+        int(pid) for pid, text in running.items() if re.search(r"syncd(\.hub\b|.* hub\b)", text)
+    ]
     for pid in hubs:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)

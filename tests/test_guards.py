@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests import guards, isolation
@@ -156,3 +157,17 @@ def test_a_tree_is_made_from_a_dict(tree):
     root = tree({"a/b.txt": "x", "c": {"d": b"\x00"}})
     assert (root / "a/b.txt").read_text() == "x"
     assert (root / "c/d").read_bytes() == b"\x00"
+
+
+def test_the_shared_hub_answers_and_asks_for_its_token(hub):
+    assert httpx.get(f"{hub.url}/health").json()["ok"] is True
+    assert httpx.get(f"{hub.url}/v1/datasets").status_code == 401
+    assert httpx.get(f"{hub.url}/v1/datasets", headers=hub.headers).status_code == 200
+
+
+def test_a_hub_of_ones_own_comes_back_at_the_same_address(start_hub):
+    first = start_hub()
+    first.stop()
+    second = first.again()
+    assert (second.url, second.token) == (first.url, first.token)
+    second.kill()

@@ -53,6 +53,7 @@ HOMES = {
     **dict.fromkeys(("PIL", "pillow_heif", "av", "pydicom", "numpy"), ("syncd.hub",)),
     "signal": ("syncd.daemon", "syncd.hub", "syncd.local.read"),
 }
+ENVIRONMENT = ("environ", "environb", "getenv", "getenvb", "putenv")
 PURE = ("syncd.plan", *BASE)
 IMPURE = {"os", "time", "random", "threading", "logging"}
 CLOCK = {"syncd.clock": {"time"}}
@@ -158,11 +159,10 @@ def test_only_config_reads_the_environment():
         if within(source.name, "syncd.config"):
             continue
         for node in ast.walk(source.tree):
-            name = node.attr if isinstance(node, ast.Attribute) else ""
-            if isinstance(node, ast.alias):
-                name = node.name
-            if name in ("environ", "environb", "getenv", "getenvb", "putenv"):
-                bad.append(f"{source.where}:{node.lineno}: {name}")
+            if isinstance(node, ast.Attribute | ast.alias):
+                name = node.attr if isinstance(node, ast.Attribute) else node.name
+                if name in ENVIRONMENT:
+                    bad.append(f"{source.where}:{node.lineno}: {name}")
     fail_with(bad)
 
 
