@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from pathspec import GitIgnoreSpec
+from pathspec import GitIgnoreSpec, Pattern
 
 from syncd.errors import ConfigError
 
@@ -24,24 +24,32 @@ TEMPORARY = "temporary"
 NO_EXTENSION = "no extension"
 BY_PATTERN = IGNORE_NAME
 HIDDEN_FOLDER = "hidden folder"
+SYSTEM_FOLDER = "system folder"
 FOLDER_BY_PATTERN = f"{IGNORE_NAME} folder"
 
 TEMPORARY_SUFFIXES = frozenset(
     (
         *(".part", ".partial", ".filepart", ".crdownload", ".opdownload", ".download"),
         *(".aria2", ".!ut", ".!qb", ".bc!", ".tmp", ".temp"),
-        *(".swp", ".swo", ".swx", ".swn", ".lock"),
+        *(".swp", ".swo", ".swx", ".swn"),
     )
 )
 """What downloaders, editors and copy tools put at the end until a file is whole."""
 
+SYSTEM_FOLDERS = frozenset(
+    ("lost+found", "$recycle.bin", "system volume information", "#recycle", "@eadir")
+)
+"""What systems keep on a disk for themselves: things deleted, found or made small."""
+
 _TEMPORARY = re.compile(
-    r"""~\$ | .*~\Z | \#.*\#\Z | 4913\Z | thumbs\.db\Z | desktop\.ini\Z | \$recycle\.bin\Z
+    r"""~\$ | .*~\Z | \#.*\#\Z | 4913\Z | thumbs\.db\Z | desktop\.ini\Z
       | .*\.sb-[0-9a-f]{8}-[a-z0-9]{6}\Z""",
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 
 _SIGNATURE_NONE = (0, 0, 0)
+_FOLDER_MARK = "ps_d"
+"""The group in pathspec's expressions that a folder's closing slash matches."""
 
 
 def _suffix(name: str) -> str:
@@ -70,8 +78,9 @@ class Filter:
         self._signatures: dict[str, tuple[int, int, int]] = {}
         self._configured = _parse(patterns) if patterns else None
         self._patterned = self._configured is not None
-        # Suffixes, in the case they are written in, that are taken without another thought.
-        self._plain = {ext for ext in extensions if _is_plain(ext)}
+        # What is taken without another thought, where a name ends in it as written here.
+        plain = {ext for ext in extensions if not _unsure(ext)}
+        self._plain = plain | {ext.upper() for ext in plain}
 
     def rule(self, dir: str, name: str) -> str | None:
         """None for a candidate, else the name of the rule that leaves the file out."""
@@ -83,6 +92,8 @@ class Filter:
         """None for a folder to go into, else the name of the rule that leaves it out."""
         if path.startswith(".") or "/." in path:
             return HIDDEN_FOLDER
+        if path.rpartition("/")[2].lower() in SYSTEM_FOLDERS:
+            return SYSTEM_FOLDER
         if self._patterned and self._matches(path + "/"):
             return FOLDER_BY_PATTERN
         return None
@@ -133,8 +144,6 @@ class Filter:
             return f"extension {suffix}" if suffix else NO_EXTENSION
         if self._patterned and self._matches(f"{dir}/{name}" if dir else name):
             return BY_PATTERN
-        if _is_plain(suffix) and len(self._plain) < 1000 and self.extensions:
-            self._plain.add(_suffix(name))
         return None
 
     def _matches(self, path: str) -> bool:
@@ -143,10 +152,10 @@ class Filter:
             spec = self._specs.get(dir)
             if spec is None:
                 continue
-            verdict = spec.check_file(path[len(dir) + 1 :] if dir else path).include
+            verdict = _verdict(spec, path[len(dir) + 1 :] if dir else path)
             if verdict is not None:
                 return verdict
-        return self._configured is not None and bool(self._configured.check_file(path).include)
+        return self._configured is not None and bool(_verdict(self._configured, path))
 
     def _forget(self, dir: str) -> None:
         if self._signatures.pop(dir, None) is not None:
@@ -158,9 +167,34 @@ class Filter:
         self.version += 1
 
 
-def _is_plain(suffix: str) -> bool:
-    """Whether a suffix alone decides: no temporary name can end in it."""
-    return bool(suffix) and not is_temporary("x" + suffix) and suffix not in (".db", ".ini", ".bin")
+def _unsure(ext: str) -> bool:
+    """Whether a temporary name could end in this extension."""
+    return is_temporary("x" + ext) or ext in (".db", ".ini")
+
+
+def _verdict(spec: GitIgnoreSpec, path: str) -> bool | None:
+    """True: left out, False: taken back in, None: no pattern has a say. The last one decides.
+
+    As git does, and unlike `spec.match_file`, a pattern counts only for the path itself: the
+    folders above were judged on their own, when the scan was about to go into them.
+    """
+    for pattern in reversed(spec.patterns):
+        if pattern.include is not None and _means(pattern, path):
+            return bool(pattern.include)
+    return None
+
+
+def _means(pattern: Pattern, path: str) -> bool:
+    """Whether a pattern matches the path itself, not only a folder above it."""
+    found = pattern.match_file(path)
+    if found is None or path[-1] != "/":
+        return found is not None and found.match.lastgroup != _FOLDER_MARK
+    if found.match.lastgroup != _FOLDER_MARK:
+        return pattern.match_file(path[:-1]) is not None  # "a/**" is all within, but not a
+    if found.match.end(_FOLDER_MARK) == len(path):
+        return True
+    # "**/" and its like match the first slash there is; what counts is the last one.
+    return found.match.re.search(path, len(path) - 1) is not None
 
 
 def upwards(dir: str) -> Iterator[str]:

@@ -154,6 +154,8 @@ def _told_apart(mtime_ns: int) -> int:
 def _explained(error: OSError, path: str) -> LocalError:
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
         return VanishedError("is gone", path=path)
+    if error.errno == errno.EAGAIN:  # a lease of another program, as Samba's: it is asked to end
+        return UnsettledError("held by another program", path=path)
     if error.errno in (errno.EACCES, errno.EPERM):
         return UnreadableError("no right to read it", path=path, hint="give syncd's user access")
     if error.errno == errno.ELOOP:

@@ -146,14 +146,8 @@ class Watcher:
     def _coverage(self) -> Coverage:
         if self._tree is None or self._place is None:
             return Coverage(events=False, reason=self._failure)
-        for mount in self._place.mounts:
-            if mount.elsewhere:
-                where = os.fsdecode(mount.point)
-                reason = f"{where} is on {mount.type}: changes made elsewhere send no events"
-                return Coverage(events=False, reason=reason)
-        if (reason := self._tree.shortage()) is not None:
-            return Coverage(events=False, reason=reason)
-        return Coverage(events=True)
+        reason = _foreign(self._place.mounts) or self._tree.shortage()
+        return Coverage(events=not reason, reason=reason)
 
 
 class _Tree:
@@ -170,6 +164,7 @@ class _Tree:
         self._deliver = deliver
         self._doubt = doubt
         self._fd = InotifyFD()
+        self._fd.name = "syncd-watch"
         self._ids = count(1)
         self._lock = threading.RLock()
         self._watches: dict[WatchDescriptor, tuple[str, CallbackId]] = {}
@@ -216,11 +211,11 @@ class _Tree:
         finally:
             self._lock.release()
 
-    def shortage(self) -> str | None:
-        """The limit that kept folders from being watched, with the value it needs."""
+    def shortage(self) -> str:
+        """The limit that kept folders from being watched, with the value it needs; else ""."""
         missed = list(self._missed.values())
         if errno.ENOSPC not in missed:
-            return None
+            return ""
         needed = len(self._watches) + len(missed)
         return _limit("max_user_watches", f"the {needed} folders here need more", needed)
 
@@ -351,6 +346,15 @@ def _place(root: Path) -> _Place:
     path = os.fsencode(os.path.realpath(root))
     found = Path(os.fsdecode(path)).stat()
     return _Place(path=path, identity=(found.st_dev, found.st_ino), mounts=mounts_of(path))
+
+
+def _foreign(mounts: tuple[Mount, ...]) -> str:
+    """Says which file system is changed from elsewhere, without an event; "" where none is."""
+    for mount in mounts:
+        if mount.elsewhere:
+            where = os.fsdecode(mount.point)
+            return f"{where} is on {mount.type}: changes made elsewhere send no events"
+    return ""
 
 
 def _watched(name: str) -> bool:
