@@ -1,20 +1,22 @@
 """Where the bytes lie: content-addressed, durable before anyone is told so.
 
-`Store` calls it under its write lock; reading needs no lock. Small bodies are appended to pack
-files with one `fdatasync` a batch (70,000 files/s measured, against 2,000 with a file and fsync
-each); finished big uploads are moved in as files of their own. A place is meaningless until the
-catalogue recorded it: bytes at the end of a pack that nobody recorded are just dead.
+`Store` writes under its lock; reading needs none. Small bodies are appended to pack files with one
+`fdatasync` a batch (70,000 files/s measured, against 2,000 with a file and fsync each); finished
+big uploads are moved in as files of their own. A place means nothing until the catalogue recorded
+it: bytes at the end of a pack that nobody recorded are just dead.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 PACK_BYTES = 64 * 1024 * 1024
+"""A pack this long gets no more: short enough to be rewritten in a moment."""
+
 Body = bytes | memoryview
 
 
@@ -33,17 +35,26 @@ class BlobStore(Protocol):
         ...
 
     def adopt(self, file: Path, digest: bytes) -> Place:
-        """Take over a finished file; it and its new name are durable when this returns."""
+        """Take over a finished file whose bytes are durable; its name is when this returns."""
         ...
 
-    def read(self, place: Place, size: int) -> bytes: ...
-
     def open(self, place: Place) -> int:
-        """A file descriptor to `pread` from, at the place's offset; the caller closes it."""
+        """A file descriptor to `pread` from, at the place's offset; the caller closes it.
+
+        Raises FileNotFoundError where the place was given up in the meantime.
+        """
+        ...
+
+    def names(self) -> Iterator[tuple[str, int]]:
+        """Every pack and file that is there, with its length in bytes."""
         ...
 
     def drop(self, name: str) -> int:
         """Remove a whole pack or file; return the bytes that came back. Missing ones are fine."""
+        ...
+
+    def leave(self, name: str) -> None:
+        """Append to this pack no more."""
         ...
 
     def close(self) -> None: ...
@@ -53,108 +64,119 @@ class LocalBlobs:
     """Packs and files in one folder: `packs/00000001` and `files/ab/<digest>`."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
         for name in ("packs", "files"):
             (root / name).mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._fd: int | None = None
+        self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        os.fsync(self._root)
+        self._pack: int | None = None
         self._name = ""
         self._end = 0
 
     def append(self, bodies: Sequence[Body]) -> list[Place]:
         if not bodies:
             return []
-        fd = self._pack()
+        pack = self._appendable()
         start = at = self._end
         places = []
         for body in bodies:
             places.append(Place(self._name, at))
             at += len(body)
         try:
-            _write_all(fd, b"".join(bodies), start)
-            os.fdatasync(fd)
+            write_all(pack, b"".join(bodies), start)
+            os.fdatasync(pack)
         except OSError:
-            self._abandon(start)
+            self._give_back(pack, start)
             raise
         self._end = at
         return places
 
     def adopt(self, file: Path, digest: bytes) -> Place:
         text = digest.hex()
-        target = self._root / "files" / text[:2] / text
-        if not target.parent.is_dir():
-            target.parent.mkdir(mode=0o700)
-            sync_folder(target.parent.parent)
-        file.rename(target)
-        sync_folder(target.parent)
-        return Place(f"files/{text[:2]}/{text}", 0)
+        folder = f"files/{text[:2]}"
+        with suppress(FileExistsError):
+            os.mkdir(folder, 0o700, dir_fd=self._root)
+            self._sync("files")
+        os.rename(file, f"{folder}/{text}", dst_dir_fd=self._root)
+        self._sync(folder)
+        return Place(f"{folder}/{text}", 0)
 
-    def read(self, place: Place, size: int) -> bytes:
-        fd = self.open(place)
+    def open(self, place: Place) -> int:
+        return os.open(place.name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._root)
+
+    def names(self) -> Iterator[tuple[str, int]]:
+        folders = ["packs", *(f"files/{name}" for name in self._list("files"))]
+        for folder in folders:
+            for name in self._list(folder):
+                with suppress(FileNotFoundError):
+                    found = os.stat(f"{folder}/{name}", dir_fd=self._root)
+                    yield f"{folder}/{name}", found.st_size
+
+    def drop(self, name: str) -> int:
+        self.leave(name)
         try:
-            return os.pread(fd, size, place.offset)
+            size = os.stat(name, dir_fd=self._root).st_size
+            os.unlink(name, dir_fd=self._root)
+        except FileNotFoundError:
+            return 0
+        self._sync(name.rpartition("/")[0])
+        return size
+
+    def leave(self, name: str) -> None:
+        if name == self._name and self._pack is not None:
+            os.close(self._pack)
+            self._pack, self._name = None, ""
+            self._end = PACK_BYTES  # the next pack is a fresh one
+
+    def close(self) -> None:
+        self.leave(self._name)
+        os.close(self._root)
+
+    def _appendable(self) -> int:
+        """The pack to append to: the newest while there is room in it, else a fresh one."""
+        if self._pack is not None and self._end < PACK_BYTES:
+            return self._pack
+        newest = max(map(int, self._list("packs")), default=0)
+        if self._end == 0 and newest:  # just started: go on where the last run ended
+            pack = self._start(newest)
+            if self._end < PACK_BYTES:
+                return pack
+        self.leave(self._name)
+        pack = self._start(newest + 1)
+        self._sync("packs")
+        return pack
+
+    def _start(self, number: int) -> int:
+        name = f"packs/{number:08}"
+        pack = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=self._root)
+        self._pack, self._name, self._end = pack, name, os.fstat(pack).st_size
+        return pack
+
+    def _give_back(self, pack: int, start: int) -> None:
+        """After a failed write: return the room, and trust this pack's cached pages no more."""
+        with suppress(OSError):
+            os.ftruncate(pack, start)
+        self.leave(self._name)
+
+    def _list(self, folder: str) -> list[str]:
+        with self._opened(folder) as fd:
+            return os.listdir(fd)  # noqa: PTH208 - a Path would not stay in this folder
+
+    def _sync(self, folder: str) -> None:
+        with self._opened(folder) as fd:
+            os.fsync(fd)
+
+    @contextmanager
+    def _opened(self, folder: str) -> Iterator[int]:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        fd = os.open(folder, flags, dir_fd=self._root)
+        try:
+            yield fd
         finally:
             os.close(fd)
 
-    def open(self, place: Place) -> int:
-        return os.open(self._root / place.name, os.O_RDONLY | os.O_CLOEXEC)
 
-    def drop(self, name: str) -> int:
-        path = self._root / name
-        if name == self._name:
-            self._leave()
-        try:
-            size = path.stat().st_size
-            path.unlink()
-        except FileNotFoundError:
-            return 0
-        sync_folder(path.parent)
-        return size
-
-    def names(self) -> Iterator[tuple[str, int]]:
-        """Every pack and file that is there, with its length in bytes."""
-        for path in (*self._root.glob("packs/*"), *self._root.glob("files/*/*")):
-            with suppress(FileNotFoundError):
-                yield str(path.relative_to(self._root)), path.stat().st_size
-
-    def close(self) -> None:
-        self._leave()
-
-    def _pack(self) -> int:
-        """The pack to append to: the newest while there is room in it, else a fresh one."""
-        if self._fd is not None and self._end < PACK_BYTES:
-            return self._fd
-        newest = max((int(p.name) for p in (self._root / "packs").iterdir()), default=0)
-        if self._fd is None and newest and self._open(newest) < PACK_BYTES:
-            assert self._fd is not None
-            return self._fd
-        self._leave()
-        self._open(newest + 1)
-        sync_folder(self._root / "packs")
-        assert self._fd is not None
-        return self._fd
-
-    def _open(self, number: int) -> int:
-        self._name = f"packs/{number:08}"
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        self._fd = os.open(self._root / self._name, flags, 0o600)
-        self._end = os.fstat(self._fd).st_size
-        return self._end
-
-    def _leave(self) -> None:
-        if self._fd is not None:
-            os.close(self._fd)
-        self._fd = None
-        self._name = ""
-
-    def _abandon(self, start: int) -> None:
-        """After a failed write: give the room back, and trust this pack's pages no further."""
-        if self._fd is not None:
-            with suppress(OSError):
-                os.ftruncate(self._fd, start)
-            self._end = PACK_BYTES
-
-
-def _write_all(fd: int, data: bytes, offset: int) -> None:
+def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
+    """Write every byte at this offset, or raise OSError."""
     view = memoryview(data)
     while view:
         done = os.pwrite(fd, view, offset)

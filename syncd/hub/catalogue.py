@@ -1,14 +1,13 @@
 """What the hub knows: datasets, items, their order of change. Reading, and the frame of writing.
 
-One `write()` at a time in this process, so what a transaction read stays true until it commits;
-readers have their own snapshots and never wait. `batch` and `trash` do the changing, inside
-`write()`; the sequence they take numbers from is the change feed's cursor.
+Readers have their own snapshots and never wait. `Store` lets one `write()` at a time begin, so
+what such a transaction read stays true until it commits; `batch`, `garbage` and `trash` do the
+changing. The sequence they take numbers from is the change feed's cursor.
 """
 
 from __future__ import annotations
 
 import secrets
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from syncd.clock import Clock
 from syncd.errors import NotFoundError, StateError
 from syncd.hub import schema
 from syncd.hub.schema import ItemRow, counters, datasets, items, meta
@@ -46,13 +44,15 @@ class News(NamedTuple):
 
 
 class Catalogue:
-    """One catalogue file and its connections."""
+    """One catalogue file and its connections; `words` are `hub`, its id, and `generation`."""
 
-    def __init__(self, file: Path, clock: Clock) -> None:
+    def __init__(self, file: Path) -> None:
         self._engine = schema.engine(file)
-        self._writer = threading.Lock()
-        self.clock = clock
-        self._prepare(file)
+        try:
+            self.words = self._prepare(file)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         self._engine.dispose()
@@ -65,26 +65,25 @@ class Catalogue:
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """The one transaction that may change something; durable after the block."""
-        with (
-            self._writer,
-            self._engine.connect().execution_options(write=True) as connection,
-            connection.begin(),
-        ):
-            yield connection
+        """A transaction that may change something, one at a time; durable after the block."""
+        with self._engine.connect() as connection:
+            connection.execution_options(write=True)
+            with connection.begin():
+                yield connection
 
-    def word(self, name: str) -> str:
-        """A word of the catalogue about itself: `generation`, `hub`."""
-        with self.read() as tx:
-            return str(tx.execute(sa.select(meta.c.value).where(meta.c.name == name)).scalar_one())
+    def renew(self, seq: int) -> None:
+        """Begin a new generation, whose changes come after `seq`."""
+        word = secrets.token_hex(8)
+        with self.write() as tx:
+            tx.execute(sa.update(counters).values(seq=max(seq, head(tx)) + 1))
+            tx.execute(sa.update(meta).where(meta.c.name == "generation").values(value=word))
+        self.words["generation"] = word
 
-    def _prepare(self, file: Path) -> None:
+    def _prepare(self, file: Path) -> dict[str, str]:
         with self.write() as tx:
             schema.metadata.create_all(tx)
-            found = tx.execute(
-                sa.select(meta.c.value).where(meta.c.name == "schema")
-            ).scalar_one_or_none()
-            if found is None:
+            words = {row.name: row.value for row in tx.execute(sa.select(meta))}
+            if not words:
                 tx.execute(sa.insert(counters), [{"seq": 0}])
                 words = {
                     "schema": str(schema.VERSION),
@@ -92,12 +91,13 @@ class Catalogue:
                     "generation": secrets.token_hex(8),
                 }
                 tx.execute(sa.insert(meta), [{"name": k, "value": v} for k, v in words.items()])
-            elif int(found) != schema.VERSION:
+            if int(words["schema"]) != schema.VERSION:
                 raise StateError(
-                    f"the catalogue is of version {found}, this program knows {schema.VERSION}",
+                    f"the catalogue is of version {words['schema']}, not {schema.VERSION}",
                     path=str(file),
                     hint="use the program that wrote it, or a newer one",
                 )
+        return words
 
     # -- datasets
 
@@ -113,16 +113,6 @@ class Catalogue:
         if row is None:
             raise NotFoundError(f"there is no dataset {name or id}")
         return DatasetRow(*row)
-
-    def make_dataset(self, name: str) -> tuple[DatasetRow, bool]:
-        """Make it or find it; and whether it was made."""
-        with self.write() as tx:
-            row = tx.execute(_DATASETS.where(datasets.c.name == name)).one_or_none()
-            if row is not None:
-                return DatasetRow(*row), False
-            made = DatasetRow(secrets.token_hex(8), name, self.clock.now_ns(), 0, 0)
-            tx.execute(sa.insert(datasets), [made._asdict()])
-            return made, True
 
     # -- items
 
@@ -193,27 +183,11 @@ class Catalogue:
         if without is not None:
             wanted = wanted.where(items.c.by != without)
         with self.read() as tx:
-            head = tx.execute(sa.select(counters.c.seq)).scalar_one()
+            last = head(tx)
             rows = [ItemRow(*row) for row in tx.execute(wanted)]
         if len(rows) > limit:
             return News(rows[:limit], rows[limit - 1].seq, True)
-        return News(rows, head, False)
-
-    def missing(self, digests: Sequence[bytes]) -> list[bytes]:
-        """Those of the digests whose bytes are not held."""
-        with self.read() as tx:
-            known = held(tx, digests)
-        return [digest for digest in dict.fromkeys(digests) if digest not in known]
-
-    def place(self, digest: bytes) -> tuple[str, int, int]:
-        """Where a digest's bytes lie: place, offset, size; NotFoundError."""
-        blobs = schema.blobs.c
-        wanted = sa.select(blobs.place, blobs.offset, blobs.size).where(blobs.digest == digest)
-        with self.read() as tx:
-            row = tx.execute(wanted).one_or_none()
-        if row is None:
-            raise NotFoundError("the content is gone")
-        return row[0], row[1], row[2]
+        return News(rows, last, False)
 
 
 _DATASETS = sa.select(
@@ -232,6 +206,21 @@ def held(tx: sa.Connection, digests: Sequence[bytes]) -> dict[bytes, int]:
         found = tx.execute(sa.select(blobs.digest, blobs.size).where(some))
         known.update((row[0], row[1]) for row in found)
     return known
+
+
+def make_dataset(tx: sa.Connection, name: str, now_ns: int) -> tuple[DatasetRow, bool]:
+    """Make it or find it; and whether it was made."""
+    row = tx.execute(_DATASETS.where(datasets.c.name == name)).one_or_none()
+    if row is not None:
+        return DatasetRow(*row), False
+    made = DatasetRow(secrets.token_hex(8), name, now_ns, 0, 0)
+    tx.execute(sa.insert(datasets), [made._asdict()])
+    return made, True
+
+
+def head(tx: sa.Connection) -> int:
+    """The last number of the change sequence that was given."""
+    return int(tx.execute(sa.select(counters.c.seq)).scalar_one())
 
 
 def take_seq(tx: sa.Connection, count: int) -> int:

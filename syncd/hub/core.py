@@ -17,8 +17,11 @@ from typing import ParamSpec, TypeVar
 from syncd.clock import Clock, SystemClock
 from syncd.hub import auth
 from syncd.hub.auth import Auth
+from syncd.hub.care import Care
 from syncd.hub.feed import Bell
+from syncd.hub.metrics import Metrics
 from syncd.hub.store import Store
+from syncd.hub.uploads import Uploads
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,7 +46,7 @@ class HubSettings:
     tls_key: Path | None = None
     insecure: bool = False
     names: tuple[str, ...] = ()
-    """Further host names it is reached by, each with the port it is reached at, if another."""
+    """Further host names it is reached by."""
 
 
 class Hub:
@@ -55,14 +58,26 @@ class Hub:
         self.bell = Bell()
         self.token = auth.token(settings.data / "token")
         self.auth = Auth(self.token, self.clock)
+        self.store = Store(
+            settings.data, clock=self.clock, min_free=settings.min_free, bell=self.bell.ring
+        )
+        self.uploads = Uploads(settings.data / "uploads", self.store)
+        self.metrics = Metrics(self.store)
+        self.care = Care(self.store, self.uploads, settings.retention_days)
         self._writers = ThreadPoolExecutor(WRITERS, "syncd-hub-write")
         self._readers = ThreadPoolExecutor(READERS, "syncd-hub-read")
-        self.store = self._open()
-        self.id = self.store.catalogue.word("hub")
-        self.generation = self.store.catalogue.word("generation")
+
+    @property
+    def id(self) -> str:
+        return self.store.catalogue.words["hub"]
+
+    @property
+    def generation(self) -> str:
+        return self.store.catalogue.words["generation"]
 
     def close(self) -> None:
         """Finish what runs, then let go of everything."""
+        self.care.stop()
         self._writers.shutdown()
         self._readers.shutdown()
         self.store.close()
@@ -74,14 +89,6 @@ class Hub:
     async def write(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run something that may change the store, off the loop."""
         return await _run(self._writers, functools.partial(call, *args, **kwargs))
-
-    def _open(self) -> Store:
-        return Store(
-            self.settings.data / "store",
-            clock=self.clock,
-            min_free=self.settings.min_free,
-            bell=self.bell.ring,
-        )
 
 
 async def _run(pool: ThreadPoolExecutor, call: Callable[[], T]) -> T:

@@ -12,8 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from syncd.hub.batch import Result
-from syncd.hub.catalogue import DatasetRow
+from syncd.hub.ops import Result
 from syncd.hub.schema import ItemRow
 
 
@@ -99,7 +98,7 @@ class Missing(_Model):
 
 class Announcement(_Model):
     digest: str
-    size: int
+    size: int = Field(ge=0, lt=2**63)
 
 
 class Upload(_Model):
@@ -113,8 +112,13 @@ class Part(_Model):
     done: bool
 
 
+class Misplaced(_Model):
+    error: str
+    offset: int = Field(description="where the upload goes on")
+
+
 class Ids(_Model):
-    ids: list[str]
+    ids: list[str] = Field(max_length=10_000)
 
 
 class Purged(_Model):
@@ -127,7 +131,7 @@ class Link(_Model):
 
 
 class Source(_Model):
-    path: str = Field(description="the backup's folder, as the hub sees it")
+    source: str = Field(description="the backup's folder, as the hub sees it")
 
 
 class Restored(_Model):
@@ -154,12 +158,8 @@ def item(row: ItemRow) -> dict[str, Any]:
         "version": row.version,
         "state": row.state,
         "by": row.by,
-        "metadata": {} if row.metadata == "{}" else _metadata(row.metadata),
+        "metadata": {} if row.metadata == "{}" else json.loads(row.metadata),
     }
-
-
-def dataset(row: DatasetRow) -> dict[str, Any]:
-    return row._asdict()
 
 
 def outcome(result: Result) -> dict[str, Any]:
@@ -169,10 +169,6 @@ def outcome(result: Result) -> dict[str, Any]:
     if result.reason is not None:
         answer["reason"] = result.reason
     return answer
-
-
-def _metadata(text: str) -> Any:
-    return json.loads(text)
 
 
 def _iso(ns: int) -> str:

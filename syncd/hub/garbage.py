@@ -1,9 +1,8 @@
-"""What no item needs any more, and how its room comes back without losing what one does need.
+"""What no item needs any more.
 
 A reference is a row of `items` (not purged) or of `versions`; nothing is counted, so nothing can
-be miscounted. In the transaction that drops the last reference the blob's row goes, and a file's
-name is noted in `freed`; only a later step, under the write lock and with no backup running,
-removes bytes. A crash in between leaves a note, never a reference without bytes.
+be miscounted. The transaction that drops the last reference takes the blob's row along; the bytes
+are dead from then on, and `room` gives them back to the disk.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import sqlalchemy as sa
 
 from syncd.hub import schema
 from syncd.hub.catalogue import CHUNK
-from syncd.hub.schema import ItemRow, blobs, freed, items, versions
+from syncd.hub.schema import ItemRow, blobs, items, versions
 
 
 def release(tx: sa.Connection, purged: Sequence[ItemRow]) -> int:
@@ -35,28 +34,23 @@ def drop_blobs(tx: sa.Connection, digests: Sequence[bytes]) -> int:
     total = 0
     for start in range(0, len(digests), CHUNK):
         some = blobs.c.digest.in_(digests[start : start + CHUNK])
-        loose = tx.execute(
-            sa.select(blobs.c.digest, blobs.c.size, blobs.c.place).where(some, *unreferenced())
-        ).all()
+        loose = tx.execute(sa.select(blobs.c.digest, blobs.c.size).where(some, *_loose())).all()
         if loose:
             tx.execute(sa.delete(blobs).where(blobs.c.digest.in_([row.digest for row in loose])))
-            _note(tx, [row.place for row in loose if row.place.startswith("files/")])
         total += sum(row.size for row in loose)
     return total
 
 
-def unreferenced() -> tuple[sa.ColumnElement[bool], ...]:
+def unused(tx: sa.Connection, before_ns: int) -> Sequence[bytes]:
+    """Digests stored before a time that no item needs; a scan of all that is held."""
+    wanted = sa.select(blobs.c.digest).where(blobs.c.stored_ns < before_ns, *_loose())
+    return tx.execute(wanted).scalars().all()
+
+
+def _loose() -> tuple[sa.ColumnElement[bool], ...]:
     """The conditions under which a row of `blobs` is needed by nobody."""
-    wanted = sa.select(sa.literal(1))
+    one = sa.select(sa.literal(1))
     return (
-        ~wanted.where(items.c.digest == blobs.c.digest, schema.KEPT).exists(),
-        ~wanted.where(versions.c.digest == blobs.c.digest).exists(),
+        ~one.where(items.c.digest == blobs.c.digest, schema.KEPT).exists(),
+        ~one.where(versions.c.digest == blobs.c.digest).exists(),
     )
-
-
-def _note(tx: sa.Connection, places: Sequence[str]) -> None:
-    if places:
-        known = set(tx.execute(sa.select(freed.c.place)).scalars())
-        fresh = [{"place": place} for place in places if place not in known]
-        if fresh:
-            tx.execute(sa.insert(freed), fresh)

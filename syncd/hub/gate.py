@@ -7,14 +7,17 @@ It also counts who is inside, so that an idle hub can stop and a stopping hub ca
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
-from http.cookies import CookieError, SimpleCookie
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from syncd.clock import Clock
 from syncd.hub.auth import Auth
 
 MIB = 1024 * 1024
@@ -31,35 +34,61 @@ _COMMON = [
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
 ]
+Seen = Callable[[str, int, float], None]
 
 
-class TooLongError(Exception):
-    """A body went over its limit while it was read."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hosts:
+    """The names a hub answers to: this machine's own at `port`, and the ones it was started for.
+
+    A browser that was led here under a foreign name (DNS rebinding) says that name, so an address
+    in digits needs no list where the hub may be reached from outside at all (`any_address`)."""
+
+    port: int
+    names: frozenset[str] = frozenset()
+    any_address: bool = False
+
+    def known(self, host: str) -> bool:
+        name, port = _apart(host.lower())
+        if name in ("127.0.0.1", "localhost", "[::1]"):
+            return port == str(self.port)
+        return name in self.names or (self.any_address and _is_address(name))
 
 
 class Gate:
-    """The outermost ASGI app of a hub that answers to these `origins` ("http://host:port")."""
+    """The outermost ASGI app of a hub."""
 
-    def __init__(self, app: ASGIApp, *, auth: Auth, clock: Clock, origins: frozenset[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        auth: Auth,
+        hosts: Hosts,
+        cookie: str,
+        seen: Seen,
+    ) -> None:
         self._app = app
         self._auth = auth
-        self._clock = clock
-        self._origins = origins
-        self._hosts = frozenset(origin.partition("//")[2] for origin in origins)
-        self.cookie = cookie_name(origins)
+        self._hosts = hosts
+        self._cookie = cookie
+        self._seen = seen
         self.inside = 0
-        self.last = clock.monotonic()
+        self.last = time.monotonic()
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
+        answer = _Answer(send)
+        started = time.monotonic()
         self.inside += 1
         try:
-            await self._pass(scope, receive, _polite(send))
+            await self._pass(scope, receive, answer.send)
         finally:
             self.inside -= 1
-            self.last = self._clock.monotonic()
+            self.last = time.monotonic()
+            call = getattr(scope.get("route"), "path", "none")
+            self._seen(call, answer.status, self.last - started)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
@@ -67,73 +96,74 @@ class Gate:
         limit = _limit(scope["path"])
         if refusal is None and limit and _length(headers) > limit:
             refusal = (413, f"the body is longer than {limit} bytes")
-        if refusal is not None:
-            return await refuse(send, *refusal)
-        started = False
-
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self._app(scope, limited(receive, limit) if limit else receive, watched)
-        except TooLongError:
-            if started:
-                raise
-            await refuse(send, 413, f"the body is longer than {limit} bytes")
+        if refusal is None:
+            await self._app(scope, limited(receive, limit) if limit else receive, send)
+        else:
+            await refuse(send, *refusal, plain=scope["path"] == "/")
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
         if len(scope["headers"]) > MAX_HEADERS:
             return 431, "too many headers"
-        if _text(headers, b"host").lower() not in self._hosts:
+        host = _text(headers, b"host")
+        if not self._hosts.known(host):
             return 421, "this hub does not answer to that host name"
         origin = headers.get(b"origin")
-        if origin is not None and origin.decode("latin-1").lower() not in self._origins:
+        if origin is not None and not _same_place(origin.decode("latin-1"), host):
             return 403, "another site may not ask this hub"
         if self.draining:
             return 503, "the hub is stopping"
         if scope["path"] in OPEN:
             return None
+        return self._stranger(scope, headers)
+
+    def _stranger(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
         if b"authorization" in headers:
             if self._auth.bearer(headers[b"authorization"]):
                 return None
             return 401, "that is not this hub's token"
-        if not self._knows(headers):
-            return 401, "a token is needed; the page is entered by a link from `syncd hub`"
-        if scope["method"] not in SAFE and origin is None:
+        if not any(map(self._auth.cookie, _cookies(_text(headers, b"cookie"), self._cookie))):
+            return 401, "a token is needed; the page is entered by the link that `syncd open` gives"
+        if scope["method"] not in SAFE and b"origin" not in headers:
             return 403, "a change by cookie must say which page it comes from"
         return None
 
-    def _knows(self, headers: dict[bytes, bytes]) -> bool:
-        try:
-            jar = SimpleCookie(_text(headers, b"cookie"))
-        except CookieError:
-            return False
-        return self.cookie in jar and self._auth.cookie(jar[self.cookie].value)
+
+class _Answer:
+    """What goes out: with the headers every answer has, and its status remembered."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers: list[Any] = list(message.get("headers", []))
+            names = {name for name, _ in headers}
+            headers += [pair for pair in _COMMON if pair[0] not in names]
+            message = {**message, "headers": headers}
+        await self._send(message)
 
 
-def cookie_name(origins: frozenset[str]) -> str:
-    """One name a port, for cookies do not tell ports apart and two hubs must not clash."""
-    return "syncd-" + min(origin.rpartition(":")[2] for origin in origins)
-
-
-async def refuse(send: Send, status: int, sentence: str) -> None:
-    """Answer with the error form every answer of the hub uses."""
-    body = json.dumps({"error": sentence}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+async def refuse(send: Send, status: int, sentence: str, *, plain: bool = False) -> None:
+    """Answer in the form of all the hub's errors, or in plain words for a person's browser, and
+    hear no more from there."""
+    body = sentence.encode() if plain else json.dumps({"error": sentence}).encode()
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8" if plain else b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+    ]
     if status == 503:
         headers.append((b"retry-after", b"1"))
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    if status in (413, 503):
-        headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
 def limited(receive: Receive, limit: int) -> Receive:
-    """The same body, but for TooLongError once it is longer than announced or allowed."""
+    """The same body, but for 413 once it is longer than allowed, whatever it announced."""
     seen = 0
 
     async def counted() -> Message:
@@ -141,14 +171,14 @@ def limited(receive: Receive, limit: int) -> Receive:
         message = await receive()
         seen += len(message.get("body", b""))
         if seen > limit:
-            raise TooLongError
+            raise HTTPException(413, f"the body is longer than {limit} bytes")
         return message
 
     return counted
 
 
 def _limit(path: str) -> int | None:
-    """None for parts of an upload: those are streamed, and their length is announced."""
+    """None for parts of an upload: those are streamed, and end where the file ends."""
     if _UPLOAD.fullmatch(path):
         return None
     return MAX_BATCH if _BATCH.fullmatch(path) else MAX_JSON
@@ -156,20 +186,32 @@ def _limit(path: str) -> int | None:
 
 def _length(headers: dict[bytes, bytes]) -> int:
     text = headers.get(b"content-length", b"0")
-    return int(text) if text.isdigit() else 0
+    return int(text) if len(text) < 20 and text.isdigit() else 0
 
 
 def _text(headers: dict[bytes, bytes], name: bytes) -> str:
     return headers.get(name, b"").decode("latin-1")
 
 
-def _polite(send: Send) -> Send:
-    async def with_headers(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers: list[Any] = list(message.get("headers", []))
-            names = {name for name, _ in headers}
-            headers += [pair for pair in _COMMON if pair[0] not in names]
-            message = {**message, "headers": headers}
-        await send(message)
+def _cookies(header: str, name: str) -> list[str]:
+    pairs = (part.strip().partition("=") for part in header.split(";"))
+    return [value for key, _, value in pairs if key == name]
 
-    return with_headers
+
+def _same_place(origin: str, host: str) -> bool:
+    scheme, _, place = origin.lower().partition("://")
+    return scheme in ("http", "https") and place == host.lower()
+
+
+def _apart(host: str) -> tuple[str, str]:
+    """A Host header's name and port; an address of version 6 keeps its brackets."""
+    name, _, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
+    return (name, port) if name else (host, "")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True

@@ -37,12 +37,13 @@ def split(key: object) -> tuple[str, str]:
 
 def folder(text: str) -> str:
     """Bring "/", "/a/b", "a/b" or "a/b/" to how folders are kept: "" or "a/b"."""
+    encoded(text)
     return text.strip("/")
 
 
 def dataset(name: str) -> str:
     """Give back a dataset's name if it can be one; raise BadNameError otherwise."""
-    if not name or name in (".", "..") or "/" in name or len(_encode(name)) > MAX_NAME:
+    if not name or name in (".", "..") or "/" in name or len(encoded(name)) > MAX_NAME:
         raise BadNameError("a dataset's name is 1 to 255 bytes without a slash")
     if "\0" in name:
         raise BadNameError("a dataset's name cannot hold a zero byte")
@@ -59,9 +60,9 @@ def digest(text: object) -> bytes:
 def _check_bytes(key: str) -> None:
     if "\0" in key:
         raise BadNameError("a key cannot hold a zero byte")
-    if len(_encode(key)) > MAX_KEY:
+    if len(encoded(key)) > MAX_KEY:
         raise BadNameError(f"a key is at most {MAX_KEY} bytes long")
-    if any(len(_encode(part)) > MAX_NAME for part in key.split("/")):
+    if any(len(encoded(part)) > MAX_NAME for part in key.split("/")):
         raise BadNameError(f"a name is at most {MAX_NAME} bytes long")
 
 
@@ -73,7 +74,8 @@ def _check_segments(parts: list[str]) -> None:
             raise BadNameError("a key cannot hold . or .. as a folder")
 
 
-def _encode(text: str) -> bytes:
+def encoded(text: str) -> bytes:
+    """A name's UTF-8 bytes; BadNameError where it has none, as with lone surrogates."""
     try:
         return text.encode()
     except UnicodeEncodeError as error:

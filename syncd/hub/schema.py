@@ -119,12 +119,6 @@ blobs = sa.Table(
     sa.Column("stored_ns", sa.BigInteger, nullable=False),
 )
 
-freed = sa.Table(
-    "freed",
-    metadata,
-    sa.Column("place", sa.Text, primary_key=True),
-)
-
 
 def engine(file: Path) -> sa.Engine:
     """An engine on this SQLite file; transactions start where `begin` says, not where pysqlite

@@ -8,32 +8,31 @@ listens, or one that just died.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import uvicorn
 
-from syncd.errors import BusyError, ConfigError
+from syncd.errors import ConfigError
 from syncd.hub import app
 from syncd.hub.core import Hub, HubSettings
-from syncd.hub.gate import Gate
+from syncd.hub.gate import Hosts
+from syncd.hub.heads import HeadLimited
+from syncd.hub.lock import locked
 
 log = logging.getLogger(__name__)
 STOP_SECONDS = 10
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 def serve(settings: HubSettings) -> None:
     """Run a hub until it is told to stop or has been idle; ConfigError, BusyError."""
     check(settings)
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with locked(settings.data), bound(settings) as listener:
         hub = Hub(settings)
         try:
@@ -49,31 +48,11 @@ def check(settings: HubSettings) -> None:
     for file in (settings.tls_cert, settings.tls_key):
         if file is not None and not os.access(file, os.R_OK):
             raise ConfigError("the TLS file cannot be read", path=str(file))
-    own = settings.host in ("localhost", "::1") or settings.host.startswith("127.")
-    if not (own or settings.tls_cert or settings.insecure):
+    if not (_is_own(settings.host) or settings.tls_cert or settings.insecure):
         raise ConfigError(
             f"a hub on {settings.host} can be reached from other machines",
             hint="give it --tls-cert and --tls-key, or say --insecure",
         )
-
-
-@contextmanager
-def locked(data: Path) -> Iterator[None]:
-    """Hold the data folder; BusyError names the process that holds it."""
-    fd = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
-            raise BusyError(
-                f"another hub runs on this data, process {pid}", path=str(data)
-            ) from None
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, b"%d\n" % os.getpid(), 0)
-        yield
-    finally:
-        os.close(fd)
 
 
 @contextmanager
@@ -110,13 +89,17 @@ def _bind(listener: socket.socket, settings: HubSettings) -> None:
     file.write_text(f"{listener.getsockname()[1]}\n")
 
 
-def origins(settings: HubSettings, port: int) -> frozenset[str]:
-    """The places a browser may say it is at; their host parts are the hosts we answer to."""
-    scheme = "https" if settings.tls_cert else "http"
-    names = {*LOOPBACK, *settings.names}
-    if settings.host not in ("0.0.0.0", "::"):  # noqa: S104
-        names.add(f"[{settings.host}]" if ":" in settings.host else settings.host)
-    return frozenset(f"{scheme}://{name.lower()}:{port}" for name in names)
+def hosts(settings: HubSettings, port: int) -> Hosts:
+    """The names this hub answers to."""
+    outside = not _is_own(settings.host)
+    names = {name.lower() for name in settings.names}
+    if outside:
+        names |= {settings.host.lower(), socket.gethostname().lower()}
+    return Hosts(port=port, names=frozenset(names), any_address=outside)
+
+
+def _is_own(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 class _Server(uvicorn.Server):
@@ -124,16 +107,15 @@ class _Server(uvicorn.Server):
 
     def __init__(self, hub: Hub, listener: socket.socket) -> None:
         settings, port = hub.settings, int(listener.getsockname()[1])
-        allowed = origins(settings, port)
         self.hub = hub
-        self.gate = Gate(app.create(hub, allowed), auth=hub.auth, clock=hub.clock, origins=allowed)
+        self.gate = app.create(hub, hosts(settings, port))
         super().__init__(
             uvicorn.Config(
                 self.gate,
                 loop="uvloop",
-                http="httptools",
+                http=HeadLimited,
                 ws="none",
-                lifespan="off",
+                lifespan="on",
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -165,7 +147,7 @@ class _Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         idle = self.hub.settings.idle_s
         if idle is not None and not self.gate.inside:
-            since = self.hub.clock.monotonic() - self.gate.last
+            since = time.monotonic() - self.gate.last
             if since >= idle:
                 log.info("nobody asked for %.0f s: the hub stops", idle)
                 self._stop()

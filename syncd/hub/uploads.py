@@ -1,0 +1,165 @@
+"""Big files in parts that can be resumed: bytes so far, digest so far, and the way into the store.
+
+A part is written and digested as it arrives, in stretches of a mebibyte, so memory does not grow
+with the file. The digest so far is kept in memory; after a restart it is made again from what is on
+disk, so whatever a crash left there is judged by its bytes. One part at a time for one upload.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from syncd.errors import NotFoundError
+from syncd.hub import keys
+from syncd.hub.store import Store, full_disk_named
+
+CHUNK = 1024 * 1024
+KEEP_SECONDS = 7 * 86_400
+
+
+class MismatchError(Exception):
+    """The bytes are not those of the announced digest; the upload begins anew."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Upload:
+    """One file on its way in. `turn` belongs to whoever sends a part."""
+
+    id: str
+    file: Path
+    digest: bytes
+    size: int
+    offset: int = 0
+    sum: Any = field(default_factory=sha256)
+    loaded: bool = False
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Uploads:
+    """All unfinished uploads, in a folder. The mapping lives in the event loop's thread; what is
+    told to block runs on a writer thread, with the upload's turn held."""
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folder = folder
+        self._store = store
+        self._open: dict[str, Upload] = {}
+
+    def begin(self, digest: bytes, size: int) -> Upload:
+        """The upload of this content; the same content continues the same upload."""
+        return self._known(f"{digest.hex()}-{size}")
+
+    def find(self, id: str) -> Upload:
+        """An upload that was begun; NotFoundError."""
+        if id not in self._open and not (self._named(id) and (self._folder / id).exists()):
+            raise NotFoundError("there is no such upload: begin it")
+        return self._known(id)
+
+    def forget(self, upload: Upload) -> None:
+        """It is finished, or its bytes were wrong."""
+        self._open.pop(upload.id, None)
+
+    # -- these block
+
+    def load(self, upload: Upload) -> bool:
+        """Know how far it is; whether the bytes are held already. Raises FullError."""
+        if not self._store.missing([upload.digest]):
+            upload.file.unlink(missing_ok=True)
+            upload.offset = upload.size
+            return True
+        if not upload.loaded:
+            _digest_again(upload)
+        self._store.check_room(upload.size - upload.offset)
+        return False
+
+    def write(self, upload: Upload, chunks: Iterable[bytes]) -> None:
+        """Append and digest these bytes; raises FullError, and then the offset is where it was."""
+        data = b"".join(chunks)
+        with full_disk_named():
+            fd = os.open(upload.file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                _write(fd, data, upload.offset)
+            finally:
+                os.close(fd)
+        upload.sum.update(data)
+        upload.offset += len(data)
+
+    def finish(self, upload: Upload) -> None:
+        """Make a whole file durable and hand it to the store; MismatchError."""
+        if upload.sum.digest() != upload.digest:
+            upload.file.unlink(missing_ok=True)
+            raise MismatchError("the bytes are not those of the announced digest: begin anew")
+        with full_disk_named():
+            fd = os.open(upload.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+        self._store.adopt(upload.file, upload.digest, upload.size)
+
+    def sweep(self, now: float) -> int:
+        """Remove what nobody went on with for a week; how many."""
+        old = [
+            file
+            for file in self._folder.iterdir()
+            if file.stat().st_mtime < now - KEEP_SECONDS and not self._busy(file.name)
+        ]
+        for file in old:
+            self._open.pop(file.name, None)
+            file.unlink(missing_ok=True)
+        return len(old)
+
+    def _busy(self, id: str) -> bool:
+        upload = self._open.get(id)
+        return upload is not None and upload.turn.locked()
+
+    def _known(self, id: str) -> Upload:
+        upload = self._open.get(id)
+        if upload is None:
+            digest, _, size = id.partition("-")
+            upload = Upload(
+                id=id, file=self._folder / id, digest=bytes.fromhex(digest), size=int(size)
+            )
+            self._open[id] = upload
+        return upload
+
+    @staticmethod
+    def _named(id: str) -> bool:
+        digest, _, size = id.partition("-")
+        try:
+            keys.digest(digest)
+        except keys.BadNameError:
+            return False
+        return size.isascii() and size.isdigit()
+
+
+def _digest_again(upload: Upload) -> None:
+    upload.sum, upload.offset = sha256(), 0
+    try:
+        with upload.file.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                upload.sum.update(chunk)
+                upload.offset += len(chunk)
+    except FileNotFoundError:
+        upload.file.touch(mode=0o600)
+    if upload.offset > upload.size:
+        upload.file.unlink()
+        upload.sum, upload.offset = sha256(), 0
+    upload.loaded = True
+
+
+def _write(fd: int, data: bytes, offset: int) -> None:
+    start, view = offset, memoryview(data)
+    try:
+        while view:
+            done = os.pwrite(fd, view, offset)
+            view, offset = view[done:], offset + done
+    except OSError:
+        os.ftruncate(fd, start)
+        raise
