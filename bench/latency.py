@@ -3,8 +3,8 @@
 Two clocks are shown: `stored_ns`, the moment at which the hub begins with the batch that brings
 the file, and the moment at which a third process reads of it in the change feed, which tells only
 of what is committed. The hub's answer lies between the two, so the claims are made on the second.
-lsyncd, where it is installed, copies into a local
-folder and flushes nothing; there the change time of the arrived file counts.
+lsyncd, where it is installed, copies into a local folder and flushes nothing; there the change
+time of the arrived file counts.
 """
 
 from __future__ import annotations

@@ -76,6 +76,11 @@ class Server:
             self._child.kill()
             self._child.wait()
 
+    def check(self) -> None:
+        """Raise BenchError with the last of its log if the process has ended."""
+        if self._child.poll() is not None:
+            raise BenchError(f"the server ended: {self.log.read_text()[-2000:]}")
+
     def cpu(self) -> float:
         return sum(cpu_of(pid) for pid in family(self.pid))
 
@@ -85,14 +90,12 @@ class Server:
     def _await_port(self, port: int) -> None:
         end = time.monotonic() + 30
         while time.monotonic() < end:
-            if self._child.poll() is not None:
-                break
+            self.check()
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     return
             time.sleep(0.02)
-        self._child.kill()
-        self._child.wait()
+        self.__exit__()
         raise BenchError(f"no server on port {port}: {self.log.read_text()[-2000:]}")
 
 

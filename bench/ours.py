@@ -91,7 +91,7 @@ def hub(room: Path) -> Iterator[Hub]:
     env, port = _private(room), free_port()
     argv = [*SYNCD, "hub", "--data", str(room / "hub"), "--port", str(port)]
     with Server(argv, port=port, log=room / "hub.log", env=env) as server:
-        yield Hub(server=server, env=env, port=port, token=_token(room))
+        yield Hub(server=server, env=env, port=port, token=_token(room, server))
 
 
 def carry(tree: Tree, room: Path) -> Sample:
@@ -121,11 +121,12 @@ def _private(room: Path) -> dict[str, str]:
     return env
 
 
-def _token(room: Path) -> str:
+def _token(room: Path, server: Server) -> str:
     """What the hub wrote for commands of the same user, once it has written it."""
     address = room / "xdg" / "state_home" / "syncd" / "hub.json"
     end = time.monotonic() + 10
     while not address.exists():
+        server.check()
         if time.monotonic() > end:
             raise BenchError("the hub did not write its address below the state directory")
         time.sleep(0.02)
