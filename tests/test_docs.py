@@ -53,7 +53,7 @@ def commands(node: Any, name: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
 def known() -> dict[tuple[str, ...], set[str]]:
     """Each command's words and the options it takes."""
     return {
-        name: {option for p in node.params for option in (*p.opts, *p.secondary_opts)}
+        name: {o for p in node.params for o in (*p.opts, *p.secondary_opts) if o.startswith("-")}
         for name, node in commands(get_command(app))
     }
 
