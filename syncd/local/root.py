@@ -13,6 +13,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from syncd.errors import UnreadableError
 
@@ -55,10 +56,11 @@ def claim(root: Path, marker: str) -> str:
     with contextlib.suppress(OSError):
         if existing := _marker(root):
             return existing
-        draft = root / f"{MARKER}.{os.getpid()}.tmp"
+        draft = root / f"{MARKER}.{uuid4().hex}.tmp"
         try:
             _write(draft, f"{marker}\n{_EXPLAINED}")
             _place(draft, root / MARKER)
+            _sync(root)
         finally:
             draft.unlink(missing_ok=True)
         return _marker(root)
@@ -102,6 +104,15 @@ def _write(path: Path, text: str) -> None:
     fd = os.open(path, _NEW_FILE, 0o644)
     try:
         os.write(fd, text.encode())
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _sync(folder: Path) -> None:
+    """A name is durable once its folder is: a lost marker would read as another disk."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
         os.fsync(fd)
     finally:
         os.close(fd)

@@ -189,9 +189,9 @@ class _Tree:
             self._fd.start()  # even where it failed: only its thread closes what it opened
 
     def close(self) -> None:
+        self._closed = True  # first, so that a walk under way ends
         with self._lock:
-            self._closed = True
-        self._fd.stop()
+            self._fd.stop()
         self._fd.join()
 
     def retry(self) -> None:
@@ -281,7 +281,7 @@ class _Tree:
     def _watch_below(self, path: str) -> None:
         """Watches a folder and all below it, each before it is listed, so that none slips by."""
         pending = [path]
-        while pending:
+        while pending and not self._closed:
             dir = pending.pop()
             self._watch(dir)
             try:

@@ -16,6 +16,7 @@ from syncd.local.kind import EXTENSIONS
 from syncd.local.look import Look, look
 from syncd.local.scan import Listing, walk
 from syncd.model import Stat
+from tests.local.rights import as_nobody
 
 Tree = Callable[..., Path]
 
@@ -72,7 +73,7 @@ def test_a_root_that_is_a_link_is_walked(tree: Tree, chosen: Filter, tmp_path: P
 def test_links(tree: Tree, chosen: Filter, tmp_path: Path) -> None:
     root = tree({"a/x.jpg": "abc"})
     (tmp_path / "outside.jpg").write_text("secret")
-    links = {
+    links: dict[str, str | Path] = {
         "inside.jpg": "a/x.jpg",
         "second.jpg": "inside.jpg",
         "out.jpg": tmp_path / "outside.jpg",
@@ -202,30 +203,16 @@ def test_an_ignore_file_nobody_understands_makes_the_folder_unknown(
 
 
 @pytest.fixture
-def as_nobody() -> Iterator[None]:
-    """Rights do not bind root: the effective user is changed for the test's duration."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.setegid(65534)
-    os.seteuid(65534)
-    yield
-    os.seteuid(0)
-    os.setegid(0)
-
-
-@pytest.fixture
-def locked(tmp_path_factory: pytest.TempPathFactory, as_nobody: None) -> Iterator[Path]:
-    root = Path("/tmp") / f"syncd-locked-{os.getpid()}"
-    for name in ("closed", "blind", "open"):
-        (root / name / "sub").mkdir(parents=True)
-        (root / name / "x.jpg").touch()
-    (root / "closed").chmod(0o000)
-    (root / "blind").chmod(0o444)
-    yield root
-    (root / "closed").chmod(0o700)
-    (root / "blind").chmod(0o700)
-    shutil.rmtree(root)
+def locked(public: Path) -> Iterator[Path]:
+    with as_nobody():
+        for name in ("closed", "blind", "open"):
+            (public / name / "sub").mkdir(parents=True)
+            (public / name / "x.jpg").touch()
+        (public / "closed").chmod(0o000)
+        (public / "blind").chmod(0o444)
+        yield public
+        (public / "closed").chmod(0o700)
+        (public / "blind").chmod(0o700)
 
 
 def test_a_folder_that_cannot_be_read_is_unknown(locked: Path, chosen: Filter) -> None:
