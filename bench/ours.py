@@ -41,8 +41,12 @@ class Hub:
     def push(self, tree: Tree) -> tuple[Sample, dict[str, Any]]:
         """Push the tree as one process; return the cost and the report it printed."""
         sample = self.syncd("push", str(tree.root), "--to", DATASET, "--json", "--quiet")
-        report: dict[str, Any] = json.loads(sample.output)
-        if not report["success"] or report["failed"] or report["renamed"]:
+        try:
+            report: dict[str, Any] = json.loads(sample.output)
+            bad = not report["success"] or report["failed"] or report["renamed"]
+        except (ValueError, KeyError) as error:
+            raise BenchError(f"the push printed no report: {sample.output[:2000]!r}") from error
+        if bad:
             raise BenchError(f"the push did not do well: {sample.output[:2000]}")
         return sample, report
 
