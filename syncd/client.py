@@ -14,24 +14,23 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from syncd.config.places import Ambient, Places, ambient, places
+from syncd.config.places import Places, places
 from syncd.daemon.embedded import ensure
+from syncd.daemon.remote import EMBEDDED, resolve
 from syncd.engine.errand import Errand, group, merge
 from syncd.engine.mirror import Mirror
 from syncd.engine.opening import opened
 from syncd.engine.options import Options
-from syncd.engine.pull import pull
+from syncd.engine.pull import get, pull
+from syncd.engine.rehearsal import rehearse, rehearsed
 from syncd.engine.report import Report, Tally
 from syncd.engine.session import bind, push
-from syncd.errors import ConfigError
-from syncd.model import Item, Layout
-from syncd.remotes.base import Dataset
-from syncd.remotes.hub import HubRemote
+from syncd.model import Action, Item, Layout
+from syncd.remotes.hub import HubDataset, HubRemote
 
 Progress = Callable[[int, int, str], None]
 """Called with (files done, files known so far, path) after each file."""
-
-EMBEDDED = "hub"
+Watcher = Callable[[Tally], None]
 
 
 def connect(url: str | None = None, *, token: str | None = None) -> Client:
@@ -46,17 +45,29 @@ class Client:
     """A connection to one remote; close it, or use it in a `with` block."""
 
     def __init__(
-        self, url: str | None = None, *, token: str | None = None, where: Places | None = None
+        self,
+        url: str | None = None,
+        *,
+        token: str | None = None,
+        token_file: Path | None = None,
+        where: Places | None = None,
     ) -> None:
-        around = ambient()
+        """Find the remote by address, by its name in the configuration, or start our own."""
         self.places = where or places()
-        named = url or around.remote
-        self.name = named if named and named != EMBEDDED else EMBEDDED
-        if self.name == EMBEDDED:
+        found = resolve(url, token=token, token_file=token_file, where=self.places)
+        self.name = found.name
+        if found.url is None:
             address = ensure(self.places)
             self.remote = HubRemote(address.url, address.token)
         else:
-            self.remote = HubRemote(self.name, token or _token(around))
+            self.remote = HubRemote(found.url, found.token)
+
+    def revive(self) -> None:
+        """Start the embedded hub again where it is gone; other remotes are not ours to start."""
+        if self.name == EMBEDDED:
+            address = ensure(self.places)
+            if address.url != self.remote.url:
+                self.remote.relocate(address.url, address.token)
 
     def datasets(self) -> list[str]:
         """The names of all datasets."""
@@ -66,6 +77,14 @@ class Client:
         """A dataset by name; raises NotFoundError where it is missing and `create` is false."""
         self.remote.open(name, create=create)
         return RemoteDataset(self, name)
+
+    def plan(self, name: str, paths: Iterable[Path], options: Options) -> list[Action]:
+        """What a push would do, without doing it or leaving a trace."""
+        actions: list[Action] = []
+        for errand in group(list(paths), name, self.name, options):
+            with rehearsed(errand.target, self.remote, self.places.mirrors) as mirror:
+                actions += rehearse(mirror, errand.names)
+        return actions
 
     def close(self) -> None:
         self.remote.close()
@@ -97,36 +116,46 @@ class RemoteDataset:
         progress: Progress | None = None,
         *,
         options: Options | None = None,
+        watcher: Watcher | None = None,
     ) -> Report:
         """Send folders and files, whatever is new or changed; nothing is removed.
 
         First-level subfolders become folders of the dataset; `preserve_folders` keeps the whole
-        structure, `path` puts it all below a folder of the dataset.
+        structure, `path` puts it all below a folder of the dataset. `progress` hears every file,
+        `watcher` the whole tally. Raises SyncdError for what stops everything; what concerns
+        single files is in the report.
         """
         chosen = options or Options()
         if preserve_folders:
             chosen = replace(chosen, layout=Layout.TREE)
         if path:
             chosen = replace(chosen, prefix=path)
-        errands = group([Path(item) for item in paths], self.name, self._client.name, chosen)
-        return merge(self.name, [self._run(errand, progress) for errand in errands])
+        errands = group([Path(one) for one in paths], self.name, self._client.name, chosen)
+        return merge(self.name, [self._run(errand, progress, watcher) for errand in errands])
 
-    def items(self) -> Iterator[Item]:
-        """Every item, ordered by folder and name."""
-        return self._open().items()
+    def items(self, folder: str = "") -> Iterator[Item]:
+        """Every item at or below a folder, ordered by folder and name."""
+        return self._open().items(folder.strip("/"))
 
-    def pull(self, dir: str | Path) -> Report:
+    def pull(self, dir: str | Path, *, watcher: Watcher | None = None) -> Report:
         """Bring the whole dataset into a folder, verified; what is there already is kept."""
-        return pull(self._open(), Path(dir))
+        return pull(self._open(), Path(dir), watcher)
 
-    def _open(self) -> Dataset:
+    def get(self, key: str, output: Path | None = None) -> Path:
+        """Bring one item to `output` (its own name by default; `-` is standard output)."""
+        return get(self._open(), key.strip("/"), output)
+
+    def _open(self) -> HubDataset:
         return self._client.remote.open(self.name, create=False)
 
-    def _run(self, errand: Errand, progress: Progress | None) -> Report:
+    def _run(self, errand: Errand, progress: Progress | None, watcher: Watcher | None) -> Report:
         client = self._client
         with opened(errand.target, client.remote, client.places.mirrors, removes=False) as mirror:
+            mirror.state.put(remote=client.name)
             if progress:
                 mirror.tally.watchers.append(_told(progress, mirror))
+            if watcher:
+                mirror.tally.watchers.append(lambda tally, path: watcher(tally))
             bind(mirror)
             return push(mirror, errand.names)
 
@@ -136,16 +165,3 @@ def _told(progress: Progress, mirror: Mirror) -> Callable[[Tally, str], None]:
         progress(tally.done, mirror.observer.files, path)
 
     return tell
-
-
-def _token(around: Ambient) -> str:
-    if around.token:
-        return around.token
-    if around.token_file:
-        try:
-            return around.token_file.read_text().strip()
-        except OSError as error:
-            raise ConfigError(
-                f"the token cannot be read: {error.strerror}", path=str(around.token_file)
-            ) from error
-    return ""

@@ -52,7 +52,7 @@ class Dispatcher:
         self._guard = guard
         self._clock = clock
         self._traits = traits
-        self._pool = pool
+        self.pool = pool
         self._after = _START
         self._later: set[str] = set()
         self._trusted: set[str] = set()
@@ -115,7 +115,7 @@ class Dispatcher:
             self._settlement.touched.discard(result.step.path)
 
     def close(self) -> None:
-        self._pool.close()
+        self.pool.close()
 
     # --- rows to actions ------------------------------------------------------------------------
 
@@ -217,7 +217,7 @@ class Dispatcher:
             self.busy.add(step.path)
             if step.action.origin:
                 self.busy.add(step.action.origin.path)
-        self._pool.give(job)
+        self.pool.give(job)
 
     def _failed_whole(self, results: Sequence[Result]) -> bool:
         """Deal with a batch that failed as one because of the remote."""

@@ -77,4 +77,5 @@ def merge(dataset: str, reports: Sequence[Report]) -> Report:
         failed=tuple(failure for r in reports for failure in r.failed),
         bytes=sum(r.bytes for r in reports),
         seconds=round(sum(r.seconds for r in reports), 3),
+        away=next((r.away for r in reports if r.away), None),
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.clock import Clock
+from syncd.engine.comparison import compare
 from syncd.engine.decider import Decider
 from syncd.engine.dispatch import Dispatcher
 from syncd.engine.guard import Guard
@@ -22,7 +23,7 @@ from syncd.engine.observer import Observer
 from syncd.engine.pool import Pool
 from syncd.engine.report import Tally
 from syncd.engine.settlement import GRACE_NS, Settlement
-from syncd.errors import LocalError
+from syncd.errors import DeniedError, LocalError, RemoteError
 from syncd.local.ignore import IGNORE_NAME, Filter
 from syncd.local.look import look
 from syncd.local.settle import Settle
@@ -61,7 +62,12 @@ class Subject:
     chosen: Filter
 
 
-Message = Hint | Doubt | Changes | Command | list[Result]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nudge:
+    """Nothing but a reason to end a wait."""
+
+
+Message = Hint | Doubt | Changes | Command | DeniedError | Nudge | list[Result]
 
 
 class Mirror:
@@ -99,7 +105,10 @@ class Mirror:
             traits=dataset.traits, pool=pool(bench.run, self.post),
         )  # fmt: skip
         self._removes = removes
+        self._comparison: Iterator[Sequence[Item]] | None = None
         self._stored = False
+        self._began = 0.0
+        self.sweep_seconds = 0.0
         self._sweep: Iterator[None] | None = None
 
     def post(self, message: Message) -> None:
@@ -110,9 +119,10 @@ class Mirror:
 
     def turn(self, wait: float) -> None:
         """Hear what there is (for at most `wait` seconds if there is nothing to do), then act."""
-        self._hear(0.0 if self._sweep else wait)
+        self._hear(0.0 if self._sweep or self._comparison else wait)
         self._look()
         self._step_sweep()
+        self._step_comparison()
         if self.guard.closed is None and not self._holding:
             self.dispatcher.step(scanning=self._sweep is not None)
         self.state.commit()
@@ -122,10 +132,16 @@ class Mirror:
         """Nothing is under way and nothing is due now."""
         return (
             self._sweep is None
+            and self._comparison is None
             and self.inbox.empty()
             and self.settle.next_due() is None
             and self.dispatcher.idle
         )
+
+    @property
+    def sweeping(self) -> bool:
+        """A scan is under way."""
+        return self._sweep is not None
 
     @property
     def _holding(self) -> bool:
@@ -147,7 +163,12 @@ class Mirror:
         if self.guard.check() is None:
             self.tally.scanning = True
             self._stored = self.state.count()[0] > 0
+            self._began = self.clock.monotonic()
             self._sweep = self.observer.sweep()
+
+    def compare(self) -> None:
+        """Begin to compare the receipts with all that the remote holds; turns carry it out."""
+        self._comparison = compare(self.state, self.dataset, self.clock)
 
     def hear_of(self, changes: Changes) -> None:
         """Take in a page of the remote's change feed, unless it is another remote by now."""
@@ -199,6 +220,10 @@ class Mirror:
                 self.hear_of(message)
             case Command():
                 message.answer(message.run(self))
+            case Nudge():
+                pass
+            case DeniedError():
+                self.settlement.denied = message
 
     def _results(self, results: list[Result]) -> None:
         self.dispatcher.back(results)
@@ -270,12 +295,24 @@ class Mirror:
                 self._sweep = None
                 self._swept()
 
+    def _step_comparison(self) -> None:
+        if self._comparison is None or self.guard.closed is not None:
+            return
+        try:
+            self.learn(next(self._comparison))
+        except StopIteration:
+            self._comparison = None
+        except RemoteError as error:
+            self._comparison = None
+            log.warning("comparison broken off reason=%s", error)
+
     def _swept(self) -> None:
         now = self.clock.now_ns()
         self.state.wake_open(now)
         if self._removes:
             self.state.wake_gone(now + GRACE_NS)
         self.state.put(last_sweep=now)
+        self.sweep_seconds = self.clock.monotonic() - self._began
         self.tally.scanning = False
         self.tally.files = self.observer.files
         log.info("swept files=%d", self.observer.files)

@@ -12,7 +12,7 @@ from syncd.clock import Clock, SystemClock
 from syncd.engine.job import Job, Result
 from syncd.engine.mirror import Mirror, Subject
 from syncd.engine.options import Options
-from syncd.engine.pool import InlinePool, ThreadPool
+from syncd.engine.pool import Pool, ThreadPool
 from syncd.engine.session import source_of
 from syncd.errors import NotFoundError, UsageError
 from syncd.local.ignore import Filter
@@ -20,6 +20,8 @@ from syncd.model import Policy
 from syncd.remotes.base import Dataset, Moves, Remote
 from syncd.state.lock import FolderLock
 from syncd.state.store import State
+
+Workers = Callable[[Callable[[Job], list[Result]], Callable[[list[Result]], None]], Pool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +54,24 @@ def root_of(path: Path) -> Path:
 
 @contextmanager
 def opened(
-    target: Target, remote: Remote, mirrors: Path, *, removes: bool, clock: Clock | None = None
+    target: Target,
+    remote: Remote,
+    mirrors: Path,
+    *,
+    removes: bool,
+    clock: Clock | None = None,
+    folder: Path | None = None,
 ) -> Iterator[Mirror]:
     """A mirror ready to be bound, under its lock; BusyError where another run has it."""
-    folder = target.folder(mirrors)
+    folder = folder or target.folder(mirrors)
     with FolderLock(folder, what=f"the mirror of {target.root} to {target.dataset!r}"):
         state = State(folder)
         try:
             dataset = remote.open(target.dataset, create=True, source=source_of(state))
-            mirror = _mirror(target, state, dataset, clock or SystemClock(), removes=removes)
+            mirror = assemble(
+                target, state, dataset, clock or SystemClock(), pool=_threads(dataset),
+                removes=removes,
+            )  # fmt: skip
         except BaseException:
             state.close()
             raise
@@ -70,9 +81,10 @@ def opened(
             mirror.close()
 
 
-def _mirror(
-    target: Target, state: State, dataset: Dataset, clock: Clock, *, removes: bool
+def assemble(
+    target: Target, state: State, dataset: Dataset, clock: Clock, *, pool: Workers, removes: bool
 ) -> Mirror:
+    """Put a mirror's parts together."""
     options = target.options
     subject = Subject(
         name=target.root.name or "root",
@@ -80,22 +92,11 @@ def _mirror(
         policy=_policy(options, dataset),
         chosen=Filter(extensions=options.extensions, patterns=options.ignore),
     )
-
-    def workers(
-        work: Callable[[Job], list[Result]], deliver: Callable[[list[Result]], None]
-    ) -> ThreadPool:
-        return ThreadPool(dataset.traits.parallel, work, deliver)
-
-    return Mirror(subject, state, dataset, clock, pool=workers, removes=removes)
+    return Mirror(subject, state, dataset, clock, pool=pool, removes=removes)
 
 
-def rehearsal(mirror: Mirror) -> Mirror:
-    """The same mirror on a private copy of its state, its work carried out in this thread: what
-    it decides can be looked at and thrown away."""
-    return Mirror(
-        mirror.subject, mirror.state.copy(), mirror.dataset, mirror.clock,
-        pool=InlinePool, removes=False,
-    )  # fmt: skip
+def _threads(dataset: Dataset) -> Workers:
+    return lambda work, deliver: ThreadPool(dataset.traits.parallel, work, deliver)
 
 
 def _policy(options: Options, dataset: Dataset) -> Policy:

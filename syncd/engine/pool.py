@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
 from syncd.engine.job import Job, Result
+from syncd.errors import TransientError
 
 log = logging.getLogger(__name__)
+
+DRAIN_S = 20.0
 
 
 class Pool(Protocol):
@@ -44,11 +49,16 @@ class ThreadPool:
         self._jobs.put(job)
 
     def close(self) -> None:
-        """Let running jobs end, then stop; jobs not begun yet are still carried out."""
+        """Let running jobs end, for at most `DRAIN_S`; jobs not begun are dropped. What is cut
+        short stays due in the state file, and a big upload goes on where it was."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._jobs.get_nowait()
         for _ in self._threads:
             self._jobs.put(None)
+        deadline = time.monotonic() + DRAIN_S
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -60,13 +70,11 @@ class ThreadPool:
 
 
 def _broken(job: Job, n: int) -> Result:
-    from syncd.errors import TransientError
-
     return Result(step=job.steps[n], error=TransientError("syncd itself failed; see the log"))
 
 
 class InlinePool:
-    """Carries out each job at once, in the caller's thread: for plans and for simulations."""
+    """Carries out each job at once, in the caller's thread: for simulations."""
 
     def __init__(
         self, work: Callable[[Job], list[Result]], deliver: Callable[[list[Result]], None]
@@ -78,4 +86,4 @@ class InlinePool:
         self._deliver(self._work(job))
 
     def close(self) -> None:
-        pass
+        """Nothing is under way between two calls."""

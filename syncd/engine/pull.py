@@ -9,51 +9,86 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
-from syncd.engine.report import Failure, Report
-from syncd.errors import ConflictError, GarbledError, SyncdError, UnreadableError
+from syncd.engine.report import Failure, Report, Tally
+from syncd.errors import (
+    ConflictError,
+    GarbledError,
+    NotFoundError,
+    SyncdError,
+    UnreadableError,
+)
 from syncd.local.inside import inside
 from syncd.model import Item
-from syncd.remotes.base import Dataset
+from syncd.remotes.base import Dataset, Finds
 
 PARTIAL = ".syncd-part"
 AHEAD = 64
 
 
-def _unheard(item: Item, size: int) -> None:
-    del item, size
-
-
-def pull(
-    dataset: Dataset, folder: Path, told: Callable[[Item, int], None] = _unheard
-) -> Report:
-    """Bring every item into `folder`; `told` hears each one with the bytes that travelled."""
+def pull(dataset: Dataset, folder: Path, watcher: Callable[[Tally], None] | None = None) -> Report:
+    """Bring every item into `folder`; `watcher` hears the tally after each."""
     began = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
-    attempted = fetched = size = 0
+    tally = Tally(scanning=False, files=dataset.info.items)
     failed: list[Failure] = []
     with ThreadPoolExecutor(dataset.traits.parallel * 2, "syncd-pull") as pool:
         items = dataset.items()
         while batch := list(islice(items, AHEAD)):
             results = pool.map(lambda item: _attempt(dataset, item, folder), batch)
             for item, result in zip(batch, results, strict=True):
-                attempted += 1
+                tally.done += 1
                 if isinstance(result, SyncdError):
                     failed.append(Failure(path=item.key, reason=result.message))
-                    continue
-                fetched += result is not None
-                size += result or 0
-                told(item, result or 0)
+                else:
+                    tally.uploaded += result is not None
+                    tally.bytes += result or 0
+                if watcher:
+                    watcher(tally)
     return Report(
-        dataset=dataset.info.name, attempted=attempted, uploaded=fetched,
-        skipped=attempted - fetched - len(failed), failed=tuple(failed), bytes=size,
-        seconds=round(time.monotonic() - began, 3),
+        dataset=dataset.info.name, attempted=tally.done, uploaded=tally.uploaded,
+        skipped=tally.done - tally.uploaded - len(failed), failed=tuple(failed),
+        bytes=tally.bytes, seconds=round(time.monotonic() - began, 3),
     )  # fmt: skip
+
+
+def get(dataset: Dataset, key: str, output: Path | None) -> Path:
+    """Bring one item to `output`, or to its own name here; `-` writes it to standard output.
+
+    Raises NotFoundError; ConflictError where something else has the name.
+    """
+    item = next((item for item in _near(dataset, key) if item.key == key), None)
+    if item is None:
+        raise NotFoundError(f"{dataset.info.name} holds no such file", path=key)
+    if str(output) == "-":
+        _print(dataset, item)
+        return Path("-")
+    place = output or Path(key.rpartition("/")[2])
+    fetch(dataset, item, place / item.key.rpartition("/")[2] if place.is_dir() else place)
+    return place
+
+
+def _near(dataset: Dataset, key: str) -> Iterator[Item]:
+    if isinstance(dataset, Finds):
+        found = dataset.find(key)
+        return iter([found] if found else [])
+    return dataset.items(key.rpartition("/")[0])
+
+
+def _print(dataset: Dataset, item: Item) -> None:
+    hasher = hashlib.sha256()
+    for chunk in dataset.read(item):
+        hasher.update(chunk)
+        sys.stdout.buffer.write(chunk)
+    sys.stdout.buffer.flush()
+    if item.digest and hasher.hexdigest() != item.digest:
+        raise GarbledError("what arrived is not what the remote's digest says")
 
 
 def _attempt(dataset: Dataset, item: Item, folder: Path) -> int | SyncdError | None:

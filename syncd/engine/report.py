@@ -32,6 +32,8 @@ class Report:
     failed: tuple[Failure, ...] = ()
     bytes: int = 0
     seconds: float = 0.0
+    away: str | None = None
+    """Why the remote could not be reached to the end; None where it could."""
 
     @property
     def success(self) -> bool:

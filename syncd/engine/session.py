@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from syncd.engine.mirror import Mirror
 from syncd.engine.report import Failure, Report
-from syncd.errors import StateError, TransientError
+from syncd.errors import StateError
 from syncd.remotes.base import Feeds
 from syncd.state.store import State
 
@@ -112,6 +112,7 @@ def report(mirror: Mirror, seconds: float, names: tuple[str, ...] = ()) -> Repor
         failed=tuple(failed),
         bytes=tally.bytes,
         seconds=round(seconds, 3),
+        away=(state.get("away") or {}).get("reason"),
     )
 
 
@@ -132,12 +133,6 @@ def _failures(mirror: Mirror) -> list[Failure]:
             if path not in listed
         ]
     return failed
-
-
-def unreachable(mirror: Mirror) -> TransientError | None:
-    """The error a push ends with where the remote went away, for the exit code."""
-    away = mirror.state.get("away")
-    return TransientError(away["reason"]) if away else None
 
 
 def gate_plan(state: State) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from syncd.errors import SyncdError
-from syncd.model import Item, ItemState
+from syncd.model import Item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +150,13 @@ class Trashes(Protocol):
         ...
 
 
+@runtime_checkable
+class Finds(Protocol):
+    """A dataset that can be asked for one key."""
+
+    def find(self, key: str) -> Item | None: ...
+
+
 class Remote(Protocol):
     def datasets(self) -> Iterator[DatasetInfo]: ...
 
@@ -165,9 +172,3 @@ class Remote(Protocol):
         ...
 
     def close(self) -> None: ...
-
-
-__all__ = [
-    "Changes", "Dataset", "DatasetInfo", "Feeds", "Item", "ItemState", "Move", "Moves", "Outcome",
-    "Remote", "Removal", "Traits", "Trashes", "Upload",
-]  # fmt: skip

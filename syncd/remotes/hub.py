@@ -65,6 +65,11 @@ class HubRemote:
         """Have the running hub put back the backup in a folder of its own machine."""
         return self._wire.json("POST", "/v1/restore", body={"source": folder}, wait=3600)
 
+    def relocate(self, url: str, token: str) -> None:
+        """The hub was started anew at another address; open datasets follow."""
+        self.url = url
+        self._wire.relocate(url, token)
+
     def close(self) -> None:
         self._wire.close()
 
@@ -89,9 +94,11 @@ class HubDataset:
     def trashed(self) -> Iterator[Item]:
         return self._pages({"state": "trashed"})
 
-    def find(self, key: str) -> Item:
-        """The item under a key; raises MissingError."""
-        return _item(self._wire.json("GET", f"{self._path}/item", query={"key": key}))
+    def find(self, key: str) -> Item | None:
+        try:
+            return _item(self._wire.json("GET", f"{self._path}/item", query={"key": key}))
+        except MissingError:
+            return None
 
     def read(self, item: Item, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         return self._wire.stream(f"/v1/items/{item.id}/content", offset=offset, length=length)

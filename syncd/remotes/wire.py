@@ -45,6 +45,12 @@ class Wire:
             limits=httpx.Limits(max_connections=32, keepalive_expiry=30.0),
         )
 
+    def relocate(self, url: str, token: str) -> None:
+        """The remote listens elsewhere now: the requests to come go there."""
+        self.url = url.rstrip("/")
+        self._client.base_url = httpx.URL(self.url)
+        self._client.headers["Authorization"] = f"Bearer {token}"
+
     def close(self) -> None:
         self._client.close()
 

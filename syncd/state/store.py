@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,11 +91,14 @@ class State:
             " by digest and sends nothing twice",
         )
 
-    def copy(self) -> State:
-        """A private copy in memory: a plan can be tried on it and thrown away."""
-        self.commit()
-        twin = State(None)
-        self._sql.backup(twin._sql)
+    @classmethod
+    def snapshot(cls, folder: Path) -> State:
+        """A private copy in memory of what is there: a plan can be tried on it."""
+        twin = cls(None)
+        file = folder / FILE
+        if file.exists():
+            with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as source:
+                source.backup(twin._sql)
         return twin
 
     def commit(self) -> None:
@@ -198,14 +202,23 @@ class State:
         rows = self._select("item_id IN (SELECT value FROM json_each(?))", (json.dumps(ids),))
         return {row.receipt.id: row for row in rows if row.receipt}
 
-    def receipts(self) -> Iterator[Receipt]:
-        """Every receipt, ordered by key as (folder, name) bytes like a remote's listing."""
-        rows = self._sql.execute(
-            "SELECT stored_key, item_id, version, stored_digest, stored_ns FROM files"
-            " WHERE item_id IS NOT NULL"
+    def begin_listing(self) -> None:
+        """Start to compare every receipt with a full listing of the remote."""
+        self._sql.execute("CREATE TEMP TABLE IF NOT EXISTS listed (id TEXT PRIMARY KEY)")
+        self._sql.execute("DELETE FROM listed")
+
+    def listed(self, ids: Iterable[str]) -> None:
+        """The remote has these."""
+        self._sql.executemany("INSERT OR IGNORE INTO listed VALUES (?)", [(i,) for i in ids])
+
+    def unlisted(self, before: int) -> list[Receipt]:
+        """Receipts from before `before` (ns) that the listing did not bring up."""
+        rows = self._select(
+            "item_id IS NOT NULL AND stored_ns < ? AND item_id NOT IN (SELECT id FROM listed)",
+            (before,),
         )
-        for key, item, version, digest, stored in rows:
-            yield Receipt(key=key, id=item, version=version, digest=digest, stored_ns=stored)
+        self._sql.execute("DELETE FROM listed")
+        return [row.receipt for row in rows if row.receipt]
 
     def _select(self, where: str, values: Sequence[Any]) -> list[Row]:
         rows = self._sql.execute(f"SELECT {_COLUMNS} FROM files WHERE {where}", values)  # noqa: S608
@@ -285,6 +298,23 @@ class State:
             (receipt.id, receipt.version, receipt.key, receipt.digest, receipt.stored_ns, due,
              *split(path)),
         )  # fmt: skip
+
+    def own(self, path: str, receipt: Receipt) -> None:
+        """Write a receipt, and leave the observation as it is."""
+        self._sql.execute(
+            "UPDATE files SET item_id = ?, version = ?, stored_key = ?, stored_digest = ?,"
+            " stored_ns = ? WHERE dir = ? AND name = ?",
+            (receipt.id, receipt.version, receipt.key, receipt.digest, receipt.stored_ns,
+             *split(path)),
+        )  # fmt: skip
+
+    def disown(self, path: str) -> None:
+        """Drop the receipt and the place, and leave the observation as it is."""
+        self._sql.execute(
+            "UPDATE files SET key = NULL, item_id = NULL, version = NULL, stored_key = NULL,"
+            " stored_digest = NULL, stored_ns = NULL WHERE dir = ? AND name = ?",
+            split(path),
+        )
 
     def settle(self, path: str, due: int | None = None) -> None:
         """Nothing to do for this path, or not before `due`."""

@@ -1,0 +1,156 @@
+"""ls, verify, trash, open: looking at what a remote holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from syncd.cli import options as o
+from syncd.cli import reach, render
+
+trash = typer.Typer(help="What was removed: list it, restore it, empty it.", no_args_is_help=True)
+
+
+def ls(
+    what: Annotated[str | None, typer.Argument(metavar="[DATASET[/FOLDER]]")] = None,
+    json: o.Json = False,
+    remote: o.Remote = None,
+    token_file: o.TokenFile = None,
+) -> None:
+    """List datasets, or the files of one."""
+    with reach.client(remote, token_file) as client:
+        if not what or not what.strip("/"):
+            infos = list(client.remote.datasets())
+            if json:
+                for info in infos:
+                    render.as_json({"dataset": info.name, "id": info.id, "items": info.items,
+                                    "bytes": info.bytes})  # fmt: skip
+                return
+            render.rows((i.name, f"{i.items} items", render.amount(i.bytes)) for i in infos)
+            return
+        name, _, folder = what.strip("/").partition("/")
+        found = client.dataset(name, create=False).items(folder)
+        for item in found:
+            if json:
+                render.as_json(render.item_fields(item, name))
+            else:
+                when = render.moment(item.modified_ns) or ""
+                size = render.amount(item.size or 0)
+                render.out(f"{size:>10}  {when:20}  /{render.shown(item.key)}")
+
+
+def verify(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET")],
+    against: Annotated[
+        Path | None, typer.Option("--against", metavar="FOLDER", help="Compare with a folder.")
+    ] = None,
+    preserve_folders: o.PreserveFolders = False,
+    flat: o.Flat = False,
+    path: o.Below = "",
+    json: o.Json = False,
+    remote: o.Remote = None,
+    token_file: o.TokenFile = None,
+) -> None:
+    """Read every item and compare its digest; or compare a folder's files with the items."""
+    from syncd.engine.errand import group
+    from syncd.engine.verify import against_folder, bytes_of
+
+    chosen = reach.options(
+        preserve_folders=preserve_folders, flat=flat, path=path, on_conflict="keep", source="",
+        extensions=None,
+    )  # fmt: skip
+    with reach.client(remote, token_file) as client:
+        bound = client.remote.open(dataset, create=False)
+        if against:
+            errand = group([against], dataset, client.name, chosen)[0]
+            found = against_folder(bound, errand.target, client.places.mirrors)
+        else:
+            found = bytes_of(bound)
+    if json:
+        render.as_json({
+            "dataset": dataset, "checked": found.checked, "bytes": found.bytes,
+            "wrong": [{"path": p, "reason": r} for p, r in found.wrong], "success": not found.wrong,
+        })  # fmt: skip
+    else:
+        render.out(f"{dataset}: {found.checked} checked, {len(found.wrong)} wrong")
+        for name, reason in found.wrong[:50]:
+            render.note(f"  {render.shown(name)}: {reason}")
+    if found.wrong:
+        raise typer.Exit(1)
+
+
+def open_page(
+    remote: o.Remote = None,
+    token_file: o.TokenFile = None,
+) -> None:
+    """Print a link to the hub's page; it lets one browser in, once, within 60 seconds."""
+    with reach.client(remote, token_file) as client:
+        render.out(client.remote.link())
+
+
+@trash.command("list")
+def trash_list(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET")],
+    json: o.Json = False,
+    remote: o.Remote = None,
+    token_file: o.TokenFile = None,
+) -> None:
+    """List what is in the trash."""
+    with reach.client(remote, token_file) as client:
+        for item in client.remote.open(dataset, create=False).trashed():
+            if json:
+                render.as_json(render.item_fields(item, dataset))
+            else:
+                render.out(f"{render.amount(item.size or 0):>10}  /{render.shown(item.key)}")
+
+
+@trash.command("restore")
+def trash_restore(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET")],
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATH...]", help="All where none is named.")
+    ] = None,
+    remote: o.Remote = None,
+    token_file: o.TokenFile = None,
+) -> None:
+    """Put items back where they were."""
+    from syncd.errors import NotFoundError
+
+    wanted = {path.strip("/") for path in paths or ()}
+    with reach.client(remote, token_file) as client:
+        bound = client.remote.open(dataset, create=False)
+        items = [item for item in bound.trashed() if not wanted or item.key in wanted]
+        missing = wanted - {item.key for item in items}
+        if missing:
+            raise NotFoundError("is not in the trash", path=sorted(missing)[0])
+        outcomes = list(bound.restore(items)) if items else []
+    failed = [outcome for outcome in outcomes if outcome.error]
+    render.out(f"{len(outcomes) - len(failed)} restored")
+    for outcome in failed:
+        render.note(f"  {render.shown(outcome.key)}: {outcome.error}")
+    if failed:
+        raise typer.Exit(1)
+
+
+@trash.command("empty")
+def trash_empty(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    remote: o.Remote = None,
+    token_file: o.TokenFile = None,
+) -> None:
+    """Delete for good what is in the trash; its space comes back."""
+    with reach.client(remote, token_file) as client:
+        bound = client.remote.open(dataset, create=False)
+        if not yes:
+            typer.confirm(f"Delete everything in the trash of {dataset} for good?", abort=True)
+        render.out(f"{bound.empty_trash()} deleted")
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(ls)
+    app.command()(verify)
+    app.command("open")(open_page)
+    app.add_typer(trash, name="trash")

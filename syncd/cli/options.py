@@ -1,0 +1,71 @@
+"""The options that several commands share, each defined once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Remote = Annotated[
+    str | None,
+    typer.Option(
+        "--remote",
+        metavar="URL|NAME",
+        help="The hub to use: its address, or a name from the configuration."
+        " Default: the embedded hub of this user, or SYNCD_REMOTE.",
+    ),
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option("--token-file", help="A file that holds the hub's token (or SYNCD_TOKEN)."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+PreserveFolders = Annotated[
+    bool, typer.Option("--preserve-folders", help="Keep the whole folder structure.")
+]
+Flat = Annotated[bool, typer.Option("--flat", help="Put every file at the dataset's root.")]
+Below = Annotated[
+    str, typer.Option("--path", metavar="DIR", help="Put everything below this dataset folder.")
+]
+Source = Annotated[
+    str,
+    typer.Option(
+        "--source", metavar="NAME", help="Names this machine's files where a name is taken."
+    ),
+]
+Extensions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--extension",
+        metavar=".EXT",
+        help="Take files of this kind as well; repeatable. `--extension '*'` takes every file.",
+    ),
+]
+
+
+class Delete(StrEnum):
+    """What becomes of the item of a file that is gone."""
+
+    TRASH = "trash"
+    KEEP = "keep"
+    DELETE = "delete"
+
+
+class Conflict(StrEnum):
+    """What happens where a name is taken at the remote by other content."""
+
+    KEEP = "keep"
+    SUFFIX = "suffix"
+
+
+OnConflict = Annotated[
+    Conflict,
+    typer.Option(
+        "--on-conflict",
+        help="Where the remote has other content under a name: keep lists it, suffix stores"
+        " the file beside it as name~SOURCE.",
+    ),
+]

@@ -1,0 +1,68 @@
+"""From the shared options to a client and to mirror options; used by every command."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from syncd.errors import UsageError
+
+if TYPE_CHECKING:
+    from syncd.client import Client
+    from syncd.engine.options import Options
+
+
+def client(remote: str | None, token_file: Path | None) -> Client:
+    """The client the options ask for; the embedded hub is started if need be."""
+    from syncd.client import Client
+
+    return Client(remote, token_file=token_file)
+
+
+def options(
+    *,
+    preserve_folders: bool,
+    flat: bool,
+    path: str,
+    on_conflict: str,
+    source: str,
+    extensions: list[str] | None,
+    on_delete: str = "trash",
+) -> Options:
+    """Mirror options from the command line, on top of the configuration's."""
+    from syncd.config.load import load
+    from syncd.config.places import places
+    from syncd.engine.options import Options
+    from syncd.local.kind import EXTENSIONS
+    from syncd.model import Layout, OnConflict, OnDelete
+
+    if preserve_folders and flat:
+        raise UsageError("--preserve-folders and --flat are two different layouts: choose one")
+    configured = load(places()).mirror
+    layout = Layout(configured.layout or Layout.FIRST_LEVEL)
+    if preserve_folders or flat:
+        layout = Layout.TREE if preserve_folders else Layout.FLAT
+    taken = set(configured.extensions or EXTENSIONS) | {_extension(e) for e in extensions or ()}
+    return Options(
+        layout=layout,
+        prefix=_prefix(path),
+        on_delete=OnDelete(on_delete),
+        on_conflict=OnConflict(on_conflict),
+        source=source or configured.source or socket.gethostname().partition(".")[0],
+        extensions=frozenset() if "*" in taken else frozenset(taken),
+        ignore=tuple(configured.ignore),
+    )
+
+
+def _prefix(path: str) -> str:
+    parts = [part for part in path.split("/") if part]
+    if any(part in (".", "..") for part in parts):
+        raise UsageError(f"--path {path!r}: a dataset folder has no . or ..")
+    return "/".join(parts)
+
+
+def _extension(text: str) -> str:
+    if text == "*":
+        return text
+    return (text if text.startswith(".") else f".{text}").lower()

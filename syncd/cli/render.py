@@ -1,0 +1,208 @@
+"""Values to text or JSON: the only place that decides how things look on a terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from syncd.engine.report import Report
+    from syncd.model import Action, Item
+    from syncd.state.report import FileStatus, MirrorStatus
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def out(text: str = "") -> None:
+    """One line of result; names with control characters cannot disturb the terminal."""
+    print(text)
+
+
+def note(text: str) -> None:
+    """One line for a person, beside the result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def log_to_stderr(level: int) -> None:
+    """Show the log, for what runs until it is stopped."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("syncd")
+    logger.addHandler(handler)
+    logger.setLevel(level)
+
+
+def as_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False))
+
+
+def shown(name: str) -> str:
+    """A name as it may be printed: what could move the cursor is written as an escape."""
+    if name.isprintable():
+        return name
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+def amount(size: float) -> str:
+    """Bytes for people: 3.2 MiB."""
+    for unit in _UNITS:
+        if size < 1024 or unit == _UNITS[-1]:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return ""
+
+
+def moment(ns: int | None) -> str | None:
+    """Nanoseconds as ISO 8601 in UTC."""
+    if ns is None:
+        return None
+    return datetime.fromtimestamp(ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def rows(table: Iterable[Iterable[str]]) -> None:
+    """Columns of equal width, two blanks apart; the last one as it is."""
+    lines = [[shown(cell) for cell in line] for line in table]
+    if not lines:
+        return
+    widths = [max(len(line[n]) for line in lines) for n in range(len(lines[0]))]
+    for line in lines:
+        cells = [cell.ljust(width) for cell, width in zip(line[:-1], widths[:-1], strict=True)]
+        print("  ".join([*cells, line[-1]]).rstrip())
+
+
+# --- values ---------------------------------------------------------------------------------------
+
+
+def report(done: Report, *, json: bool, verb: str = "uploaded") -> None:
+    """What a push or a pull did."""
+    if json:
+        as_json(report_fields(done))
+        return
+    words = [f"{done.uploaded} {verb}", f"{done.skipped} there already"]
+    words += [f"{done.renamed} renamed"] if done.renamed else []
+    words += [f"{done.ignored} ignored"] if done.ignored else []
+    words += [f"{len(done.failed)} failed"] if done.failed else []
+    out(f"{shown(done.dataset)}: {', '.join(words)}, {amount(done.bytes)} in {done.seconds:.1f} s")
+    for failure in done.failed[:50]:
+        note(f"  {shown(failure.path)}: {failure.reason}")
+    if len(done.failed) > 50:
+        note(f"  and {len(done.failed) - 50} more: syncd status --json lists them")
+
+
+def plan(dataset: str, actions: Sequence[Action], *, json: bool) -> None:
+    """What a push would do."""
+    if json:
+        as_json({
+            "dataset": dataset,
+            "plan": [
+                {"verb": a.verb.value, "path": a.path, "key": a.key, "reason": a.reason}
+                for a in actions
+            ],
+        })  # fmt: skip
+        return
+    for action in actions:
+        out(f"{action.verb.value:8} {shown(action.path)} -> /{shown(action.key)} ({action.reason})")
+    out(f"{dataset}: {len(actions)} to do; nothing was sent")
+
+
+def report_fields(done: Report) -> dict[str, Any]:
+    """The contract of `push --json`."""
+    return {
+        "dataset": done.dataset,
+        "attempted": done.attempted,
+        "uploaded": done.uploaded,
+        "skipped": done.skipped,
+        "renamed": done.renamed,
+        "ignored": done.ignored,
+        "failed": [{"path": f.path, "reason": f.reason} for f in done.failed],
+        "bytes": done.bytes,
+        "seconds": float(done.seconds),
+        "success": done.success,
+    }
+
+
+def item_fields(item: Item, dataset: str) -> dict[str, Any]:
+    """The contract of `ls --json`: one object a line."""
+    folder, _, name = item.key.rpartition("/")
+    return {
+        "id": item.id,
+        "dataset": dataset,
+        "folder": f"/{folder}",
+        "name": name,
+        "size": item.size,
+        "sha256": item.digest,
+        "content_type": item.content_type,
+        "modified": moment(item.modified_ns),
+        "metadata": dict(item.metadata),
+    }
+
+
+def mirror_fields(mirror: MirrorStatus) -> dict[str, Any]:
+    """The contract of `status --json`, per mirror."""
+    failed = [t for t in mirror.troubles if t.kind in ("failed", "refused")]
+    return {
+        "name": mirror.name,
+        "root": mirror.root,
+        "dataset": mirror.dataset,
+        "remote": mirror.remote,
+        "state": mirror.state,
+        "reason": mirror.reason,
+        "plan": mirror.plan,
+        "synced": mirror.synced,
+        "pending": mirror.pending,
+        "renamed": mirror.renamed,
+        "failed": [
+            {"path": t.path, "reason": t.reason, "retry_at": moment(t.retry_ns)} for t in failed
+        ]
+        + [{"path": path, "reason": why, "retry_at": None} for path, why in mirror.refused],
+        "conflicts": [_listed(t.path, t.reason) for t in mirror.troubles if t.kind == "conflict"],
+        "held": [_listed(t.path, t.reason) for t in mirror.troubles if t.kind == "held"],
+        "ignored": _counts(mirror.ignored),
+        "last_sweep": moment(mirror.last_sweep),
+        "pid": mirror.pid,
+    }
+
+
+def mirror_lines(mirror: MirrorStatus) -> None:
+    """One mirror for a person."""
+    fields = mirror_fields(mirror)
+    out(f"{shown(mirror.root)} -> {shown(mirror.dataset)}")
+    reason = f": {mirror.reason}" if mirror.reason else ""
+    out(f"  {mirror.state}{reason}")
+    if mirror.plan:
+        out(f"  to go on: syncd approve {mirror.plan}")
+    counts = [f"{mirror.synced} synced", f"{mirror.pending} pending"]
+    counts += [f"{len(fields[k])} {k}" for k in ("failed", "conflicts", "held") if fields[k]]
+    counts += [f"{mirror.renamed} renamed"] if mirror.renamed else []
+    out(f"  {', '.join(counts)}; last sweep {fields['last_sweep'] or 'never'}")
+    if mirror.ignored:
+        out("  ignored: " + ", ".join(f"{n} {shown(rule)}" for rule, n in mirror.ignored.items()))
+    for kind in ("failed", "conflicts", "held"):
+        for entry in fields[kind][:20]:
+            out(f"  {kind}: {shown(entry['path'])}: {entry['reason']}")
+
+
+def file_fields(file: FileStatus, mirror: MirrorStatus) -> dict[str, Any]:
+    """The contract of `status PATH --json`."""
+    return {
+        "path": file.path,
+        "root": mirror.root,
+        "dataset": mirror.dataset,
+        "safe": file.safe,
+        "key": file.key,
+        "sha256": file.digest,
+        "since": moment(file.stored_ns),
+        "reason": file.reason,
+    }
+
+
+def _listed(path: str, reason: str) -> dict[str, str]:
+    return {"path": path, "reason": reason}
+
+
+def _counts(ignored: Mapping[str, int]) -> dict[str, int]:
+    return dict(ignored)

@@ -1,0 +1,97 @@
+"""push, pull, get: files there and back, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from syncd.cli import options as o
+from syncd.cli import reach, render
+from syncd.cli.progress import display
+
+if TYPE_CHECKING:
+    from syncd.engine.report import Report
+
+
+def push(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders and files.")],
+    to: Annotated[str, typer.Option("--to", metavar="DATASET", help="The dataset; made if new.")],
+    preserve_folders: o.PreserveFolders = False,
+    flat: o.Flat = False,
+    path: o.Below = "",
+    on_conflict: o.OnConflict = o.Conflict.KEEP,
+    source: o.Source = "",
+    extension: o.Extensions = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan that would be executed; send nothing.")
+    ] = False,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+    remote: o.Remote = None,
+    token_file: o.TokenFile = None,
+) -> None:
+    """Send folders and files into a dataset, once. Nothing is removed there."""
+    chosen = reach.options(
+        preserve_folders=preserve_folders, flat=flat, path=path, on_conflict=on_conflict,
+        source=source, extensions=extension,
+    )  # fmt: skip
+    with reach.client(remote, token_file) as client:
+        if dry_run:
+            plan = client.plan(to, paths, chosen)
+            render.plan(to, plan, json=json)
+            return
+        with display(quiet=quiet or json) as shown:
+            done = client.dataset(to).push(paths, options=chosen, watcher=shown.show)
+    render.report(done, json=json)
+    _leave(done)
+
+
+def pull(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; made if new.")],
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+    remote: o.Remote = None,
+    token_file: o.TokenFile = None,
+) -> None:
+    """Bring a whole dataset into a folder, verified; run it again to resume."""
+    with reach.client(remote, token_file) as client, display(quiet=quiet or json) as shown:
+        done = client.dataset(dataset, create=False).pull(folder, watcher=shown.show)
+    render.report(done, json=json, verb="fetched")
+    _leave(done)
+
+
+def get(
+    what: Annotated[str, typer.Argument(metavar="DATASET/PATH")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The file to write; - is standard output.")
+    ] = None,
+    remote: o.Remote = None,
+    token_file: o.TokenFile = None,
+) -> None:
+    """Bring one file, verified."""
+    from syncd.errors import UsageError
+
+    name, _, key = what.strip("/").partition("/")
+    if not key:
+        raise UsageError(f"{what!r} names no file: say DATASET/PATH")
+    with reach.client(remote, token_file) as client:
+        place = client.dataset(name, create=False).get(key, output)
+    if str(place) != "-":
+        render.note(f"{render.shown(str(place))} written")
+
+
+def _leave(done: Report) -> None:
+    if done.away:
+        render.note(f"syncd: {done.away}")
+        raise typer.Exit(5)
+    if done.failed:
+        raise typer.Exit(1)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(push)
+    app.command()(pull)
+    app.command()(get)

@@ -1,0 +1,96 @@
+"""Answers about mirrors and orders to them, from outside their daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from syncd.config.load import load
+from syncd.config.places import ambient, places
+from syncd.daemon.control import ask
+from syncd.errors import NotFoundError
+from syncd.state.lock import holder
+from syncd.state.report import FileStatus, MirrorStatus, file_status, mirrors, status
+
+
+def every_mirror() -> list[MirrorStatus]:
+    """How every mirror of this user is."""
+    return [status(folder) for folder in mirrors(places().mirrors)]
+
+
+def one_file(path: Path) -> tuple[MirrorStatus, FileStatus]:
+    """What is known of one file, by the mirror that knows it best. Raises NotFoundError."""
+    answers = [
+        (mirror, found)
+        for mirror, relative in _owners(path)
+        if (found := file_status(mirror.folder, relative))
+    ]
+    if not answers:
+        raise NotFoundError("no mirror knows this file", path=str(path), hint="see syncd status")
+    return max(answers, key=lambda answer: (answer[1].safe, answer[0].pid is not None))
+
+
+def tell_all(words: Sequence[str]) -> list[str]:
+    """Have every mirror do something; one sentence each."""
+    return [f"{m.root}: {_tell(m.folder, words)}" for m in every_mirror()]
+
+
+def tell_first(words: Sequence[str]) -> str:
+    """Have the mirror that understands it do something."""
+    refusal = NotFoundError("no folder is mirrored yet")
+    for mirror in every_mirror():
+        try:
+            return f"{mirror.root}: {_tell(mirror.folder, words)}"
+        except NotFoundError as error:
+            refusal = error
+    raise refusal
+
+
+def tell_owner(path: Path, words: Sequence[str]) -> str:
+    """Have the mirror of a file do something about it: the words, then the path."""
+    for mirror, relative in _owners(path):
+        if file_status(mirror.folder, relative):
+            verb, *rest = words
+            return _tell(mirror.folder, [verb, relative, *rest])
+    raise NotFoundError("no mirror knows this file", path=str(path), hint="see syncd status")
+
+
+def effective() -> dict[str, Any]:
+    """The configuration as it holds now; secrets by reference only."""
+    where, around = places(), ambient()
+    config = load(where)
+    table: dict[str, Any] = {
+        "config_file": str(where.config_file),
+        "config_file_exists": where.config_file.exists(),
+        "state": str(where.state),
+        "data": str(where.data),
+        "cache": str(where.cache),
+        "remote": around.remote or config.remote or "hub",
+        "token_from_environment": bool(around.token or around.token_file),
+    }
+    for name, remote in config.remotes.items():
+        table[f"remotes.{name}"] = f"{remote.url} token {remote.token or 'none'}"
+    for part, values in (("mirror", config.mirror), ("hub", config.hub)):
+        for name in values.__slots__:
+            table[f"{part}.{name}"] = getattr(values, name)
+    return table
+
+
+def _tell(folder: Path, words: Sequence[str]) -> str:
+    if holder(folder) is not None:
+        return ask(folder, list(words))
+    from syncd.daemon.offline import carry_out_offline
+
+    return carry_out_offline(folder, words)
+
+
+def _owners(path: Path) -> list[tuple[MirrorStatus, str]]:
+    # Only the parents are resolved: the file itself may be a link that is carried as a file.
+    full = path.parent.resolve() / path.name
+    found = []
+    for mirror in every_mirror():
+        root = Path(mirror.root)
+        if root in full.parents:
+            found.append((mirror, full.relative_to(root).as_posix()))
+    return found

@@ -1,0 +1,58 @@
+"""Which remote is meant: from the command line, the environment, the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from syncd.config.load import RemoteConfig, load
+from syncd.config.places import Ambient, Places, ambient
+from syncd.daemon.embedded import running
+from syncd.errors import ConfigError
+
+EMBEDDED = "hub"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Found:
+    """A remote; `url` None is the embedded hub."""
+
+    name: str
+    url: str | None
+    token: str
+
+
+def resolve(
+    named: str | None, *, token: str | None, token_file: Path | None, where: Places
+) -> Found:
+    """Find the remote and its token; what is said nearer to the call wins."""
+    config, around = load(where), ambient()
+    name = named or around.remote or config.remote or EMBEDDED
+    if name == EMBEDDED:
+        return Found(
+            name=name,
+            url=url,
+            token=token or _token(url, token_file, config.remotes.get(name), around, where),
+        )
+
+
+def _token(
+    url: str, file: Path | None, known: RemoteConfig | None, around: Ambient, where: Places
+) -> str:
+    if file:
+        return _read(file)
+    if known and known.token:
+        return known.token.reveal()
+    if around.token:
+        return around.token
+    if around.token_file:
+        return _read(around.token_file)
+    own = running(where)
+    return own.token if own and own.url == url.rstrip("/") else ""
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError as error:
+        raise ConfigError(f"the token cannot be read: {error.strerror}", path=str(file)) from error

@@ -1,0 +1,156 @@
+"""Watches one mirror until told to stop: events, feed, commands, sweeps, all into one loop."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from syncd.daemon.control import ControlSocket
+from syncd.daemon.feed import Feed
+from syncd.engine.mirror import Doubt, Mirror, Nudge
+from syncd.engine.opening import Target, opened
+from syncd.engine.session import bind
+from syncd.errors import DeniedError, SyncdError, TransientError
+from syncd.local.watch import Coverage, Watcher
+from syncd.remotes.base import Remote
+
+log = logging.getLogger(__name__)
+
+TICK_S = 1.0
+SWEEP_S = 3600.0
+JITTER = 0.25
+POLL_S = 15.0
+"""Between scans where events are not to be had; more where a scan takes long."""
+
+
+class Watching:
+    """One mirror in a thread of its own."""
+
+    def __init__(
+        self,
+        target: Target,
+        remote: Remote,
+        mirrors: Path,
+        *,
+        revive: Callable[[], None],
+        ready: Callable[[Mirror], None],
+    ) -> None:
+        self.target = target
+        self.error: SyncdError | None = None
+        self._remote = remote
+        self._mirrors = mirrors
+        self._revive = revive
+        self._ready = ready
+        self._stop = threading.Event()
+        self._mirror: Mirror | None = None
+        self._thread = threading.Thread(target=self._guarded, name="syncd-mirror")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the loop to end; `join` waits for it."""
+        self._stop.set()
+        if self._mirror:
+            self._mirror.post(Nudge())
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Whether the loop has ended."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _guarded(self) -> None:
+        try:
+            self._run_until_told()
+        except SyncdError as error:
+            self.error = error
+            log.error("mirror ended root=%s reason=%s", self.target.root, error)
+
+    def _run_until_told(self) -> None:
+        pause = 1.0
+        while not self._stop.is_set():
+            try:
+                self._run()
+                return
+            except TransientError as error:
+                # Only the opening gets here: once it runs, the mirror itself waits and retries.
+                log.warning("remote not reachable reason=%s retry_s=%.0f", error, pause)
+                self._stop.wait(pause)
+                pause = min(pause * 2, 60.0)
+
+    def _run(self) -> None:
+        with opened(self.target, self._remote, self._mirrors, removes=True) as mirror:
+            bind(mirror)
+            self._mirror = mirror
+            watcher = Watcher(
+                self.target.root, mirror.post, lambda reason: mirror.post(Doubt(reason=reason))
+            )
+            feed = Feed(mirror, self._revive)
+            control = ControlSocket(self.target.folder(self._mirrors), mirror.post)
+            try:
+                control.start()
+                loop = _Loop(mirror, watcher)
+                feed.start()
+                self._ready(mirror)
+                loop.run(self._stop)
+            finally:
+                feed.stop()
+                watcher.stop()
+                control.stop()
+
+
+class _Loop:
+    """The mirror's turns, and what has to be looked at now and then."""
+
+    def __init__(self, mirror: Mirror, watcher: Watcher) -> None:
+        self._mirror = mirror
+        self._watcher = watcher
+        self._tick = 0.0
+        self._sweep_at = 0.0
+        self._coverage = watcher.start()
+        self._say(self._coverage)
+
+    def run(self, stop: threading.Event) -> None:
+        mirror = self._mirror
+        self._sweep(mirror.clock.monotonic())
+        while not stop.is_set():
+            mirror.turn(mirror.wait_for(TICK_S))
+            if mirror.settlement.denied:
+                raise mirror.settlement.denied
+            now = mirror.clock.monotonic()
+            if now >= self._tick:
+                self._tick = now + TICK_S
+                self._look_around(now)
+
+    def _look_around(self, now: float) -> None:
+        coverage = self._watcher.check()
+        if coverage != self._coverage:
+            self._coverage = coverage
+            self._say(coverage)
+        closed = self._mirror.guard.closed
+        if closed is not None and self._mirror.guard.check() is None:
+            self._sweep_at = now
+        if now >= self._sweep_at and not self._mirror.sweeping:
+            self._sweep(now)
+
+    def _sweep(self, now: float) -> None:
+        self._mirror.sweep()
+        if self._coverage.events:
+            self._sweep_at = now + SWEEP_S * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
+            if self._mirror.state.get("last_sweep"):
+                self._mirror.compare()
+        else:
+            self._sweep_at = now + max(POLL_S, 20 * self._mirror.sweep_seconds)
+
+    def _say(self, coverage: Coverage) -> None:
+        self._mirror.state.put(coverage=coverage.reason if not coverage.events else "")
+        if not coverage.events:
+            log.warning("scanning instead of watching reason=%s", coverage.reason)
+
+
+def denied(error: SyncdError | None) -> bool:
+    """Whether a mirror ended because its credentials were refused."""
+    return isinstance(error, DeniedError)

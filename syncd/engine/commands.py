@@ -1,0 +1,116 @@
+"""What a person can tell a mirror: retry, approve, resolve, sweep.
+
+Carried out by the control thread of a running daemon, or by the command itself on the state file
+under its lock where none runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from syncd.engine.mirror import Mirror
+from syncd.engine.pull import replace_by
+from syncd.errors import NotFoundError, UsageError
+from syncd.local.inside import inside
+from syncd.model import Item, ItemState, Receipt
+from syncd.plan.layout import suffixed
+from syncd.state.store import Row
+
+
+def carry_out(mirror: Mirror, words: Sequence[str]) -> str:
+    """Do what was asked; return a sentence. Raises UsageError, NotFoundError."""
+    verb, *rest = words
+    verbs: dict[str, Callable[..., str]] = {
+        "retry": _retry, "approve": _approve, "resolve": _resolve, "sweep": _sweep,
+    }  # fmt: skip
+    if verb not in verbs:
+        raise UsageError(f"there is no command {verb!r}")
+    return verbs[verb](mirror, *rest)
+
+
+def _retry(mirror: Mirror) -> str:
+    """Try again now whatever failed, and ask the remote again."""
+    troubles = mirror.state.troubles.all()
+    mirror.state.put(away=None)
+    mirror.state.wake_troubled(mirror.clock.now_ns())
+    return f"{len(troubles)} files are tried again"
+
+
+def _sweep(mirror: Mirror) -> str:
+    mirror.sweep()
+    mirror.compare()
+    return "a sweep has begun"
+
+
+def _approve(mirror: Mirror, plan: str) -> str:
+    said = mirror.guard.approve(plan)
+    if said is None:
+        raise NotFoundError(f"no plan {plan!r} waits for approval", hint="see syncd status")
+    mirror.sweep()
+    mirror.compare()
+    mirror.state.wake_gone(mirror.clock.now_ns())
+    return f"approved: {said}"
+
+
+def _resolve(mirror: Mirror, path: str, choice: str) -> str:
+    row = mirror.state.row(path)
+    trouble = next((t for t in mirror.state.troubles.all() if t.path == path), None)
+    if row is None or trouble is None or trouble.kind not in ("conflict", "held"):
+        raise NotFoundError("is in no conflict", path=path)
+    choices = {"local": _take_local, "remote": _take_remote, "both": _take_both}
+    remote = _remote(mirror, row, trouble.key or row.key or "")
+    said = choices[choice](mirror, row, remote)
+    mirror.state.troubles.clear(path)
+    mirror.state.settle(path, mirror.clock.now_ns())
+    return said
+
+
+def _remote(mirror: Mirror, row: Row, key: str) -> Item | None:
+    if row.receipt:
+        known = mirror.state.overlay.of([row.receipt.id])
+        return known.get(row.receipt.id)
+    return mirror.state.overlay.at([key]).get(key)
+
+
+def _take_local(mirror: Mirror, row: Row, remote: Item | None) -> str:
+    """Ours is right: what the remote has now is what we mean to replace, or remove."""
+    state = mirror.state
+    if remote is None or remote.state is not ItemState.PRESENT:
+        state.disown(row.path)
+        if remote:
+            state.overlay.agree([remote.id])
+        return f"{row.path}: will be stored anew"
+    state.overlay.agree([remote.id])
+    state.place([(row.path, remote.key)])
+    state.own(row.path, Receipt(
+        key=remote.key, id=remote.id, version=remote.version, digest=remote.digest or "",
+        stored_ns=mirror.clock.now_ns(),
+    ))  # fmt: skip
+    return f"{row.path}: the local file will replace the remote one"
+
+
+def _take_remote(mirror: Mirror, row: Row, remote: Item | None) -> str:
+    """The remote is right: its content takes the local file's place."""
+    if remote is None or remote.state is not ItemState.PRESENT:
+        raise UsageError(
+            "the remote holds nothing to take", path=row.path,
+            hint="delete the local file to agree, or use --local",
+        )  # fmt: skip
+    replace_by(mirror.dataset, remote, inside(mirror.subject.root, row.path))
+    _take_local(mirror, row, remote)
+    mirror.observer.branch(row.dir)
+    return f"{row.path}: the remote content was taken"
+
+
+def _take_both(mirror: Mirror, row: Row, remote: Item | None) -> str:
+    """Both are kept: ours goes beside the remote's, under a name of its own."""
+    if row.gone or remote is None:
+        mirror.state.forget([row.path])
+        return f"{row.path}: the remote item is kept and no longer followed"
+    taken = mirror.state.holders
+    for key in suffixed(row.path, mirror.subject.policy):
+        if key not in taken([key]) and key not in mirror.state.overlay.at([key]):
+            mirror.state.disown(row.path)
+            mirror.state.place([(row.path, key)])
+            return f"{row.path}: will be stored as {key}"
+    raise UsageError("no free name was found", path=row.path)

@@ -1,0 +1,172 @@
+"""Read-only answers about mirrors: what `syncd status` shows, whether a daemon runs or not.
+
+Opens the state file for reading beside whoever writes it; never waits for the writer and never
+writes.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from syncd.errors import StateError
+from syncd.state.lock import holder
+from syncd.state.store import FILE
+from syncd.state.troubles import Trouble, Troubles, split
+
+MOST = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorStatus:
+    """How one mirror is. `state` is watching, scanning, waiting, paused, held, or stopped."""
+
+    name: str
+    root: str
+    dataset: str
+    remote: str
+    state: str
+    reason: str
+    plan: str | None
+    """What `syncd approve` is asked for, where something waits for a person."""
+    synced: int
+    pending: int
+    renamed: int
+    troubles: tuple[Trouble, ...]
+    refused: tuple[tuple[str, str], ...]
+    ignored: Mapping[str, int]
+    last_sweep: int | None
+    pid: int | None
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileStatus:
+    """Whether one file is safe at the remote, by which digest, since when, or why not."""
+
+    path: str
+    safe: bool
+    key: str | None
+    digest: str | None
+    stored_ns: int | None
+    reason: str
+
+
+def mirrors(folder: Path) -> list[Path]:
+    """The state folders of all mirrors of this user."""
+    return sorted(path.parent for path in folder.glob(f"*/{FILE}"))
+
+
+def status(folder: Path) -> MirrorStatus:
+    """How the mirror in a state folder is. Raises StateError where its file is damaged."""
+    pid = holder(folder)
+    with _reading(folder) as sql:
+        meta = _meta(sql)
+        state, reason, plan = _condition(meta, pid)
+        count = sql.execute(
+            "SELECT count(*) FROM files WHERE item_id IS NOT NULL AND gone IS NULL"
+            " AND digest IS stored_digest AND due IS NULL"
+        ).fetchone()[0]
+        return MirrorStatus(
+            name=str(meta.get("name", folder.name)),
+            root=str(meta.get("root_path", "")),
+            dataset=str(meta.get("dataset_name", "")),
+            remote=str(meta.get("remote", "")),
+            state=state,
+            reason=reason,
+            plan=plan,
+            synced=count,
+            pending=sql.execute(
+                "SELECT count(*) FROM files WHERE due IS NOT NULL AND (dir, name) NOT IN"
+                " (SELECT dir, name FROM troubles)"
+            ).fetchone()[0],
+            renamed=_renamed(sql) if meta.get("renames") else 0,
+            troubles=tuple(Troubles(sql).all()[:MOST]),
+            refused=tuple((path, why) for path, why in meta.get("refused") or ()),
+            ignored=meta.get("ignored") or {},
+            last_sweep=meta.get("last_sweep"),
+            pid=pid,
+            folder=folder,
+        )
+
+
+def file_status(folder: Path, path: str) -> FileStatus | None:
+    """What the mirror knows of one file; None where it never saw it."""
+    with _reading(folder) as sql:
+        row = sql.execute(
+            "SELECT key, digest, stored_digest, stored_key, stored_ns, gone, due FROM files"
+            " WHERE dir = ? AND name = ?",
+            split(path),
+        ).fetchone()
+        if row is None:
+            return None
+        key, digest, stored_digest, stored_key, stored_ns, gone, due = row
+        trouble = next((t for t in Troubles(sql).all() if t.path == path), None)
+    safe = stored_digest is not None and digest == stored_digest and not gone
+    return FileStatus(
+        path=path, safe=safe and (trouble is None), key=stored_key or key, digest=stored_digest,
+        stored_ns=stored_ns, reason=_why(safe, trouble, gone=gone, due=due, stored=stored_digest),
+    )  # fmt: skip
+
+
+def _why(
+    safe: bool, trouble: Trouble | None, *, gone: int | None, due: int | None, stored: str | None
+) -> str:
+    if trouble:
+        return f"{trouble.kind}: {trouble.reason}"
+    if safe:
+        return "stored"
+    if gone:
+        return "gone here"
+    if stored:
+        return "changed since it was stored: waits to be sent"
+    return "waits to be sent" if due is not None else "not sent"
+
+
+def _condition(meta: Mapping[str, Any], pid: int | None) -> tuple[str, str, str | None]:
+    gate, held, away = meta.get("gate"), meta.get("held"), meta.get("away")
+    denied, coverage = meta.get("denied"), meta.get("coverage")
+    if gate:
+        return "paused", gate["reason"], gate["plan"] if gate.get("ask", True) else None
+    if denied:
+        return "denied", str(denied), None
+    if away:
+        return "waiting", away["reason"], None
+    if held:
+        return "held", held["reason"], held["plan"]
+    if pid is None:
+        return "stopped", "no daemon watches this folder", None
+    if coverage:
+        return "scanning", str(coverage), None
+    return "watching", "", None
+
+
+def _meta(sql: sqlite3.Connection) -> dict[str, Any]:
+    return {name: json.loads(value) for name, value in sql.execute("SELECT * FROM meta")}
+
+
+def _renamed(sql: sqlite3.Connection) -> int:
+    return int(
+        sql.execute(
+            "SELECT count(*) FROM files WHERE key IS NOT NULL AND gone IS NULL"
+            " AND key <> name AND substr(key, -length(name) - 1) <> '/' || name"
+        ).fetchone()[0]
+    )
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[sqlite3.Connection]:
+    file = folder / FILE
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=5)) as sql:
+            yield sql
+    except sqlite3.Error as error:
+        raise StateError(
+            f"the state file cannot be read: {error}", path=str(file),
+            hint="delete it: the next run compares everything by digest and sends nothing twice",
+        ) from error  # fmt: skip
