@@ -35,7 +35,7 @@ def _load(tx: sa.Connection, desk: Desk, ops: Sequence[Op]) -> None:
     if not tx.execute(_KNOWN, {"wanted": desk.dataset}).scalar():
         raise NotFoundError(f"there is no dataset {desk.dataset}")
     ids = {op.id for op in ops if isinstance(op, Move | Remove | Restore)}
-    _take(tx, desk, sorted(ids), items.c.id, items.c.dataset == desk.dataset)
+    _take(tx, desk, _BY_ID, sorted(ids), {})
     wanted = {(op.folder, op.name) for op in ops if isinstance(op, Put | Move)}
     back = (desk.known.get(op.id) for op in ops if isinstance(op, Restore))
     wanted |= {(item.folder, item.name) for item in back if item is not None}
@@ -43,21 +43,30 @@ def _load(tx: sa.Connection, desk: Desk, ops: Sequence[Op]) -> None:
     for folder, name in wanted - desk.at.keys():
         folders.setdefault(folder, []).append(name)
     for folder, names in folders.items():
-        key = (items.c.dataset == desk.dataset, items.c.folder == folder)
-        _take(tx, desk, names, items.c.name, schema.PRESENT, *key)
+        _take(tx, desk, _BY_KEY, names, {"folder": folder})
     desk.held = catalogue.held(tx, list({op.digest for op in ops if isinstance(op, Put)}))
     desk.loaded = dict(desk.known)
 
 
+_NEW_ITEMS = sa.insert(items)
+_NEW_BLOBS = sa.insert(schema.blobs)
+# Statements of the hot path, made once: making one costs more than running it.
 _KNOWN = sa.select(datasets.c.id).where(datasets.c.id == sa.bindparam("wanted"))
+_MINE = sa.select(items).where(items.c.dataset == sa.bindparam("wanted"))
+_BY_ID = _MINE.where(items.c.id.in_(sa.bindparam("some", expanding=True)))
+_BY_KEY = _MINE.where(
+    schema.PRESENT,
+    items.c.folder == sa.bindparam("folder"),
+    items.c.name.in_(sa.bindparam("some", expanding=True)),
+)
 
 
 def _take(
-    tx: sa.Connection, desk: Desk, values: list[str], column: sa.Column[str], *where: Any
+    tx: sa.Connection, desk: Desk, query: sa.Select[Any], some: list[str], where: dict[str, str]
 ) -> None:
-    for start in range(0, len(values), catalogue.CHUNK):
-        some = values[start : start + catalogue.CHUNK]
-        for found in tx.execute(sa.select(items).where(*where, column.in_(some))):
+    for start in range(0, len(some), catalogue.CHUNK):
+        given = {"wanted": desk.dataset, "some": some[start : start + catalogue.CHUNK], **where}
+        for found in tx.execute(query, given):
             row = ItemRow(*found)
             desk.known[row.id] = row
             if row.state == "present":
@@ -83,7 +92,7 @@ def record(tx: sa.Connection, stored: Sequence[tuple[bytes, int, Place]], now_ns
         for digest, size, place in stored
     ]
     if rows:
-        tx.execute(sa.insert(schema.blobs), rows)
+        tx.execute(_NEW_BLOBS, rows)
 
 
 def _write(tx: sa.Connection, desk: Desk) -> None:
@@ -94,7 +103,7 @@ def _write(tx: sa.Connection, desk: Desk) -> None:
     if changed:
         update(tx, changed)
     if new:
-        tx.execute(sa.insert(items), new)
+        tx.execute(_NEW_ITEMS, new)
     if desk.replaced:
         tx.execute(sa.insert(schema.versions), desk.replaced)
     purged = [row for row in changed if row.state == "purged"]

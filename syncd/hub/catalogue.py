@@ -199,13 +199,16 @@ CHUNK = 500
 
 def held(tx: sa.Connection, digests: Sequence[bytes]) -> dict[bytes, int]:
     """Those of the digests whose bytes are held, with their size."""
-    blobs = schema.blobs.c
     known: dict[bytes, int] = {}
     for start in range(0, len(digests), CHUNK):
-        some = blobs.digest.in_(digests[start : start + CHUNK])
-        found = tx.execute(sa.select(blobs.digest, blobs.size).where(some))
+        found = tx.execute(_HELD, {"some": digests[start : start + CHUNK]})
         known.update((row[0], row[1]) for row in found)
     return known
+
+
+def head(tx: sa.Connection) -> int:
+    """The last number of the change sequence that was given."""
+    return int(tx.execute(sa.select(counters.c.seq)).scalar_one())
 
 
 def make_dataset(tx: sa.Connection, name: str, now_ns: int) -> tuple[DatasetRow, bool]:
@@ -218,27 +221,33 @@ def make_dataset(tx: sa.Connection, name: str, now_ns: int) -> tuple[DatasetRow,
     return made, True
 
 
-def head(tx: sa.Connection) -> int:
-    """The last number of the change sequence that was given."""
-    return int(tx.execute(sa.select(counters.c.seq)).scalar_one())
-
-
 def take_seq(tx: sa.Connection, count: int) -> int:
     """Reserve `count` numbers of the change sequence; return the first."""
-    last = int(tx.execute(sa.select(counters.c.seq).with_for_update()).scalar_one())
-    tx.execute(sa.update(counters).values(seq=last + count))
+    last = int(tx.execute(_LAST).scalar_one())
+    tx.execute(_RESERVE, {"last": last + count})
     return last + 1
 
 
 def count(tx: sa.Connection, dataset: str, *, items: int, bytes: int) -> None:
     """Add to what a dataset says it holds."""
-    table = datasets
     if items or bytes:
-        tx.execute(
-            sa.update(table)
-            .where(table.c.id == dataset)
-            .values(items=table.c["items"] + items, bytes=table.c["bytes"] + bytes)
-        )
+        tx.execute(_COUNT, {"wanted": dataset, "more": items, "longer": bytes})
+
+
+# Statements of the hot path, made once: making one costs more than running it.
+_HELD = sa.select(schema.blobs.c.digest, schema.blobs.c.size).where(
+    schema.blobs.c.digest.in_(sa.bindparam("some", expanding=True))
+)
+_LAST = sa.select(counters.c.seq).with_for_update()
+_RESERVE = sa.update(counters).values(seq=sa.bindparam("last"))
+_COUNT = (
+    sa.update(datasets)
+    .where(datasets.c.id == sa.bindparam("wanted"))
+    .values(
+        items=datasets.c["items"] + sa.bindparam("more"),
+        bytes=datasets.c["bytes"] + sa.bindparam("longer"),
+    )
+)
 
 
 def _in_folder(folder: str, *, deep: bool) -> list[sa.ColumnElement[bool]]:

@@ -25,7 +25,9 @@ MAX_BATCH = 64 * MIB
 MAX_JSON = 4 * MIB
 MAX_HEADERS = 100
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-OPEN = frozenset({"/health", "/enter"})
+OPEN = frozenset({"/health", "/enter", "/"})
+STATIC = "/static/"
+"""The page's own files are open too: they hold nothing secret, and tell a stranger the way in."""
 _BATCH = re.compile(r"/v1/datasets/[^/]+/batch")
 _UPLOAD = re.compile(r"/v1/uploads/[^/]+")
 _COMMON = [
@@ -112,7 +114,7 @@ class Gate:
             return 403, "another site may not ask this hub"
         if self.draining:
             return 503, "the hub is stopping"
-        if scope["path"] in OPEN:
+        if scope["path"] in OPEN or scope["path"].startswith(STATIC):
             return None
         return self._stranger(scope, headers)
 
