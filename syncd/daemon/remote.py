@@ -29,11 +29,13 @@ def resolve(
     config, around = load(where), ambient()
     name = named or around.remote or config.remote or EMBEDDED
     if name == EMBEDDED:
-        return Found(
-            name=name,
-            url=url,
-            token=token or _token(url, token_file, config.remotes.get(name), around, where),
-        )
+        return Found(name=name, url=None, token="")
+    known = config.remotes.get(name)
+    url = known.url if known else name
+    if "://" not in url:
+        names = ", ".join(sorted([EMBEDDED, *config.remotes]))
+        raise ConfigError(f"there is no remote {name!r}: known are {names}")
+    return Found(name=name, url=url, token=token or _token(url, token_file, known, around, where))
 
 
 def _token(
