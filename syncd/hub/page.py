@@ -55,21 +55,29 @@ def _file(name: str) -> tuple[bytes, str] | None:
     return data, f'"{hashlib.sha256(data).hexdigest()[:32]}"'
 
 
-def _serve(request: Request, name: str) -> Response:
+def _serve(request: Request, name: str, status: int = 200) -> Response:
     found = _file(name)
     if found is None:
         return JSONResponse({"error": "there is no such file"}, 404)
     data, tag = found
     headers = HEADERS | {"Cache-Control": _ASK_AGAIN, "ETag": tag}
-    if request.headers.get("If-None-Match") == tag:
+    if status == 200 and request.headers.get("If-None-Match") == tag:
         return Response(status_code=304, headers=headers)
-    return Response(data, media_type=_TYPES[Path(name).suffix], headers=headers)
+    return Response(data, status, headers, _TYPES[Path(name).suffix])
 
 
 @router.get("/", include_in_schema=False)
 async def page(request: Request) -> Response:
-    """The one page there is; what it shows is in the address behind #."""
-    return _serve(request, "index.html")
+    """The one page there is; what it shows is in the address behind #.
+
+    A stranger gets it with 401: it then says the way in. Whoever came by a link on another site
+    sends no cookie with this request, but does with those the page makes.
+    """
+    auth = request.app.state.hub.auth
+    known = auth.bearer(request.headers.get("Authorization", "").encode()) or auth.cookie(
+        request.cookies.get(request.app.state.cookie, "")
+    )
+    return _serve(request, "index.html", 200 if known else 401)
 
 
 @router.get("/static/{file}", include_in_schema=False)
@@ -78,7 +86,11 @@ async def static(request: Request, file: str) -> Response:
     return _serve(request, file)
 
 
-@router.get("/v1/items/{id}/thumbnail")
+@router.get(
+    "/v1/items/{id}/thumbnail",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}, 304: {"description": "as you know it"}},
+)
 async def thumbnail(
     request: Request,
     id: str,
