@@ -15,7 +15,7 @@ STATIC_TESTS := tests/test_layers.py tests/test_shape.py tests/test_docs.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check soak bench clean
+.PHONY: help run test check docs soak bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ check: $(VENV)/test ## format, lint, types, layers, shape, documents
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/python -m pytest --quiet $(STATIC_TESTS)
+
+docs: $(VENV)/test ## write docs/commands.md from the program
+	$(BIN)/python scripts/commands.py
 
 soak: $(VENV)/test ## kill the daemon at ROUNDS random moments (default: 1000) and count the files
 	$(BIN)/python -m tests.soak --rounds $(ROUNDS)

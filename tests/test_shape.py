@@ -19,7 +19,7 @@ FUNCTION_LINES = 50
 PUBLIC_METHODS = 12
 NESTING = 4
 
-CODE = sources("syncd", "bench", "tests")
+CODE = sources("syncd", "bench", "scripts", "tests")
 VAGUE = {"util", "utils", "helper", "helpers", "manager", "handler", "process", "common", "misc"}
 PLATFORMS = ("v7", "darwin", "nucleus", "layernext", "pictograph", "encord")
 
