@@ -42,7 +42,29 @@ class Decider:
         self, rows: Sequence[Row], *, busy: Iterable[str], final: Iterable[str]
     ) -> Decisions:
         """`busy` paths have a job under way; `final` ones were answered `later` before."""
+        if all(row.receipt is None and row.key is None and not row.gone for row in rows):
+            fresh = self._fresh(rows)
+            if fresh is not None:
+                return fresh
         return _Chunk(self._state, self._policy, rows, set(busy), set(final)).run()
+
+    def _fresh(self, rows: Sequence[Row]) -> Decisions | None:
+        """The short way of the first sync: new files only, whose names nobody here or at the
+        remote has, and nothing vanished that they could be. None where it is not like that."""
+        if self._state.anything_gone() or not self._state.overlay.empty():
+            return None
+        try:
+            keys = {row.path: place(row.path, self._policy) for row in rows}
+        except NameRefusedError:
+            return None
+        if not self._state.place_free(keys):
+            return None
+        triples = (
+            Triple(path=row.path, key=keys[row.path], local=row.local, remote=None, receipt=None)
+            for row in rows
+        )
+        actions = tuple(decide(triple, self._policy) for triple in triples)
+        return Decisions(actions=actions, later=(), waiting=(), refused=())
 
 
 class _Chunk:
@@ -64,8 +86,10 @@ class _Chunk:
         keys = [row.key for row in rows if row.key] + list(self._bases.values())
         self._holders: dict[str, Row | None] = dict.fromkeys(keys)
         self._holders.update(state.holders(keys))
+        self._alone = state.overlay.empty()
         self._items: dict[str, Item | None] = dict.fromkeys(keys)
-        self._items.update(state.overlay.at(keys))
+        if not self._alone:
+            self._items.update(state.overlay.at(keys))
         self._overlaid = state.overlay.of([row.receipt.id for row in rows if row.receipt])
         self._origins, self._pairing = self._pair(busy)
         self._moved = {new: old for old, new in self._pairing.moves}
@@ -183,6 +207,8 @@ class _Chunk:
         return self._holders[key]
 
     def _item(self, key: str) -> Item | None:
+        if self._alone:
+            return None
         if key not in self._items:
             self._items[key] = self._state.overlay.at([key]).get(key)
         return self._items[key]

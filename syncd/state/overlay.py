@@ -40,6 +40,10 @@ class Overlay:
             [(due, i.key) for i in rows],
         )
 
+    def empty(self) -> bool:
+        """The remote holds nothing but what the receipts say."""
+        return self._sql.execute("SELECT 1 FROM items LIMIT 1").fetchone() is None
+
     def agree(self, ids: Iterable[str]) -> None:
         """The remote holds these as the receipts say."""
         self._sql.executemany("DELETE FROM items WHERE id = ?", [(i,) for i in ids])

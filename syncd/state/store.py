@@ -37,16 +37,13 @@ class Row:
 
     dir: str
     name: str
+    path: str
     stat: Stat
     gone: int | None
     digest: str | None
     key: str | None
     receipt: Receipt | None
     due: int | None
-
-    @property
-    def path(self) -> str:
-        return f"{self.dir}/{self.name}" if self.dir else self.name
 
     @property
     def local(self) -> Local | None:
@@ -80,6 +77,8 @@ class State:
         self._sql = self._db.conn
         self._sql.execute("PRAGMA synchronous=NORMAL")
         self._sql.execute("PRAGMA temp_store=MEMORY")
+        # Asked many times a turn; this is its only writer.
+        self._meta = self._read_meta()
         self.troubles = Troubles(self._sql)
         self.overlay = Overlay(self._sql)
 
@@ -91,6 +90,9 @@ class State:
             " by digest and sends nothing twice",
         )
 
+    def _read_meta(self) -> dict[str, Any]:
+        return {n: json.loads(value) for n, value in self._sql.execute("SELECT * FROM meta")}
+
     @classmethod
     def snapshot(cls, folder: Path) -> State:
         """A private copy in memory of what is there: a plan can be tried on it."""
@@ -99,6 +101,7 @@ class State:
         if file.exists():
             with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as source:
                 source.backup(twin._sql)
+            twin._meta = twin._read_meta()
         return twin
 
     def commit(self) -> None:
@@ -188,6 +191,11 @@ class State:
             "gone IS NOT NULL AND size IN (SELECT value FROM json_each(?)) LIMIT 5000", (sizes,)
         )
 
+    def anything_gone(self) -> bool:
+        """Some file with a receipt has vanished and is not dealt with yet."""
+        found = self._sql.execute("SELECT 1 FROM files WHERE gone IS NOT NULL LIMIT 1")
+        return found.fetchone() is not None
+
     def removals(self) -> list[Row]:
         """Gone rows that still have a receipt, in path order."""
         return self._select("gone IS NOT NULL AND item_id IS NOT NULL ORDER BY dir, name", ())
@@ -262,6 +270,18 @@ class State:
             [(key, *split(path)) for path, key in keys],
         )
 
+    def place_free(self, keys: Mapping[str, str]) -> bool:
+        """Record keys that nobody is known to want; where one is held, record none of them."""
+        rows = [(key, *split(path)) for path, key in keys.items()]
+        self._sql.execute("SAVEPOINT placing")
+        placed = self._sql.executemany(
+            "UPDATE OR IGNORE files SET key = ? WHERE dir = ? AND name = ?", rows
+        ).rowcount
+        if placed != len(rows):
+            self._sql.execute("ROLLBACK TO placing")
+        self._sql.execute("RELEASE placing")
+        return placed == len(rows)
+
     def unplace_all(self, due: int) -> None:
         """Forget where everything belongs and decide anew: the layout changed."""
         self._sql.execute("UPDATE files SET key = NULL, due = ?", (due,))
@@ -331,10 +351,10 @@ class State:
     # --- the binding -----------------------------------------------------------------------------
 
     def get(self, name: str, default: Any = None) -> Any:
-        found = self._sql.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        return json.loads(found[0]) if found else default
+        return self._meta.get(name, default)
 
     def put(self, **values: Any) -> None:
+        self._meta.update(values)
         self._sql.executemany(
             "INSERT OR REPLACE INTO meta VALUES (?, ?)",
             [(name, json.dumps(value)) for name, value in values.items()],
@@ -344,6 +364,7 @@ class State:
         """Forget everything: the file is about another dataset now."""
         for table in ("files", "items", "troubles", "meta"):
             self._sql.execute(f"DELETE FROM {table}")  # noqa: S608
+        self._meta.clear()
 
     def unsent(self) -> list[str]:
         """Paths that are there but have no receipt."""
@@ -380,6 +401,6 @@ def _row(values: Sequence[Any]) -> Row:
             key=stored_key, id=item, version=version, digest=stored_digest, stored_ns=stored_ns
         )
     return Row(
-        dir=folder, name=name, stat=(size, mtime, inode), gone=gone, digest=digest, key=key,
+        dir=folder, name=name, path=f"{folder}/{name}" if folder else name, stat=(size, mtime, inode), gone=gone, digest=digest, key=key,
         receipt=receipt, due=due,
     )  # fmt: skip
