@@ -52,6 +52,51 @@ def test_a_writer_is_noticed_at_once(tmp_path: Path, size: int) -> None:
     assert whole(tmp_path, "x.jpg").stat[0] == size
 
 
+def test_nothing_is_read_while_a_writer_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(fd: int, count: int) -> bytes:
+        raise AssertionError
+
+    monkeypatch.setattr(os, "read", never)
+    with (tmp_path / "x.jpg").open("wb"), pytest.raises(UnsettledError):
+        whole(tmp_path, "x.jpg")
+
+
+def test_a_writer_that_came_while_it_was_read_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has not written yet, so that the file is the same before and after."""
+    (tmp_path / "x.jpg").write_bytes(b"abc")
+    opened: list[int] = []
+    real = os.read
+
+    def reading(fd: int, count: int) -> bytes:
+        opened.append(os.open(tmp_path / "x.jpg", os.O_WRONLY))
+        return real(fd, count)
+
+    monkeypatch.setattr(os, "read", reading)
+    try:
+        with pytest.raises(UnsettledError, match="open for writing"):
+            whole(tmp_path, "x.jpg")
+    finally:
+        os.close(opened[0])
+
+
+@pytest.mark.parametrize("pieces", [[b"ab", b"cd", b"e"], [b"abcdef"], [b"ab", b""], [b""]])
+def test_the_bytes_are_as_many_as_the_file_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pieces: list[bytes]
+) -> None:
+    (tmp_path / "x.jpg").write_bytes(b"abcde")
+    rest = iter(pieces)
+    monkeypatch.setattr(os, "read", lambda fd, count: next(rest))
+    if sum(map(len, pieces)) == 5:
+        assert whole(tmp_path, "x.jpg").data == b"abcde"
+    else:
+        with pytest.raises(UnsettledError, match="changed while it was read"):
+            whole(tmp_path, "x.jpg")
+
+
 def test_a_writer_that_only_maps_the_file_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_bytes(b"x" * 4096)
     code = (

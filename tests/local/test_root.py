@@ -133,7 +133,8 @@ def test_a_root_that_cannot_be_written_gets_no_marker(public: Path) -> None:
 
 
 def test_a_marker_that_is_no_file_is_none(root: Path) -> None:
-    (root / MARKER).symlink_to("/etc/hostname")
+    (root / "other").write_text("a-word-like-a-marker\n")
+    (root / MARKER).symlink_to("other")
     assert identify(root).marker == ""
     (root / MARKER).unlink()
     os.mkfifo(root / MARKER)

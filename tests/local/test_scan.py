@@ -73,11 +73,15 @@ def test_a_root_that_is_a_link_is_walked(tree: Tree, chosen: Filter, tmp_path: P
 def test_links(tree: Tree, chosen: Filter, tmp_path: Path) -> None:
     root = tree({"a/x.jpg": "abc"})
     (tmp_path / "outside.jpg").write_text("secret")
+    (tmp_path / "tree-beside/sub").mkdir(parents=True)
+    (tmp_path / "tree-beside/sub/x.jpg").write_text("secret")
     links: dict[str, str | Path] = {
         "inside.jpg": "a/x.jpg",
         "second.jpg": "inside.jpg",
         "out.jpg": tmp_path / "outside.jpg",
         "up.jpg": "../outside.jpg",
+        "beside.jpg": "../tree-beside/sub/x.jpg",
+        "outer": "../tree-beside",
         "gone.jpg": "nothing",
         "loop.jpg": "loop.jpg",
         "folder": "a",
@@ -89,20 +93,21 @@ def test_links(tree: Tree, chosen: Filter, tmp_path: Path) -> None:
         (root / name).symlink_to(target)
     found = listings(root, chosen)
     assert list(found) == ["", "a"]
-    target = stat_of(root / "a/x.jpg")
-    assert found[""].files == {"inside.jpg": target, "second.jpg": target}
+    inside = stat_of(root / "a/x.jpg")
+    assert found[""].files == {"inside.jpg": inside, "second.jpg": inside}
     assert found[""].ignored == {
-        "link out of the root": 3,
+        "link out of the root": 4,
         "dangling link": 2,
         "link to a folder": 1,
-        "no extension": 1,
+        "no extension": 2,
         "extension .txt": 1,
     }
     for name in links:
-        expected = target if name in found[""].files else None
+        expected = inside if name in found[""].files else None
         assert look(root, chosen, name) == Look(stat=expected)
     assert look(root, chosen, "folder/x.jpg") is None
-    assert list(walk(root, chosen, below="folder")) == [Listing(dir="folder")]
+    for folder in ("folder", "outer/sub"):
+        assert list(walk(root, chosen, below=folder)) == [Listing(dir=folder)]
 
 
 def test_what_is_no_file_is_never_opened(tree: Tree, chosen: Filter) -> None:
@@ -250,17 +255,24 @@ def test_files_that_vanish_under_the_scan_are_left_out(tree: Tree, chosen: Filte
     assert (found.files, found.complete) == ({}, True)
 
 
-def test_a_scan_whose_every_stat_fails_is_unknown(
-    tree: Tree, chosen: Filter, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(5, "Input/output error"), "cannot be read: Input/output error"),
+        (FileNotFoundError(2, "No such file or directory"), "the folder is missing"),
+    ],
+)
+def test_a_folder_that_fails_in_the_middle_is_unknown(
+    tree: Tree, chosen: Filter, monkeypatch: pytest.MonkeyPatch, error: OSError, told: str
 ) -> None:
     root = tree({"a/x.jpg": "", "b/y.jpg": ""})
 
     def broken(path: object) -> object:
-        raise OSError(5, "Input/output error")
+        raise error
 
     monkeypatch.setattr(os, "scandir", broken)
     (found,) = walk(root, chosen)
-    assert (found.complete, found.error) == (False, "cannot be read: Input/output error")
+    assert (found.complete, found.error) == (False, told)
 
 
 def test_memory_does_not_grow_with_the_tree(tmp_path: Path, chosen: Filter) -> None:

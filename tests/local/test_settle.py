@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -34,6 +35,17 @@ def test_repeated_hints_collapse_to_the_earliest() -> None:
     settle.hint("x", 1.6, prompt=False)
     assert settle.due(100.0) == ["x"]
     assert settle.due(100.0) == []
+
+
+def test_an_earlier_time_that_no_longer_holds_is_passed_over() -> None:
+    settle = Settle()
+    settle.hint("x", 0.0, prompt=False)
+    settle.hint("x", 0.5, prompt=True)
+    assert settle.due(0.5) == ["x"]
+    settle.hint("x", 1.0, prompt=False)
+    assert settle.due(2.5) == []
+    assert settle.next_due() == 3.0
+    assert settle.due(3.0) == ["x"]
 
 
 def test_a_file_that_changes_all_the_time_is_sent_ever_more_rarely() -> None:
@@ -85,13 +97,14 @@ def test_forgotten_paths_leave_nothing() -> None:
     assert (settle.due(100.0), settle.next_due(), len(settle)) == ([], None, 0)
 
 
-def test_memory_is_bounded_by_what_is_not_calm() -> None:
+@pytest.mark.parametrize("some_sent", [True, False])
+def test_memory_is_bounded_by_what_is_not_calm(some_sent: bool) -> None:
     settle = Settle()
     for number in range(50_000):
         now = number / 100
         settle.hint(f"{number}", now, prompt=True)
         assert settle.due(now) == [f"{number}"]
-        if number % 2:
+        if number % 2 and some_sent:
             settle.sent(f"{number}", now)
         else:
             settle.unsettled(f"{number}", ONE, now)

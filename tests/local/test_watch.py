@@ -195,11 +195,14 @@ def test_hidden_and_linked_folders_are_not_watched(ear: Ear, root: Path, tmp_pat
 
 def test_what_was_there_before_is_watched(root: Path) -> None:
     (root / "a/b").mkdir(parents=True)
+    (root / "a/.git/objects").mkdir(parents=True)
     ear = Ear(root)
     ear.watcher.start()
     try:
+        (root / "a/.git/objects/x.jpg").touch()
         (root / "a/b/x.jpg").touch()
         ear.hears(file("a/b/x.jpg"))
+        assert {hint.path for hint in ear.calm()} == {"a/b/x.jpg"}
     finally:
         ear.watcher.stop()
     ear.hints.clear()
@@ -457,18 +460,21 @@ def test_limits_are_named_and_their_end_is_noticed(
     assert doubt in end
 
 
-def test_a_folder_that_becomes_readable_is_watched(public: Path) -> None:
+def test_folders_that_become_readable_are_watched(public: Path) -> None:
     with as_nobody():
-        (public / "closed").mkdir(mode=0)
+        for name in ("closed", "other"):
+            (public / name).mkdir(mode=0)
         ear = Ear(public)
         assert ear.watcher.start().events
         ear.watcher.check()
         assert ear.doubts == []
-        (public / "closed").chmod(0o700)
+        for name in ("closed", "other"):
+            (public / name).chmod(0o700)
         ear.watcher.check()
         assert ear.doubts == ["folders could be watched that could not be before"]
         (public / "closed/x.jpg").touch()
-        ear.hears(file("closed/x.jpg"))
+        (public / "other/x.jpg").touch()
+        ear.hears(file("closed/x.jpg"), file("other/x.jpg"))
         ear.watcher.stop()
 
 
