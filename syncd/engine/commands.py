@@ -14,7 +14,7 @@ from syncd.errors import NotFoundError, UsageError
 from syncd.local.inside import inside
 from syncd.model import Item, ItemState, Receipt
 from syncd.plan.layout import suffixed
-from syncd.state.store import Row
+from syncd.state.row import Row
 
 
 def carry_out(mirror: Mirror, words: Sequence[str]) -> str:

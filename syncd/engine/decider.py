@@ -15,7 +15,8 @@ from syncd.plan.assign import Placed, Taken, Unread, assign
 from syncd.plan.decide import decide
 from syncd.plan.layout import place
 from syncd.plan.moves import Arrived, Pairing, Vanished, pair
-from syncd.state.store import Row, State
+from syncd.state.row import Row
+from syncd.state.store import State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,8 @@ from syncd.errors import TransientError
 from syncd.model import Action, Verb
 from syncd.plan.backoff import delay
 from syncd.remotes.base import Traits
-from syncd.state.store import Row, State
+from syncd.state.row import Row
+from syncd.state.store import State
 
 log = logging.getLogger(__name__)
 

@@ -11,43 +11,19 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlite_utils import Database
 
 from syncd.errors import StateError
-from syncd.model import Local, Receipt, Stat
+from syncd.model import Receipt, Stat
 from syncd.state.overlay import Overlay
+from syncd.state.row import COLUMNS, Row, from_values
 from syncd.state.schema import migrations
 from syncd.state.troubles import Troubles, split
 
 FILE = "state.db"
-
-_COLUMNS = (
-    "dir, name, size, mtime_ns, inode, gone, digest, key,"
-    " item_id, version, stored_key, stored_digest, stored_ns, due"
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One local path with its observation and its receipt."""
-
-    dir: str
-    name: str
-    path: str
-    stat: Stat
-    gone: int | None
-    digest: str | None
-    key: str | None
-    receipt: Receipt | None
-    due: int | None
-
-    @property
-    def local(self) -> Local | None:
-        return None if self.gone else Local(stat=self.stat, digest=self.digest)
 
 
 class State:
@@ -229,8 +205,8 @@ class State:
         return [row.receipt for row in rows if row.receipt]
 
     def _select(self, where: str, values: Sequence[Any]) -> list[Row]:
-        rows = self._sql.execute(f"SELECT {_COLUMNS} FROM files WHERE {where}", values)  # noqa: S608
-        return [_row(values) for values in rows]
+        rows = self._sql.execute(f"SELECT {COLUMNS} FROM files WHERE {where}", values)  # noqa: S608
+        return [from_values(values) for values in rows]
 
     def wake(self, due: int, paths: Iterable[str]) -> None:
         """Make these rows due."""
@@ -390,17 +366,3 @@ class State:
             "SELECT count(*), count(gone) FROM files WHERE item_id IS NOT NULL"
         ).fetchone()
         return int(found[0]), int(found[1])
-
-
-def _row(values: Sequence[Any]) -> Row:
-    (folder, name, size, mtime, inode, gone, digest, key,
-     item, version, stored_key, stored_digest, stored_ns, due) = values  # fmt: skip
-    receipt = None
-    if item is not None:
-        receipt = Receipt(
-            key=stored_key, id=item, version=version, digest=stored_digest, stored_ns=stored_ns
-        )
-    return Row(
-        dir=folder, name=name, path=f"{folder}/{name}" if folder else name, stat=(size, mtime, inode), gone=gone, digest=digest, key=key,
-        receipt=receipt, due=due,
-    )  # fmt: skip
