@@ -15,7 +15,7 @@ from syncd.hub.core import Hub
 from syncd.hub.schema import ItemRow
 
 CHUNK = 1024 * 1024
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 async def serve(hub: Hub, item: ItemRow, request: Request) -> Response:

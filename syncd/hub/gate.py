@@ -101,7 +101,7 @@ class Gate:
         if refusal is None:
             await self._app(scope, limited(receive, limit) if limit else receive, send)
         else:
-            await refuse(send, *refusal, plain=scope["path"] == "/")
+            await refuse(send, *refusal)
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
         if len(scope["headers"]) > MAX_HEADERS:
@@ -147,12 +147,11 @@ class _Answer:
         await self._send(message)
 
 
-async def refuse(send: Send, status: int, sentence: str, *, plain: bool = False) -> None:
-    """Answer in the form of all the hub's errors, or in plain words for a person's browser, and
-    hear no more from there."""
-    body = sentence.encode() if plain else json.dumps({"error": sentence}).encode()
+async def refuse(send: Send, status: int, sentence: str) -> None:
+    """Answer in the form of all the hub's errors, and hear no more from there."""
+    body = json.dumps({"error": sentence}).encode()
     headers = [
-        (b"content-type", b"text/plain; charset=utf-8" if plain else b"application/json"),
+        (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
         (b"connection", b"close"),
     ]
