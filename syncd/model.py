@@ -128,7 +128,9 @@ class Triple:
     """Everything known about one local path: disk, remote and the last agreement.
 
     `key` is where the path belongs by layout and collision rules; `remote` is the item that
-    matters for it: the receipt's own item where there is a receipt, else whoever holds `key`.
+    matters for it: the receipt's own item while that is present, else whoever has `key` now (an
+    item of another path's receipt only where it was put there behind our back, and then without
+    its digest), else the latest tombstone.
     """
 
     path: str

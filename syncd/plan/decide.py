@@ -12,6 +12,7 @@ item was renamed at the remote, the path keeps that name.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from syncd.model import Action, Item, ItemState, Local, OnDelete, Policy, Receipt, Triple, Verb
@@ -39,11 +40,17 @@ def decide(triple: Triple, policy: Policy) -> Action:
     )
 
 
-def movable(origin: Triple, policy: Policy) -> bool:
-    """Whether a vanished path's item may get the key of the path the file has now.
+def relocate(triple: Triple, origin: Triple, policy: Policy) -> Action:
+    """Choose the action for a file that was at `origin` before: MOVE where its item may follow and
+    nothing is in the way, else as `decide`; then `origin` is to be decided on its own."""
+    action = decide(triple, policy)
+    if action.verb not in (Verb.PUT, Verb.HOLD) or not movable(origin, policy):
+        return action
+    return replace(action, verb=Verb.MOVE, reason=f"moved from {origin.path}", origin=origin)
 
-    Where it may not, both paths are decided on their own.
-    """
+
+def movable(origin: Triple, policy: Policy) -> bool:
+    """Whether the item of a vanished path is still what was stored, and can be moved at all."""
     remote, receipt = origin.remote, origin.receipt
     if not policy.can_move or receipt is None or remote is None or _trashed(remote):
         return False

@@ -44,7 +44,7 @@ def _series(path: str, policy: Policy, tail: str) -> Iterator[str]:
     yield _key(folder, _fit(path, stem, tail, extension))
     if chain:
         yield _key(folder, _fit(path, stem + chain, tail, extension))
-    for number in count(2):
+    for number in count(2):  # pragma: no branch: it has no end
         yield _key(folder, _fit(path, stem + chain, f"{tail}~{number}", extension))
 
 
