@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -54,7 +55,7 @@ class Service:
         try:
             for watching in self._watchings:
                 watching.start()
-            while not self._stop.wait(0.2):
+            while not self._stop.wait(1.0):
                 if all(watching.join(0) for watching in self._watchings):
                     break
             self._drain()
@@ -101,8 +102,6 @@ class _Sayings:
         self._said = 0
 
     def __call__(self, tally: Tally, path: str) -> None:
-        import time
-
         now = time.monotonic()
         if now >= self._next and tally.uploaded > self._said:
             self._next = now + SAY_S

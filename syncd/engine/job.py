@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.errors import SyncdError, UnsettledError
+from syncd.local.look import exists
 from syncd.local.read import Content, read
 from syncd.model import Action, Receipt, Stat, Verb
 from syncd.remotes.base import Dataset, Move, Moves, Outcome, Removal, Upload
@@ -99,6 +100,8 @@ class Workbench:
         return _zip(steps, self._dataset.move(moves))
 
     def _remove(self, steps: Sequence[Step]) -> list[Result]:
+        # The last look before anything is taken away: a disk may have come back meanwhile.
+        gone = [step for step in steps if not exists(self._root, step.path)]
         removals = [
             Removal(
                 item_id=receipt.id,
@@ -106,10 +109,18 @@ class Workbench:
                 key=receipt.key,
                 forever=self._forever,
             )
-            for step in steps
+            for step in gone
             if (receipt := receipt_of(step.action))
         ]
-        return _zip(steps, self._dataset.remove(removals))
+        outcomes = iter(self._dataset.remove(removals) if removals else ())
+        return [
+            Result(step=step, outcome=next(outcomes)) if step in gone else _returned(step)
+            for step in steps
+        ]
+
+
+def _returned(step: Step) -> Result:
+    return Result(step=step, error=UnsettledError("is there again"))
 
 
 def receipt_of(action: Action) -> Receipt | None:
@@ -133,7 +144,7 @@ def _upload(root: Path, step: Step, content: Content) -> Upload:
         file=root / action.path,
         content=content.data,
         modified_ns=content.stat[1] or step.stat[1],
-        expect=receipt.version if receipt else None,
+        expect=_version(action, receipt) if receipt else None,
         item_id=receipt.id if receipt else None,
     )
 

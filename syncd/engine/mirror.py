@@ -119,7 +119,7 @@ class Mirror:
 
     def turn(self, wait: float) -> None:
         """Hear what there is (for at most `wait` seconds if there is nothing to do), then act."""
-        self._hear(0.0 if self._sweep or self._comparison else wait)
+        self._hear(0.0 if self._scanning else wait)
         self._look()
         self._step_sweep()
         self._step_comparison()
@@ -142,6 +142,13 @@ class Mirror:
     def sweeping(self) -> bool:
         """A scan is under way."""
         return self._sweep is not None
+
+    @property
+    def _scanning(self) -> bool:
+        """There is a step of a scan or a comparison to take, so nothing to wait for."""
+        return self._sweep is not None or (
+            self._comparison is not None and self.guard.closed is None
+        )
 
     @property
     def _holding(self) -> bool:

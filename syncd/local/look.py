@@ -51,3 +51,14 @@ def look(root: Path, chosen: Filter, path: str) -> Look | None:
     if not stat.S_ISREG(found.st_mode):
         return Look()
     return Look(stat=(found.st_size, found.st_mtime_ns, found.st_ino))
+
+
+def exists(root: Path, path: str) -> bool:
+    """Whether anything has this path now; where that cannot be told, it has."""
+    try:
+        os.lstat(f"{os.fspath(root)}/{path}")
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
