@@ -28,6 +28,7 @@ export function steer({ grid, selection, deeds, everything, open, trashed }) {
   };
 
   $("gallery").addEventListener("keydown", (event) => {
+    if (!grid.list) return;
     const to = target(grid, event.key);
     const before = item();
     if (to !== null) {
@@ -67,6 +68,6 @@ function target(grid, key) {
     PageUp: active - columns * rows,
     PageDown: active + columns * rows,
     Home: 0,
-    End: (list?.length ?? 1) - 1,
+    End: list.length - 1,
   }[key] ?? null;
 }

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { Arrivals } from "./arrivals.js";
+import { note } from "./ask.js";
 import { Deeds } from "./deeds.js";
 import { $, paced } from "./dom.js";
 import { Feed } from "./feed.js";
@@ -52,6 +53,13 @@ function asked() {
 }
 
 // -- opening a view
+
+// Steps that were overtaken, or ended with the session, need no word.
+function go() {
+  return route().catch((error) => {
+    if (error.name !== "AbortError" && !(error instanceof api.SignedOut)) note(`That did not work: ${error.message}.`);
+  });
+}
 
 async function route() {
   const { dataset, folder, trash } = asked();
@@ -127,7 +135,7 @@ async function lookAgain() {
   const known = datasets.length;
   if (!document.hidden && api.connection.state !== "out") {
     datasets = await api.datasets().catch(() => datasets);
-    if (!known && datasets.length) await route();
+    if (!known && datasets.length) await go();
     else draw();
   }
   setTimeout(lookAgain, LOOK_AGAIN / (datasets.length ? 1 : 5));
@@ -215,7 +223,7 @@ function listen() {
   $("bar-all").addEventListener("click", () => everything());
   $("empty-trash").addEventListener("click", () => deeds.empty(view.list.length));
   steer({ grid, selection, deeds, everything, open: (item) => viewer.open(view.list, item), trashed: () => view.trash });
-  window.addEventListener("hashchange", () => route());
+  window.addEventListener("hashchange", go);
 }
 
 async function everything() {
@@ -229,7 +237,7 @@ async function start() {
   datasets = await patient(api.datasets);
   $("app").hidden = false;
   listen();
-  await route();
+  await go();
   setTimeout(lookAgain, LOOK_AGAIN);
 }
 

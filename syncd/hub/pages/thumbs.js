@@ -3,10 +3,11 @@
 import * as api from "./api.js";
 
 const AT_ONCE = 4; // of the six connections a browser opens: one polls, one lists
+const SETTLED = 70; // ms a cell stays before its picture is worth asking for
 const KEPT = 600;
 const TRIES = 4;
 
-const waiting = new Map(); // img -> {item, size, tries}
+const waiting = new Map(); // img -> {item, size, tries, from: when it may be asked for}
 const running = new Map(); // img -> AbortController
 const kept = new Map(); // "digest size" -> object URL, oldest use first
 const without = new Set(); // digests the hub has no picture for
@@ -23,7 +24,7 @@ export function show(img, item, size) {
     put(img, url);
     return;
   }
-  waiting.set(img, { item, size, tries: 0 });
+  waiting.set(img, { item, size, tries: 0, from: performance.now() + SETTLED });
   next();
 }
 
@@ -36,12 +37,22 @@ export function drop(img) {
   img.removeAttribute("src");
 }
 
+let timer = 0;
+
 function next() {
+  const now = performance.now();
+  let soonest = Infinity;
   for (const [img, task] of waiting) {
-    if (running.size >= AT_ONCE) return;
-    waiting.delete(img);
-    fetchOne(img, task);
+    if (running.size >= AT_ONCE) break;
+    if (task.from > now) {
+      soonest = Math.min(soonest, task.from);
+    } else {
+      waiting.delete(img);
+      fetchOne(img, task);
+    }
   }
+  clearTimeout(timer);
+  if (soonest < Infinity) timer = setTimeout(next, soonest - now + 1);
 }
 
 async function fetchOne(img, task) {
@@ -65,8 +76,10 @@ async function picture({ item, size }, signal) {
     return null;
   }
   if (!answer.ok) throw new Error(`the hub answered ${answer.status}`);
-  const url = URL.createObjectURL(await answer.blob());
-  keep(key(item, size), url);
+  const blob = await answer.blob();
+  const name = key(item, size);
+  const url = kept.get(name) ?? URL.createObjectURL(blob);
+  keep(name, url);
   return url;
 }
 
@@ -82,15 +95,8 @@ function keep(name, url) {
 
 function again(img, task) {
   if (task.tries + 1 >= TRIES) return;
-  const later = { ...task, tries: task.tries + 1 };
-  const held = new AbortController();
-  running.set(img, held); // so that `drop` takes this away too
-  setTimeout(() => {
-    if (running.get(img) !== held) return;
-    running.delete(img);
-    waiting.set(img, later);
-    next();
-  }, 1000 * 2 ** task.tries);
+  const from = performance.now() + 1000 * 2 ** task.tries;
+  waiting.set(img, { ...task, from, tries: task.tries + 1 });
 }
 
 function put(img, url) {
