@@ -122,16 +122,14 @@ def _changed(before: Seen, now: Seen) -> list[str]:
 
 def _stop_hubs(running: Seen) -> list[str]:
     """End the hubs that this test's commands started: outliving a command is their design."""
-    hubs = [
-        int(pid) for pid, text in running.items() if re.search(r"syncd(\.hub\b|.* hub\b)", text)
-    ]
+    hubs = [pid for pid, text in running.items() if re.search(r"syncd(\.hub\b|.* hub\b)", text)]
     for pid in hubs:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
+            os.kill(int(pid), signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
-    while any(map(_command, hubs)) and time.monotonic() < deadline:
+    while any(map(_parent, hubs)) and time.monotonic() < deadline:
         time.sleep(0.005)
-    return [f"a hub that does not heed SIGTERM: {pid}" for pid in hubs if _command(pid)]
+    return [f"a hub that does not heed SIGTERM: {pid}" for pid in hubs if _parent(pid)]
 
 
 def _pids() -> set[str]:
@@ -142,28 +140,25 @@ def _own(home: Path, before: set[str]) -> Seen:
     """Running processes newer than `before` that are children or carry `home`."""
     found = {}
     for pid in _pids() - before:
-        command = _command(int(pid))
-        # multiprocessing's tracker lives as long as the interpreter
-        if command and "resource_tracker" not in command and _belongs(pid, home):
+        parent = _parent(pid)
+        if parent == os.getpid() or (parent and os.fsencode(home) in _read(pid, "environ")):
+            command = _read(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
             found[pid] = f"process {pid} ({command})"
-    return found
+    # multiprocessing's tracker lives as long as the interpreter
+    return {pid: text for pid, text in found.items() if "resource_tracker" not in text}
 
 
-def _belongs(pid: str, home: Path) -> bool:
-    try:
-        parent = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1]
-        return int(parent) == os.getpid() or os.fsencode(home) in _read(pid, "environ")
-    except OSError:
-        return False
+def _parent(pid: str) -> int:
+    """The parent of a running process; 0 once it ended, also where nobody has reaped it yet.
 
-
-def _command(pid: int) -> str:
-    """The command line of a running process; empty once it ended, also where nobody reaps it."""
-    try:
-        return _read(str(pid), "cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
-    except OSError:
-        return ""
+    Asked of `stat`: the command line of a process that has only just begun is empty as well.
+    """
+    fields = _read(pid, "stat").rpartition(b") ")[2].split()
+    return 0 if not fields or fields[0] in (b"Z", b"X") else int(fields[1])
 
 
 def _read(pid: str, name: str) -> bytes:
-    return Path(f"/proc/{pid}/{name}").read_bytes()
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""
