@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -24,7 +25,7 @@ SYNC: list[Step] = [("sync", 99, 0)] * 3
 
 
 def policies(**fixed: Any) -> st.SearchStrategy[Policy]:
-    free = {
+    free: dict[str, Any] = {
         "layout": st.sampled_from(Layout),
         "on_delete": st.sampled_from(OnDelete),
         "on_conflict": st.sampled_from(OnConflict),
@@ -40,10 +41,10 @@ def policies(**fixed: Any) -> st.SearchStrategy[Policy]:
 
 
 def every_policy() -> list[Policy]:
-    flags = [(True, False)] * 4
+    flags: list[Any] = [(True, False)] * 4
     names = ("on_delete", "on_conflict", "can_replace", "can_move", "can_trash", "can_remove")
     return [
-        Policy(source="me", **dict(zip(names, values, strict=True)))
+        replace(Policy(source="me"), **dict(zip(names, values, strict=True)))
         for values in product(OnDelete, OnConflict, *flags)
     ]
 
@@ -111,7 +112,7 @@ def _unanswered(world: World, steps: int) -> None:
     world.apply(world.plan()[:steps], answers=lambda: False)
 
 
-_STEPS: dict[str, Callable[..., None]] = {
+_STEPS: dict[str, Callable[..., object]] = {
     "write": World.write,
     "delete": lambda world, path: world.disk.pop(path, None),
     "rename": _rename,

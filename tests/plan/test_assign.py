@@ -66,7 +66,7 @@ def test_nothing_is_compared_before_the_file_was_read():
 
 def test_an_item_with_the_same_content_is_adopted():
     assert key(NIGHT, "a", KEEP, items={"stop/005.jpg": "a"}) == "stop/005.jpg"
-    items = {"stop/005.jpg": "x", "stop/005~night.jpg": "a"}
+    items: dict[str, str | None] = {"stop/005.jpg": "x", "stop/005~night.jpg": "a"}
     assert key(NIGHT, "a", KEEP, items=items) == "stop/005~night.jpg"
     items["stop/005~night.jpg"], items["stop/005~night~2.jpg"] = None, "a"
     assert key(NIGHT, "a", KEEP, items=items) == "stop/005~night~2.jpg"
@@ -115,14 +115,14 @@ def test_a_file_after_the_state_was_lost_asks_no_more_than_two_names():
     assert len(known.asked) == 2
 
 
-def test_ten_thousand_folders_do_not_search_for_each_other():
+def test_thousands_of_folders_do_not_search_for_each_other():
     known = Known(items={"stop/005.jpg": "x"})
-    for number in range(10_000):
+    for number in range(2_000):
         path = f"stop/{number}/005.jpg"
         found = assign(path, "a", SUFFIX, known)
         assert isinstance(found, Placed)
         known.holders[found.key] = path
-    assert len(known.asked) < 50_000
+    assert len(known.asked) < 10_000
 
 
 def test_a_name_that_cannot_be_carried_is_refused():

@@ -38,7 +38,7 @@ def listed(actions):
 @settings(max_examples=250)
 @given(policies(), histories(all_steps()))
 def test_it_settles_with_every_file_stored_or_listed(policy, history):
-    world = World(policy)
+    world = World(policy=policy)
     run(world, history)
     left = world.converge()
     before, told = deepcopy(world.items), {action.path for action in left}
@@ -55,7 +55,7 @@ def test_it_settles_with_every_file_stored_or_listed(policy, history):
 @settings(max_examples=250)
 @given(policies(), histories(all_steps()), st.integers(0, 12))
 def test_any_part_of_a_plan_leads_to_where_the_whole_does(policy, history, part):
-    whole = World(policy)
+    whole = World(policy=policy)
     run(whole, history)
     whole.plan()
     torn = deepcopy(whole)
@@ -70,7 +70,7 @@ def test_any_part_of_a_plan_leads_to_where_the_whole_does(policy, history, part)
 @settings(max_examples=250)
 @given(policies(), histories(all_steps()))
 def test_what_others_stored_is_touched_by_nobody_but_them(policy, history):
-    world = World(policy)
+    world = World(policy=policy)
     run(world, history)
     theirs = {item.id: item for item in world.present() if item.by == "ann"}
     agreed = {row.receipt.id: row.receipt.digest for row in world.rows.values() if row.receipt}
@@ -85,7 +85,7 @@ def test_what_others_stored_is_touched_by_nobody_but_them(policy, history):
 @settings(max_examples=250)
 @given(policies(**FULL), histories(disk_steps()))
 def test_without_others_the_remote_is_the_disk(policy, history):
-    world = World(policy)
+    world = World(policy=policy)
     run(world, history)
     assert world.converge() == []
     contents = Counter(file.content for file in world.disk.values())
@@ -95,7 +95,7 @@ def test_without_others_the_remote_is_the_disk(policy, history):
 @settings(max_examples=250)
 @given(policies(), histories(all_steps()), st.integers(0, 99))
 def test_the_order_of_the_rows_does_not_matter_once_they_are_placed(policy, history, seed):
-    world = World(policy)
+    world = World(policy=policy)
     run(world, history)
     world.plan()
     world.displace()
@@ -123,7 +123,7 @@ def test_after_losing_the_state_each_file_finds_its_own_item(
     st.integers(0, 99), st.sets(st.sampled_from(PATHS)),
 )  # fmt: skip
 def test_also_with_names_that_look_like_ours_and_foreign_items(paths, policy, first, second, keys):
-    world = World(policy)
+    world = World(policy=policy)
     for number, key in enumerate(sorted(keys)):
         world.put(key, f"foreign {number}")
     contents = [f"own {number}" for number in range(len(paths))]
@@ -132,7 +132,7 @@ def test_also_with_names_that_look_like_ours_and_foreign_items(paths, policy, fi
 
 def check_found_again(paths, contents, policy, first, second, world=None):
     """Files arrive one by one; then the state is lost, and they are asked in another order."""
-    world = world or World(policy)
+    world = world or World(policy=policy)
     for path, content in zip(paths, contents, strict=False):
         world.write(path, content)
         world.apply(world.plan(shuffled(first)))

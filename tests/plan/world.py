@@ -1,8 +1,6 @@
-"""A disk, a remote and a mirror in memory: what the planner's actions do, without an engine.
+"""A mirror of a disk into a remote, in memory and without an engine.
 
-`World.plan` gathers triples and asks the real planner; `World.apply` does what the engine and a
-hub would, refusing what a hub refuses. The rules that must hold for every single action are
-checked where it is carried out.
+`World.plan` gathers triples and asks the real planner; `World.apply` does what came of it.
 """
 
 from __future__ import annotations
@@ -10,8 +8,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from itertools import count
-from typing import Any
 
 from syncd.errors import NameRefusedError
 from syncd.model import (
@@ -20,7 +16,6 @@ from syncd.model import (
     ItemState,
     Local,
     OnConflict,
-    OnDelete,
     Policy,
     Receipt,
     Stat,
@@ -30,8 +25,9 @@ from syncd.model import (
 from syncd.plan.assign import Placed, Taken, Unread, assign
 from syncd.plan.decide import decide, movable, relocate
 from syncd.plan.moves import Arrived, Vanished, pair
+from tests.plan.carry import carry
+from tests.plan.ground import Ground
 
-ME = "mirror:me"
 SETTLED = {Verb.NOTHING, Verb.HOLD, Verb.CONFLICT}
 
 
@@ -44,61 +40,16 @@ class Row:
     receipt: Receipt | None = None
 
 
-@dataclass
-class File:
-    stat: Stat
-    content: str
-
-
-@dataclass
-class World:
+@dataclass(kw_only=True)
+class World(Ground):
     policy: Policy
-    disk: dict[str, File] = field(default_factory=dict)
-    items: dict[str, Item] = field(default_factory=dict)
     rows: dict[str, Row] = field(default_factory=dict)
     seen: dict[str, Stat] = field(default_factory=dict)
     read: set[Stat] = field(default_factory=set)
     sent: int = 0
-    _numbers: count[int] = field(default_factory=count)
-
-    # -- what happens to the disk and the remote ------------------------------------------------
-
-    def write(self, path: str, content: str) -> None:
-        number = next(self._numbers)
-        self.disk[path] = File((1 + ord(content[0]) % 2, number, number), content)
-
-    def rename(self, old: str, new: str) -> None:
-        self.disk[new] = self.disk.pop(old)
-
-    def put(self, key: str, content: str) -> None:
-        """A person stores something where nothing is."""
-        if self.at(key) is None:
-            self._store(Item(key=key, id=f"i{next(self._numbers)}", digest=content, by="ann"))
-
-    def change(self, item: Item, **fields: Any) -> None:
-        """Somebody else changes a present item, or purges a trashed one."""
-        if "key" not in fields or self.at(fields["key"]) is None:
-            self._store(replace(item, **fields))
-
-    def trashed(self) -> list[Item]:
-        return [item for item in self.items.values() if item.state is ItemState.TRASHED]
 
     def lose_state(self) -> None:
         self.rows, self.seen, self.read = {}, {}, set()
-
-    def at(self, key: str) -> Item | None:
-        found = [item for item in self.present() if item.key == key]
-        assert len(found) <= 1, f"two items under {key}"
-        return found[0] if found else None
-
-    def present(self) -> list[Item]:
-        return [item for item in self.items.values() if item.state is ItemState.PRESENT]
-
-    def _store(self, item: Item) -> Item:
-        self.items[item.id] = replace(item, version=next(self._numbers))
-        return self.items[item.id]
-
-    # -- planning -------------------------------------------------------------------------------
 
     def plan(self, order: Callable[[list[str]], None] = list.sort) -> list[Action]:
         """Place and decide every row, in an order to be chosen; the result is sorted by path."""
@@ -223,16 +174,13 @@ class World:
             row.key = found.key
         return relocate(self._triple(row), self._triple(self.rows[old]), self.policy)
 
-    # -- carrying out ---------------------------------------------------------------------------
-
     def apply(
         self, actions: Iterable[Action], *, answers: Callable[[], bool] = lambda: True
     ) -> None:
         """Carry out actions; what a hub would refuse is left for the next plan to see. Where
         `answers` says no, the remote did it and the mirror was not told."""
         for action in actions:
-            assert action.reason
-            getattr(self, f"_{action.verb.value}")(action, answers())
+            carry(self, action, answered=answers())
 
     def converge(self) -> list[Action]:
         """Plan and apply until nothing but conflicts and holds is left; return those."""
@@ -242,105 +190,6 @@ class World:
                 return [action for action in actions if action.verb is not Verb.NOTHING]
             self.apply(actions)
         raise AssertionError(f"it does not settle: {actions}")
-
-    def _record(self, path: str, item: Item, content: str) -> None:
-        assert item.digest == content, "a receipt that is not true"
-        others = {row.receipt.id for row in self.rows.values() if row.receipt and row.path != path}
-        assert item.id not in others, "two receipts for one item"
-        row = self.rows.setdefault(path, Row(path))
-        row.receipt = Receipt(key=item.key, id=item.id, version=item.version, digest=content)
-
-    def _rekey(self, row: Row, key: str) -> None:
-        for other in self.rows.values():
-            if other.key == key and other is not row:
-                other.key = None
-        row.key = key
-
-    def _put(self, action: Action, answered: bool) -> None:
-        file, there = self.disk.get(action.path), self.at(action.key)
-        row = self.rows.get(action.path)
-        if file is None or row is None or row.key != action.key:
-            return
-        if there and (there.digest != file.content or there != self.foreign(action.key)):
-            return
-        if there is None:
-            self.sent += 1
-            new = Item(key=action.key, id=f"i{next(self._numbers)}", digest=file.content, by=ME)
-            there = self._store(new)
-        if answered:
-            self.read.add(file.stat)
-            self._record(action.path, there, file.content)
-
-    def _replace(self, action: Action, answered: bool) -> None:
-        file, item = self.disk.get(action.path), self._agreed(action)
-        if file and item and item.key == action.key:
-            self.sent += 1
-            stored = self._store(replace(item, digest=file.content, by=ME))
-            if answered:
-                self.read.add(file.stat)
-                self._record(action.path, stored, file.content)
-                row = self.rows[action.path]
-                if (
-                    action.triple
-                    and action.triple.receipt
-                    and (action.key != action.triple.receipt.key)
-                ):
-                    self._rekey(row, action.key)
-
-    def _move(self, action: Action, answered: bool) -> None:
-        origin = action.origin or action.triple
-        item = self._agreed(action)
-        if item is None or action.path not in self.disk or self.at(action.key) not in (None, item):
-            return
-        if origin and origin.path != action.path and origin.path in self.disk:
-            return
-        moved = self._store(replace(item, key=action.key, by=ME))
-        if answered and origin and origin.receipt:
-            if origin.path != action.path:
-                del self.rows[origin.path]
-            self._record(action.path, moved, origin.receipt.digest)
-
-    def _remove(self, action: Action, answered: bool) -> None:
-        item = self._agreed(action)
-        if item is None or action.path in self.disk:
-            return
-        assert self.policy.on_delete is not OnDelete.KEEP
-        self._store(replace(item, state=ItemState.TRASHED, by=ME))
-        if answered:
-            del self.rows[action.path]
-
-    def _agreed(self, action: Action) -> Item | None:
-        """The item an action is about, if it is still as planned; and that is as was agreed."""
-        triple = action.origin or action.triple
-        assert triple
-        assert triple.remote
-        assert triple.receipt
-        assert triple.remote.digest == triple.receipt.digest, "a version nobody agreed to"
-        assert triple.remote.state is ItemState.PRESENT
-        row = self.rows.get(triple.path)
-        current = row is not None and row.receipt == triple.receipt
-        item = self.items.get(triple.receipt.id)
-        return item if current and item == triple.remote else None
-
-    def _adopt(self, action: Action, answered: bool) -> None:
-        assert action.triple
-        local, remote = action.triple.local, action.triple.remote
-        row = self.rows.get(action.path)
-        if local and remote and row and row.receipt == action.triple.receipt:
-            self._record(action.path, remote, local.digest or "")
-            self._rekey(row, action.key)
-
-    def _read(self, action: Action, answered: bool) -> None:
-        if action.path in self.disk:
-            self.read.add(self.disk[action.path].stat)
-
-    def _forget(self, action: Action, answered: bool) -> None:
-        self.rows.pop(action.path, None)
-
-    def _leave(self, action: Action, answered: bool) -> None:
-        assert action.reason
-
-    _hold = _conflict = _nothing = _leave
 
 
 class Lookup:
