@@ -249,7 +249,7 @@ class Mirror:
         elif hint.tree:
             self._branch(hint.path)
         else:
-            self.settle.hint(hint.path, now, hint.prompt)
+            self.settle.hint(hint.path, now, prompt=hint.prompt)
 
     def _branch(self, folder: str) -> None:
         if self.guard.check() is None:

@@ -54,14 +54,14 @@ def read(root: Path, path: str, *, keep: int, settled: bool) -> Content:
     try:
         fd = os.open(full, _FLAGS)
         try:
-            return _read(fd, root, path, keep, settled)
+            return _read(fd, root, path, keep=keep, settled=settled)
         finally:
             os.close(fd)
     except OSError as error:
         raise _explained(error, path) from error
 
 
-def _read(fd: int, root: Path, path: str, keep: int, settled: bool) -> Content:
+def _read(fd: int, root: Path, path: str, *, keep: int, settled: bool) -> Content:
     before = os.fstat(fd)
     if not stat.S_ISREG(before.st_mode):
         raise VanishedError("is no regular file any more", path=path)

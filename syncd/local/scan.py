@@ -127,44 +127,43 @@ def _list(top: str, dir: str, filter: Filter) -> Listing | None:
             return None
         listing.complete, listing.error = False, _reason(error)
         return listing
+    rest = _Rest(listing, top, filter)
     try:
-        _fill(listing, fd, top, filter)
+        _fill(rest, fd, filter)
+    except OSError as error:
+        rest.failed("", error)
     finally:
         os.close(fd)
+    rest.close()
     return listing
 
 
-def _fill(listing: Listing, fd: int, top: str, filter: Filter) -> None:
-    """The hot loop: candidates are taken here, all else by `_Rest`."""
-    dir, files, rule = listing.dir, listing.files, filter.rule
-    rest = _Rest(listing, top, filter)
-    try:
-        with os.scandir(fd) as entries:
-            for entry in entries:
-                name = entry.name
-                if not entry.is_file(follow_symlinks=False):
-                    rest.add(entry)
-                elif (left_out := rule(dir, name)) is not None:
-                    rest.count(left_out)
-                elif not name.isascii() and not carried(name):
-                    rest.refuse(name)
-                else:
-                    try:
-                        found = entry.stat(follow_symlinks=False)
-                    except OSError as error:
-                        rest.failed(name, error)
-                        continue
-                    files[name] = (found.st_size, found.st_mtime_ns, found.st_ino)
-    except OSError as error:
-        rest.failed("", error)
-    rest.close()
+def _fill(rest: _Rest, fd: int, filter: Filter) -> None:
+    """The hot loop: candidates are taken here, all else by `rest`."""
+    dir, files, rule = rest.listing.dir, rest.listing.files, filter.rule
+    with os.scandir(fd) as entries:
+        for entry in entries:
+            name = entry.name
+            if not entry.is_file(follow_symlinks=False):
+                rest.add(entry)
+            elif (left_out := rule(dir, name)) is not None:
+                rest.count(left_out)
+            elif not name.isascii() and not carried(name):
+                rest.refuse(name)
+            else:
+                try:
+                    found = entry.stat(follow_symlinks=False)
+                except OSError as error:
+                    rest.failed(name, error)
+                    continue
+                files[name] = (found.st_size, found.st_mtime_ns, found.st_ino)
 
 
 class _Rest:
     """Everything in a folder that is not a plain candidate."""
 
     def __init__(self, listing: Listing, top: str, filter: Filter) -> None:
-        self._listing = listing
+        self.listing = listing
         self._top = top
         self._filter = filter
         self._ignored: Counter[str] = Counter()
@@ -175,7 +174,7 @@ class _Rest:
         try:
             if entry.is_dir(follow_symlinks=False):
                 self._folder(entry.name)
-            elif (rule := self._filter.rule(self._listing.dir, entry.name)) is not None:
+            elif (rule := self._filter.rule(self.listing.dir, entry.name)) is not None:
                 self.count(rule)
             elif entry.is_symlink():
                 self._link(entry)
@@ -194,13 +193,13 @@ class _Rest:
         """A name that vanished is no matter; anything else leaves the folder in doubt."""
         if isinstance(error, _GONE) and name:
             return
-        self._listing.complete = False
-        self._listing.error = f"{name}: {_reason(error)}" if name else _reason(error)
+        self.listing.complete = False
+        self.listing.error = f"{name}: {_reason(error)}" if name else _reason(error)
 
     def close(self) -> None:
-        self._listing.subdirs = tuple(sorted(self._subdirs))
-        self._listing.refused = tuple(self._refused)
-        self._listing.ignored = self._ignored
+        self.listing.subdirs = tuple(sorted(self._subdirs))
+        self.listing.refused = tuple(self._refused)
+        self.listing.ignored = self._ignored
 
     def _folder(self, name: str) -> None:
         rule = self._filter.dir_rule(self._path(name))
@@ -218,10 +217,10 @@ class _Rest:
         elif not carried(entry.name):
             self.refuse(entry.name)
         else:
-            self._listing.files[entry.name] = found
+            self.listing.files[entry.name] = found
 
     def _path(self, name: str) -> str:
-        return f"{self._listing.dir}/{name}" if self._listing.dir else name
+        return f"{self.listing.dir}/{name}" if self.listing.dir else name
 
 
 def follow(top: str, link: str) -> Stat | str:

@@ -30,7 +30,7 @@ class Settle:
     def __len__(self) -> int:
         return len(self._due)
 
-    def hint(self, path: str, now: float, prompt: bool) -> None:
+    def hint(self, path: str, now: float, *, prompt: bool) -> None:
         """Notes that `path` may have changed: due at once when prompt, else after 2 s.
 
         Repeated hints collapse to the earliest. A path sent a moment ago waits for the end of

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.local.rights import mount_at
+from syncd.local.watch import Coverage
+from tests.local.ear import Ear
+from tests.local.rights import mount_at, own_mounts
 
 
 @pytest.fixture
@@ -27,6 +28,22 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     """A mounted file system; skipped where there is no right to mount one."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount_at(folder)
-    yield folder
-    subprocess.run(["umount", "-q", "-l", folder], check=False)
+    with own_mounts():
+        mount_at(folder)
+        yield folder
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "root"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def ear(root: Path) -> Iterator[Ear]:
+    ear = Ear(root)
+    assert ear.watcher.start() == Coverage(events=True)
+    yield ear
+    ear.stalled.set()
+    ear.watcher.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 NOBODY = 65534
+CLONE_NEWNS = 0x20000
 
 
 @contextmanager
@@ -26,6 +28,22 @@ def as_nobody() -> Iterator[None]:
     finally:
         os.seteuid(0)
         os.setegid(0)
+
+
+@contextmanager
+def own_mounts() -> Iterator[None]:
+    """A mount namespace for this thread: what is mounted meanwhile, nobody else sees."""
+    libc, here = ctypes.CDLL(None, use_errno=True), Path.cwd()
+    home = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY)
+    try:
+        if libc.unshare(CLONE_NEWNS):
+            pytest.skip(f"no mount namespace to be had: {os.strerror(ctypes.get_errno())}")
+        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+        yield
+        assert libc.setns(home, CLONE_NEWNS) == 0, os.strerror(ctypes.get_errno())
+        os.chdir(here)
+    finally:
+        os.close(home)
 
 
 def mount_at(folder: Path) -> None:

@@ -128,7 +128,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(path=paths, prompt=st.booleans())
     def hint(self, path: str, prompt: bool) -> None:
-        self.settle.hint(path, self.now, prompt)
+        self.settle.hint(path, self.now, prompt=prompt)
         self.waiting.setdefault(path, self.now)
 
     @rule(path=paths, stat=st.sampled_from([ONE, OTHER]))
@@ -168,7 +168,7 @@ def test_due_paths_come_once_and_in_order(hints: list[tuple[str, float, bool]]) 
     settle = Settle()
     earliest: dict[str, float] = {}
     for path, now, prompt in hints:
-        settle.hint(path, now, prompt)
+        settle.hint(path, now, prompt=prompt)
         at = now if prompt else now + QUIET
         earliest[path] = min(at, earliest.get(path, at))
     found = settle.due(1000.0)

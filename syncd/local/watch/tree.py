@@ -1,13 +1,10 @@
-"""Watches a folder through watchdog's inotify layer and turns every event into a hint.
+"""The watches on one root and all its folders, and what their events mean.
 
-The engine makes one per mirror, calls `check` about every second, and takes hints and doubts
-from the reader's thread: both callbacks must do no more than enqueue. What must stay true: a new
-folder is watched first and hinted after, so that whatever was put into it meanwhile is found;
-and whenever an event may have been lost, `doubt` is called, which costs a scan.
-
-watchdog's Observer is left aside, its reader and event parser are not: measured, the Observer
-takes 55 µs a file over three threads where this takes 18; it holds every event back for 0.5 s
-behind a file that is moved out; and it says nothing of folders it could not watch.
+Works on watchdog's inotify reader and event parser. Its Observer is left aside: measured, that
+takes 55 µs a file over three threads where this takes 16; it holds every event back for 0.5 s
+behind a file that is moved out; and it says nothing of folders it could not watch. What must
+stay true: a new folder is watched first and hinted after, so that whatever was put into it
+meanwhile is found; and an event that may be lost is doubted, which costs a scan.
 """
 
 from __future__ import annotations
@@ -19,7 +16,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 
 from watchdog.observers.inotify_c import (
     CallbackId,
@@ -31,10 +27,12 @@ from watchdog.observers.inotify_c import (
 )
 
 from syncd.local.ignore import IGNORE_NAME
-from syncd.local.mounts import Mount, mounts_of
 from syncd.local.scan import carried, shown
 
 log = logging.getLogger(__name__)
+
+ODD_NAMES = 1000
+"""How many names that are not UTF-8 are remembered as doubted."""
 
 _FOLDER = (
     InotifyConstants.IN_CREATE
@@ -50,10 +48,6 @@ FOLDER_MASK = Mask(_FOLDER | InotifyConstants.IN_DONT_FOLLOW)
 cost an event. What is cut by truncate(2) without being opened is found by the next scan."""
 ROOT_MASK = Mask(_FOLDER | InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF)
 
-ODD_NAMES = 1000
-
-_SYSCTLS = Path("/proc/sys/fs/inotify")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hint:
@@ -68,89 +62,7 @@ class Hint:
     tree: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coverage:
-    """Whether events can be relied on; where not, syncd has to scan now and then, and why."""
-
-    events: bool
-    reason: str = ""
-
-
-class Watcher:
-    """Watches one folder for as long as it runs, whatever becomes of the folder meanwhile.
-
-    `deliver` and `doubt` are called from another thread; an exception in them is logged and
-    doubted, never passed on. `doubt` gets a sentence: events may have been lost, scan.
-    """
-
-    def __init__(
-        self, root: Path, deliver: Callable[[Hint], None], doubt: Callable[[str], None]
-    ) -> None:
-        self._root = root
-        self._deliver = deliver
-        self._doubt = doubt
-        self._tree: _Tree | None = None
-        self._place: _Place | None = None
-        self._failure = "not started"
-
-    def start(self) -> Coverage:
-        """Begins to watch; what was there before is the caller's to scan, afterwards."""
-        self._begin()
-        return self._coverage()
-
-    def stop(self) -> None:
-        """Ends the watch and its thread; nothing is delivered after that."""
-        tree, self._tree = self._tree, None
-        if tree is not None:
-            tree.close()
-
-    def check(self) -> Coverage:
-        """Sees that the watch still works, mends it where not, and doubts what it missed."""
-        trouble = self._trouble()
-        if trouble is None:
-            assert self._tree is not None  # noqa: S101 - no trouble means there is one
-            self._tree.retry()
-            return self._coverage()
-        watching = self._tree is not None
-        self.stop()
-        self._begin()
-        if watching or self._tree is not None:
-            _quietly(self._doubt, trouble)
-        return self._coverage()
-
-    def _begin(self) -> None:
-        try:
-            self._place = _place(self._root)
-            self._tree = _Tree(self._place.path, self._deliver, self._doubt)
-            self._tree.open()
-        except OSError as error:
-            self.stop()
-            self._failure = _failure(error)
-
-    def _trouble(self) -> str | None:
-        """What is wrong with the watch, as a sentence; None where nothing is."""
-        if self._tree is None:
-            return "the folder was not watched"
-        if not self._tree.alive:
-            return "the watch ended by itself"
-        try:
-            now = _place(self._root)
-        except OSError as error:
-            return _failure(error)
-        if self._place is None or now.identity != self._place.identity or self._tree.lost:
-            return "the folder is another one than before"
-        if now.mounts != self._place.mounts:
-            return "a file system was mounted or unmounted in the folder"
-        return None
-
-    def _coverage(self) -> Coverage:
-        if self._tree is None or self._place is None:
-            return Coverage(events=False, reason=self._failure)
-        reason = _foreign(self._place.mounts) or self._tree.shortage()
-        return Coverage(events=not reason, reason=reason)
-
-
-class _Tree:
+class Tree:
     """The watches on one root and all its folders, each an inotify watch.
 
     Called by watchdog's reader thread, which alone adds and drops watches once it runs, but for
@@ -201,23 +113,19 @@ class _Tree:
         try:
             path = next(iter(self._missed))
             code = self._missed.pop(path)
-            self._watch_below(path)
-            if self._missed.get(path) == code:
+            if self._watch(path) and self._missed.get(path) == code:
                 return
-            missed, self._missed = list(self._missed), {}
+            missed, self._missed = [path, *self._missed], {}
             for path in missed:
                 self._watch_below(path)
-            _quietly(self._doubt, "folders could be watched that could not be before")
+            quietly(self._doubt, "folders could be watched that could not be before")
         finally:
             self._lock.release()
 
-    def shortage(self) -> str:
-        """The limit that kept folders from being watched, with the value it needs; else ""."""
+    def short_of(self) -> int:
+        """How many watches are needed where the kernel's limit kept some back; else 0."""
         missed = list(self._missed.values())
-        if errno.ENOSPC not in missed:
-            return ""
-        needed = len(self._watches) + len(missed)
-        return _limit("max_user_watches", f"the {needed} folders here need more", needed)
+        return len(self._watches) + len(missed) if errno.ENOSPC in missed else 0
 
     # Called by watchdog's reader.
 
@@ -228,7 +136,7 @@ class _Tree:
                     self._take(event)
         except Exception as error:
             log.exception("an event of %r was lost", self._root)
-            _quietly(self._doubt, f"an event was lost: {error}")
+            quietly(self._doubt, f"an event was lost: {error}")
 
     def on_watch_deleted(self, wd: WatchDescriptor) -> None:
         with self._lock:
@@ -243,7 +151,7 @@ class _Tree:
                     self._watch_anew()
         except Exception:
             log.exception("the watches of %r could not be renewed", self._root)
-        _quietly(self._doubt, "event queue overflow")
+        quietly(self._doubt, "event queue overflow")
 
     def _take(self, event: InotifyEvent) -> None:
         watch = self._watches.get(event.wd)
@@ -283,34 +191,30 @@ class _Tree:
         pending = [path]
         while pending and not self._closed:
             dir = pending.pop()
-            self._watch(dir)
-            try:
-                with os.scandir(self._full(dir)) as entries:
-                    for entry in entries:
-                        name = os.fsdecode(entry.name)
-                        if _watched(name) and entry.is_dir(follow_symlinks=False):
-                            pending.append(f"{dir}/{name}" if dir else name)
-            except OSError:
-                continue  # gone, or not to be read: `_watch` noted it, and the scan says so
+            if self._watch(dir):
+                prefix = f"{dir}/" if dir else ""
+                pending.extend([prefix + name for name in _folders(self._full(dir))])
 
-    def _watch(self, path: str) -> None:
-        """One folder. A fresh id each time: watchdog warns where one is used twice."""
-        id_ = CallbackId(next(self._ids))
+    def _watch(self, path: str) -> bool:
+        """One folder; False where there is none. Where it cannot be watched, that is noted."""
+        id_ = CallbackId(next(self._ids))  # watchdog warns where one is used again
         mask = FOLDER_MASK if path else ROOT_MASK
         try:
             wd = self._fd.add_callback(self._full(path), mask, self, id_)
         except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-                self._missed[path] = error.errno or errno.EIO
-            return
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                return False
+            self._missed[path] = error.errno or errno.EIO
+            return True
         if wd == -1:  # what watchdog makes of EACCES
             self._fd.remove_callbacks([(wd, id_)])
             self._missed[path] = errno.EACCES
-            return
+            return True
         known = self._watches.get(wd)
         self._watches[wd] = (path, id_)
         if known is not None:
             self._fd.remove_callbacks([(wd, known[1])])
+        return True
 
     def _drop_below(self, path: str) -> None:
         """Stops watching a folder that was moved; where it came to, it is watched anew."""
@@ -333,28 +237,18 @@ class _Tree:
         return self._root + b"/" + os.fsencode(path) if path else self._root
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """Where the root is now: its real path, what it is, and the mounts that matter to it."""
-
-    path: bytes
-    identity: tuple[int, int]
-    mounts: tuple[Mount, ...]
-
-
-def _place(root: Path) -> _Place:
-    path = os.fsencode(os.path.realpath(root))
-    found = Path(os.fsdecode(path)).stat()
-    return _Place(path=path, identity=(found.st_dev, found.st_ino), mounts=mounts_of(path))
-
-
-def _foreign(mounts: tuple[Mount, ...]) -> str:
-    """Says which file system is changed from elsewhere, without an event; "" where none is."""
-    for mount in mounts:
-        if mount.elsewhere:
-            where = os.fsdecode(mount.point)
-            return f"{where} is on {mount.type}: changes made elsewhere send no events"
-    return ""
+def _folders(path: bytes) -> list[str]:
+    """The folders in a folder that can hold candidates; none where it cannot be listed."""
+    found = []
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                name = os.fsdecode(entry.name)
+                if _watched(name) and entry.is_dir(follow_symlinks=False):
+                    found.append(name)
+    except OSError:
+        return found  # gone, or not to be read: the scan says so
+    return found
 
 
 def _watched(name: str) -> bool:
@@ -362,27 +256,7 @@ def _watched(name: str) -> bool:
     return name[0] != "." and carried(name)
 
 
-def _failure(error: OSError) -> str:
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return "the folder is missing"
-    if error.errno == errno.EMFILE:
-        return _limit("max_user_instances", "all are in use", 0)
-    if error.errno == errno.ENOSPC:
-        return _limit("max_user_watches", "all are in use", 0)
-    return f"the folder cannot be watched: {os.strerror(error.errno or errno.EIO)}"
-
-
-def _limit(name: str, why: str, needed: int) -> str:
-    """Names the sysctl, what it is and what it should be: twice the need, others watch too."""
-    try:
-        now = int((_SYSCTLS / name).read_text())
-    except (OSError, ValueError):
-        now = 0
-    value = max(2 * needed, 2 * now, 256)
-    return f"fs.inotify.{name} is {now} and {why}: sysctl fs.inotify.{name}={value}"
-
-
-def _quietly(call: Callable[[str], None], sentence: str) -> None:
+def quietly(call: Callable[[str], None], sentence: str) -> None:
     """Calls back without ever letting an exception end the thread that events come in by."""
     try:
         call(sentence)
