@@ -31,7 +31,10 @@ class RunningHub:
         self.url = url
         self.pid = pid
         self.http = httpx.Client(
-            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60
+            base_url=url,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=60,
+            limits=httpx.Limits(max_keepalive_connections=0),  # a test leaves nothing open
         )
         self._datasets = 0
 

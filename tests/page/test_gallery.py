@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from syncd import frame
 from tests.page.conftest import Open
-from tests.page.stage import RunningHub, picture
+from tests.page.stage import RunningHub, picture, wait_until
 
 MANY = 10_000
 PICTURES = [picture(number) for number in range(64)]
@@ -87,7 +87,7 @@ def test_the_view_stays_where_it_is_while_items_arrive_above(
         .map((tile) => [tile.textContent.trim(), tile.getBoundingClientRect()])
         .filter(([, box]) => box.top > 200 && box.bottom < 800)
         .map(([name, box]) => [name, [Math.round(box.x), Math.round(box.y)]]))"""
-    page.wait_for_function(f"Object.keys(({where})()).length > 9")
+    wait_until(lambda: len(page.evaluate(where)) > 9)
     before = page.evaluate(where)
     hub.put(many, {f"day 5/A_{n}.png": PICTURES[n] for n in range(37)})
     expect(page.locator("#summary")).to_contain_text("1,037 items")

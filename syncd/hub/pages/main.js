@@ -62,6 +62,8 @@ function go() {
 }
 
 async function route() {
+  const wanted = new URLSearchParams(location.hash.slice(1)).get("dataset");
+  if (wanted !== null && !datasets.some(({ name }) => name === wanted)) datasets = await patient(api.datasets);
   const { dataset, folder, trash } = asked();
   $("side").classList.remove("open");
   const other = dataset?.id !== view.dataset?.id;
