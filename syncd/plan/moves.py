@@ -44,7 +44,7 @@ class Pairing:
 
 _Mark = Callable[[Vanished | Arrived], Hashable]
 
-# The stricter first. A mark of None is none: such a file is not paired by it.
+# The stricter first. None pairs nothing: it is only ever the mark of one side.
 _MARKS: tuple[_Mark, ...] = (
     lambda file: file.stat and (file.stat, _name(file)),
     lambda file: file.stat,
@@ -73,7 +73,6 @@ def _match(gone: Sequence[Vanished], come: Sequence[Arrived], mark: _Mark) -> di
     waiting: defaultdict[Hashable, deque[Vanished]] = defaultdict(deque)
     for old in gone:
         waiting[mark(old)].append(old)
-    waiting.pop(None, None)
     found: dict[str, str] = {}
     for new in come:
         queue = waiting.get(mark(new))

@@ -45,11 +45,11 @@ def test_a_stat_counts_more_than_a_digest():
 
 def test_the_same_name_is_preferred_and_then_the_order_of_paths():
     vanished = [gone("x/3", None), gone("x/1", None), gone("x/2", None)]
-    arrived = [come(f"y/{name}", (1, 0, 0), "a") for name in ("2", "4", "0")]
-    assert moves(vanished, arrived) == {"x/2": "y/2", "x/1": "y/0", "x/3": "y/4"}
+    arrived = [come(f"y/{name}", (1, 0, 0), "a") for name in ("3", "4", "0")]
+    assert moves(vanished, arrived) == {"x/3": "y/3", "x/1": "y/0", "x/2": "y/4"}
     vanished = [gone("x/3"), gone("x/1"), gone("x/2")]
-    arrived = [come(f"y/{name}") for name in ("2", "4", "0")]
-    assert moves(vanished, arrived) == {"x/2": "y/2", "x/1": "y/0", "x/3": "y/4"}
+    arrived = [come(f"y/{name}") for name in ("3", "4", "0")]
+    assert moves(vanished, arrived) == {"x/3": "y/3", "x/1": "y/0", "x/2": "y/4"}
 
 
 def test_what_may_be_left_to_find_is_to_be_read():
