@@ -21,7 +21,7 @@ class Feed:
     hub: Hub
     dataset: str
     link: http.client.HTTPConnection
-    cursor: str = ""
+    cursor: int = 0
     stored: dict[str, int] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
 
@@ -46,7 +46,7 @@ class Feed:
         if answer.status != 200:
             raise BenchError(f"the feed answered {answer.status}: {body[:500]!r}")
         told: dict[str, Any] = json.loads(body)
-        self.cursor = str(told["cursor"])
+        self.cursor = told["cursor"]
         for item in told["items"]:
             self.stored.setdefault(item["name"], item["stored_ns"])
             self.seen.setdefault(item["name"], now)

@@ -16,14 +16,13 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import contest, ours
 from bench.feed import Feed, follow
-from bench.measure import DISTURBED, BenchError, cpu_of, family, machine_cpu
+from bench.measure import DISTURBED, BenchError, Program, cpu_of, machine_cpu
 from bench.report import Claim, Section, milliseconds
 
 COUNT = 300
@@ -97,14 +96,14 @@ def _ours(room: Path, task: Task) -> tuple[Delays, Delays, float]:
     """Delays by the hub's clock and by the feed, and the cores that others used meanwhile."""
     folder = room / "inbox"
     folder.mkdir()
-    with ours.hub(room) as hub, ending(hub.watch(folder, room / "watch.log")) as daemon:
+    with ours.hub(room) as hub, hub.watch(folder, room / "watch.log") as daemon:
         feed = follow(hub)
         try:
             _greet(feed, folder)
-            known = [hub.server.pid, daemon.pid, os.getpid()]
-            before, start = machine_cpu() - _used(known), time.monotonic()
+            known = (hub.server, daemon)
+            before, start = _of_others(known), time.monotonic()
             closed = _observed(feed, task, folder)
-            cores = (machine_cpu() - _used(known) - before) / (time.monotonic() - start)
+            cores = (_of_others(known) - before) / (time.monotonic() - start)
         finally:
             feed.close()
     early = [milliseconds(feed.stored[name] - when) for name, when in closed.items()]
@@ -138,9 +137,7 @@ def _lsyncd(room: Path, task: Task) -> Delays:
         "settings { nodaemon = true }\n"
         f'sync {{ default.rsync, source = "{source}", target = "{target}", delay = 0 }}\n'
     )
-    with (room / "lsyncd.log").open("wb") as log:
-        child = subprocess.Popen(["lsyncd", str(rules)], stdout=log, stderr=log)
-    with ending(child):
+    with Program(["lsyncd", str(rules)], log=room / "lsyncd.log"):
         (source / "greeting.jpg").write_bytes(b"greeting")
         _arrived(target, 1)
         time.sleep(2)
@@ -159,23 +156,9 @@ def _arrived(target: Path, count: int) -> None:
         time.sleep(0.05)
 
 
-@contextmanager
-def ending(child: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """Ask the process to stop at the end, and see that it does."""
-    try:
-        yield child
-    finally:
-        child.terminate()
-        try:
-            child.wait(30)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-
-
-def _used(pids: Sequence[int]) -> float:
-    members = {member for pid in pids for member in family(pid)}
-    return sum(cpu_of(member) for member in members)
+def _of_others(known: Sequence[Program]) -> float:
+    """CPU seconds that neither these programs nor this one, with its writer, have used."""
+    return machine_cpu() - cpu_of(os.getpid()) - sum(program.cpu() for program in known)
 
 
 def _claims(line: Line, pace: float, others: float) -> list[Claim]:

@@ -7,7 +7,6 @@ Everything comes from the kernel: rusage and /proc of the processes that were st
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -53,25 +52,24 @@ class Sample:
     output: str
 
 
-class Server:
-    """A process that serves, with what it used so far; leaving the context ends it."""
+class Program:
+    """A process that goes on in the background; leaving the context asks it to stop."""
 
     def __init__(
-        self, argv: Sequence[str], *, port: int, log: Path, env: Mapping[str, str]
+        self, argv: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None
     ) -> None:
         self.log = log
         with log.open("wb") as out:
             self._child = subprocess.Popen(argv, stdout=out, stderr=out, env=env)
         self.pid = self._child.pid
-        self._await_port(port)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._child.send_signal(signal.SIGTERM)
+        self._child.terminate()
         try:
-            self._child.wait(20)
+            self._child.wait(30)
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()
@@ -79,15 +77,10 @@ class Server:
     def check(self) -> None:
         """Raise BenchError with the last of its log if the process has ended."""
         if self._child.poll() is not None:
-            raise BenchError(f"the server ended: {self.log.read_text()[-2000:]}")
+            raise BenchError(f"a process ended that should not: {self.log.read_text()[-2000:]}")
 
-    def cpu(self) -> float:
-        return sum(cpu_of(pid) for pid in family(self.pid))
-
-    def peak(self) -> int:
-        return peak_of(self.pid)
-
-    def _await_port(self, port: int) -> None:
+    def await_port(self, port: int) -> None:
+        """Wait until it listens there."""
         end = time.monotonic() + 30
         while time.monotonic() < end:
             self.check()
@@ -95,8 +88,19 @@ class Server:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     return
             time.sleep(0.02)
-        self.__exit__()
-        raise BenchError(f"no server on port {port}: {self.log.read_text()[-2000:]}")
+        raise BenchError(f"nobody listens on port {port}: {self.log.read_text()[-2000:]}")
+
+    def cpu(self) -> float:
+        """CPU seconds it and its children have used."""
+        return sum(cpu_of(pid) for pid in family(self.pid))
+
+    def peak(self) -> int:
+        """The most resident bytes it and its children had, each at its own moment."""
+        return sum(_status(pid, "VmHWM") for pid in family(self.pid))
+
+    def resident(self) -> int:
+        """Resident bytes of it and its children."""
+        return sum(_status(pid, "VmRSS") for pid in family(self.pid))
 
 
 def run(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Cost:
@@ -123,7 +127,7 @@ def run(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Cost:
 
 def timed(
     *commands: Sequence[str],
-    server: Server | None = None,
+    server: Program | None = None,
     env: Mapping[str, str] | None = None,
     accept: Callable[[int], bool] = lambda code: code == 0,
 ) -> Sample:
@@ -176,16 +180,6 @@ def cpu_of(pid: int) -> float:
     return sum(int(ticks) for ticks in fields[11:15]) / TICK
 
 
-def resident(pid: int) -> int:
-    """Proportional resident bytes of a process and its children."""
-    return sum(_status(member, "Pss", "smaps_rollup") for member in family(pid))
-
-
-def peak_of(pid: int) -> int:
-    """The most resident bytes a process and its children had, each at its own moment."""
-    return sum(_status(member, "VmHWM") for member in family(pid))
-
-
 def family(pid: int) -> list[int]:
     """The process and everything it started that still runs."""
     members = [pid]
@@ -207,9 +201,9 @@ def _text(file: IO[bytes]) -> str:
     return file.read().decode(errors="replace")
 
 
-def _status(pid: int, field: str, file: str = "status") -> int:
+def _status(pid: int, field: str) -> int:
     try:
-        text = Path(f"/proc/{pid}/{file}").read_text()
+        text = Path(f"/proc/{pid}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return 0
     lines = (line.split() for line in text.splitlines())

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import contest, ours, workload
-from bench.latency import ending
-from bench.measure import BenchError, cpu_of, family, peak_of, resident
+from bench.measure import BenchError, Program
 from bench.report import Claim, Section, megabytes
 from bench.workload import WORKLOADS, Tree
 
@@ -76,12 +75,12 @@ def _look(work: Path, scale: float) -> Look:
     contest.say(f"memory over {tree.workload}")
     with workload.removed(tree), contest.room(work, 0) as room, ours.hub(room) as hub:
         start = time.monotonic()
-        with ending(hub.watch(tree.root, room / "first.log")) as daemon:
-            _in_sync(hub, tree, daemon.pid)
+        with hub.watch(tree.root, room / "first.log") as daemon:
+            _in_sync(hub, tree, daemon)
             seconds = time.monotonic() - start
-            steady, peak = _steady(daemon.pid)
-        with ending(hub.watch(tree.root, room / "second.log")) as daemon:
-            again, again_peak = _steady(daemon.pid)
+            steady, peak = _steady(daemon)
+        with hub.watch(tree.root, room / "second.log") as daemon:
+            again, again_peak = _steady(daemon)
     return Look(
         files=tree.workload.files,
         seconds=seconds,
@@ -92,25 +91,27 @@ def _look(work: Path, scale: float) -> Look:
     )
 
 
-def _in_sync(hub: ours.Hub, tree: Tree, daemon: int) -> None:
+def _in_sync(hub: ours.Hub, tree: Tree, daemon: Program) -> None:
     """Wait until the hub holds the whole tree; a daemon that does nothing ends the wait."""
     goal, idle = (tree.workload.files, tree.workload.bytes), 0
-    while hub.holdings() != goal:
-        before = cpu_of(daemon)
+    while (held := hub.holdings()) != goal:
+        daemon.check()
+        before = daemon.cpu()
         time.sleep(1)
-        idle = idle + 1 if cpu_of(daemon) - before < 0.02 else 0
+        idle = idle + 1 if daemon.cpu() - before < 0.02 else 0
         if idle > 60:
-            raise BenchError(f"the daemon is idle, and the hub holds {hub.holdings()} of {goal}")
+            raise BenchError(f"the daemon is idle, and the hub holds {held} of {goal}")
 
 
-def _steady(pid: int, limit: float = 300) -> tuple[int, int]:
+def _steady(daemon: Program, limit: float = 300) -> tuple[int, int]:
     """Resident bytes once the process is idle, and the most it ever had."""
     end = time.monotonic() + limit
     while time.monotonic() < end:
-        before = sum(map(cpu_of, family(pid)))
+        daemon.check()
+        before = daemon.cpu()
         time.sleep(3)
-        if sum(map(cpu_of, family(pid))) - before < 0.1:
-            return resident(pid), peak_of(pid)
+        if daemon.cpu() - before < 0.1:
+            return daemon.resident(), daemon.peak()
     raise BenchError(f"the daemon was not idle for {limit} s")
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.measure import BenchError, Sample, Server, free_port, timed
+from bench.measure import BenchError, Program, Sample, free_port, timed
 from bench.workload import Tree, settle
 
 SYNCD = (sys.executable, "-m", "syncd")
@@ -33,7 +33,7 @@ REQUESTS = re.compile(r"\w*requests_total\b")
 class Hub:
     """A hub that runs, and how to reach it."""
 
-    server: Server
+    server: Program
     env: Mapping[str, str]
     port: int
     token: str
@@ -70,11 +70,10 @@ class Hub:
         answer: dict[str, Any] = json.loads(self._get(path))
         return answer
 
-    def watch(self, folder: Path, log: Path) -> subprocess.Popen[bytes]:
-        """Start the daemon on a folder; whoever calls ends it."""
+    def watch(self, folder: Path, log: Path) -> Program:
+        """Start the daemon on a folder."""
         argv = [*SYNCD, "watch", str(folder), "--to", DATASET, "--quiet"]
-        with log.open("wb") as out:
-            return subprocess.Popen(argv, stdout=out, stderr=out, env=self.env)
+        return Program(argv, log=log, env=self.env)
 
     def _get(self, path: str) -> bytes:
         link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
@@ -94,7 +93,8 @@ def hub(room: Path) -> Iterator[Hub]:
     """Start a hub with fresh data below `room`."""
     env, port = _private(room), free_port()
     argv = [*SYNCD, "hub", "--data", str(room / "hub"), "--port", str(port)]
-    with Server(argv, port=port, log=room / "hub.log", env=env) as server:
+    with Program(argv, log=room / "hub.log", env=env) as server:
+        server.await_port(port)
         yield Hub(server=server, env=env, port=port, token=_token(room, server))
 
 
@@ -125,7 +125,7 @@ def _private(room: Path) -> dict[str, str]:
     return env
 
 
-def _token(room: Path, server: Server) -> str:
+def _token(room: Path, server: Program) -> str:
     """What the hub wrote for commands of the same user, once it has written it."""
     address = room / "xdg" / "state_home" / "syncd" / "hub.json"
     end = time.monotonic() + 10

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.measure import BenchError, Sample, Server, free_port, timed
+from bench.measure import BenchError, Program, Sample, free_port, timed
 from bench.workload import Tree
 
 KEY, SECRET = "bench-key", "bench-secret"
@@ -143,7 +143,7 @@ def _dav(tree: Tree, room: Path) -> Sample:
 
 
 @contextmanager
-def _serve(kind: str, data: Path) -> Iterator[tuple[Server, list[str]]]:
+def _serve(kind: str, data: Path) -> Iterator[tuple[Program, list[str]]]:
     """Start one of rclone's servers; yield it with the flags that make rclone its client."""
     port = free_port()
     log = data.parent / f"{data.name}.{kind}.log"
@@ -160,7 +160,8 @@ def _serve(kind: str, data: Path) -> Iterator[tuple[Server, list[str]]]:
     else:
         # Its own pacer would let 100 requests a second pass.
         flags = [f"--webdav-url={url}", "--webdav-pacer-min-sleep=1us"]
-    with Server(argv, port=port, log=log, env=_plain()) as server:
+    with Program(argv, log=log, env=_plain()) as server:
+        server.await_port(port)
         yield server, ["--checkers=16", *flags]
 
 
@@ -171,7 +172,7 @@ def _rsync(tree: Path, copy: Path) -> Sample:
     return sample
 
 
-def _unchanged(argv: Sequence[str], server: Server | None = None) -> Sample:
+def _unchanged(argv: Sequence[str], server: Program | None = None) -> Sample:
     return timed(
         ["rclone", "sync", *argv, "--error-on-no-transfer"],
         server=server,

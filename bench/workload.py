@@ -79,6 +79,28 @@ def count(root: Path) -> tuple[int, int]:
     return len(sizes), sum(sizes)
 
 
+def forget_reads(tree: Tree) -> bool:
+    """Set every access time back; return whether the file system will tell of a later read."""
+    first = None
+    for entry in _pictures(str(tree.root)):
+        os.utime(entry.path, ns=(0, entry.stat().st_mtime_ns))
+        first = first or entry.path
+    if first is None:
+        return False
+    canary = tree.root.with_name("canary")
+    shutil.copyfile(first, canary)
+    os.utime(canary, ns=(0, 0))
+    canary.read_bytes()
+    told = canary.stat().st_atime_ns != 0
+    canary.unlink()
+    return told
+
+
+def were_read(tree: Tree) -> int:
+    """How many files were read since `forget_reads`."""
+    return sum(1 for entry in _pictures(str(tree.root)) if entry.stat().st_atime_ns != 0)
+
+
 def settle(tree: Tree) -> None:
     """Take away the hidden entries of the root, such as the marker that syncd leaves there."""
     for entry in tree.root.glob(".*"):
