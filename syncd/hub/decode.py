@@ -19,7 +19,7 @@ import resource
 import signal
 import socket
 import struct
-from typing import IO, Any, cast
+from typing import IO, Any, BinaryIO, cast
 
 from PIL import Image, ImageOps
 
@@ -32,7 +32,7 @@ PIXELS = 100_000_000
 MEMORY = 1536 * 1024 * 1024
 CPU_SECONDS = 8
 GROUND = (236, 236, 236)
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "MPO")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}
 VIDEOS = ((0, b"\x1aE\xdf\xa3", "matroska"), (0, b"\x00\x00\x01\xba", "mpeg"), (0, b"FLV", "flv"),
           (0, b"\x30\x26\xb2\x75", "asf"), (8, b"AVI ", "avi"), (4, b"moov", "mov"),
@@ -114,10 +114,11 @@ def _dicom(file: IO[bytes]) -> Image.Image:
         from pydicom.pixels.utils import pixel_array
     except ImportError as error:
         raise _UnsupportedError from error
-    dataset = pydicom.dcmread(file)
+    dataset = pydicom.dcmread(file, stop_before_pixels=True)
     if int(dataset.Rows) * int(dataset.Columns) > PIXELS:
         raise ValueError("too many pixels")
-    frame = pixel_array(dataset, index=0)
+    file.seek(0)
+    frame = pixel_array(cast(BinaryIO, file), index=0)
     if int(dataset.get("SamplesPerPixel", 1)) == 3:
         return Image.fromarray(frame.astype("uint8"), "RGB")
     frame = apply_voi_lut(apply_modality_lut(frame, dataset), dataset)

@@ -138,7 +138,7 @@ class Cache:
         try:
             data = path.read_bytes()
             age = time.time() - path.stat().st_mtime
-        except FileNotFoundError:
+        except OSError:
             return None
         if not data and age > DAY:
             return None
