@@ -73,7 +73,7 @@ def test_a_child_left_running_is_found_and_killed(home):
 def test_a_process_that_left_the_family_is_found_by_its_home(home):
     left = found(home, lambda: subprocess.run(["sh", "-c", "setsid sleep 60 &"], check=True))
     assert len(left) == 1
-    assert left[0].endswith("(sleep 60)")
+    assert "sleep 60" in left[0]  # or still the shell on its way to it
 
 
 def test_a_hub_is_stopped_without_complaint_unless_it_does_not_heed(home, tmp_path, monkeypatch):
