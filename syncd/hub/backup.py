@@ -16,9 +16,10 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from syncd.errors import NotFoundError, StateError, UsageError
 from syncd.hub import room, schema
@@ -57,8 +58,9 @@ def backup(data: Path, dest: Path) -> Report:
     part = dest.with_name(f"{dest.name}.part")
     with _fresh(part, dest), room.kept(data):
         report = _copy(current(data), part, dest)
-        mark = {"schema": schema.VERSION, "blobs": report.blobs, "bytes": report.bytes}
-        _write(part / MARK, json.dumps(mark))
+        catalogue = _digest(part / "catalogue.db")
+        mark = {"catalogue": catalogue, "blobs": report.blobs, "bytes": report.bytes}
+        _write(part / MARK, json.dumps({"schema": schema.VERSION, **mark}))
     return report
 
 
@@ -80,12 +82,7 @@ def restore_open(store: Store, source: Path) -> Path:
 
     Raises NotFoundError where there is no backup at `source`, StateError where it is damaged.
     """
-    try:
-        mark = json.loads((source / MARK).read_text())
-    except OSError as error:
-        raise NotFoundError("there is no finished backup here", path=str(source)) from error
-    except ValueError as error:
-        raise StateError("the backup's mark is damaged", path=str(source / MARK)) from error
+    mark = _mark(source)
     following = store.data / "stores" / str(store.clock.now_ns())
     part = following.with_name(f"{following.name}.part")
     with _fresh(part, following):
@@ -93,6 +90,22 @@ def restore_open(store: Store, source: Path) -> Path:
         if (report.blobs, report.bytes) != (mark.get("blobs"), mark.get("bytes")):
             raise StateError("the backup does not hold what its mark says", path=str(source))
     return store.swap(following)
+
+
+def _mark(source: Path) -> dict[str, Any]:
+    """What a finished backup says about itself, once its catalogue is what it was then."""
+    try:
+        mark = json.loads((source / MARK).read_text())
+    except OSError as error:
+        raise NotFoundError("there is no finished backup here", path=str(source)) from error
+    except ValueError as error:
+        raise StateError("the backup's mark is damaged", path=str(source / MARK)) from error
+    catalogue = source / "catalogue.db"
+    if not catalogue.is_file() or not isinstance(mark, dict):
+        raise StateError("the backup is not whole", path=str(source))
+    if _digest(catalogue) != mark.get("catalogue"):
+        raise StateError("the backup's catalogue is damaged", path=str(catalogue))
+    return mark
 
 
 @contextmanager
@@ -135,8 +148,6 @@ def _copy(source: Path, target: Path, final: Path) -> Report:
 
 
 def _copy_catalogue(source: Path, target: Path) -> None:
-    if not source.is_file():
-        raise StateError("the catalogue is missing", path=str(source))
     with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
         try:
             old.backup(new)
@@ -197,6 +208,11 @@ def _complaint(catalogue: sqlite3.Connection, damaged: list[bytes]) -> str:
         )
     ]
     return f"the bytes of {len(damaged)} blobs are damaged or gone, for example of {keys}"
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return file_digest(opened, "sha256").hexdigest()
 
 
 def _write(path: Path, text: str) -> None:

@@ -8,6 +8,7 @@ Backups, in this or another process, keep `reclaim` from starting while they rea
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from syncd.hub.catalogue import CHUNK
 from syncd.hub.schema import blobs
 from syncd.hub.store import Store
 
+log = logging.getLogger(__name__)
 MOVE_BYTES = 8 * 1024 * 1024
 DEAD_SHARE = 1 / 8
 """A pack with less dead than this is left as it is: rewriting it would move eight times more."""
@@ -50,8 +52,17 @@ def reclaim(store: Store) -> int:
         for name, size in there:
             dead = size - live.get(name, 0)
             if dead > size * DEAD_SHARE or name not in live:
-                back += dead if _rewrite(store, name) else 0
+                back += dead if _rewritten(store, name) else 0
     return back
+
+
+def _rewritten(store: Store, name: str) -> bool:
+    """Rewrite a pack, but leave alone, and say so, what cannot be read as it should."""
+    try:
+        return _rewrite(store, name)
+    except OSError as error:
+        log.error("%s cannot be read and stays as it is: %s", name, error)
+        return False
 
 
 def _rewrite(store: Store, name: str) -> bool:
@@ -87,7 +98,7 @@ def _move(store: Store, tx: sa.Connection, name: str, rows: Sequence[Any]) -> No
     finally:
         os.close(fd)
     if any(len(body) != row.size for body, row in zip(bodies, rows, strict=False)):
-        raise OSError(f"{name} is shorter than the catalogue says: it is left as it is")
+        raise OSError("it is shorter than the catalogue says")
     places = store.blobs.append(bodies)
     tx.execute(
         sa.update(blobs)

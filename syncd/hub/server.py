@@ -31,8 +31,11 @@ STOP_SECONDS = 10
 
 
 def serve(settings: HubSettings) -> None:
-    """Run a hub until it is told to stop or has been idle; ConfigError, BusyError."""
+    """Run a hub until it is told to stop or has been idle, with this process's umask narrowed.
+
+    Raises ConfigError, BusyError."""
     check(settings)
+    os.umask(0o077)  # SQLite's files and the thumbnails are nobody else's, wherever the data lies
     with locked(settings.data), bound(settings) as listener:
         hub = Hub(settings)
         try:

@@ -58,7 +58,7 @@ async def _receive(hub: Hub, upload: Upload, request: Request) -> None:
     """Write one stretch while the next arrives; what arrived before a cut connection counts."""
     chunks: list[bytes] = []
     size = 0
-    room = upload.size - upload.offset
+    left = room = upload.size - upload.offset
     writing: asyncio.Task[None] | None = None
     try:
         async for chunk in request.stream():
@@ -77,7 +77,7 @@ async def _receive(hub: Hub, upload: Upload, request: Request) -> None:
             await writing
         if chunks and room >= 0:
             await hub.write(hub.uploads.write, upload, chunks)
-        hub.metrics.received(upload.offset)
+        hub.metrics.received(left - room)
 
 
 async def _finish(hub: Hub, upload: Upload) -> None:

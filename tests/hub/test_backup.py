@@ -1,0 +1,211 @@
+"""A backup holds everything, verified, while the hub works; a restore brings it back."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import threading
+from contextlib import closing
+from hashlib import sha256
+
+import pytest
+
+from syncd.errors import BusyError, NotFoundError, StateError, UsageError
+from syncd.hub import room
+from syncd.hub.backup import MARK, backup, restore
+from tests.hub.asking import asking, opened, packed, put
+
+
+def make(data, count=20):
+    """A store with some items in it; their bodies by key."""
+    bodies = {f"d/{n:02}.bin": os.urandom(1000 + n) for n in range(count)}
+    with opened(data) as store:
+        pets = store.make_dataset("pets")[0].id
+        store.batch(pets, "me", packed([put(k, b) for k, b in bodies.items()]))
+    return bodies
+
+
+def contents(data):
+    with opened(data) as store:
+        pets = store.catalogue.dataset(name="pets").id
+        found = {}
+        for row in store.catalogue.page(pets).rows:
+            fd, offset, size = store.open(row.digest)
+            found[f"{row.folder}/{row.name}"] = os.pread(fd, size, offset)
+            os.close(fd)
+        return found
+
+
+def words(data):
+    with opened(data) as store:
+        with store.catalogue.read() as tx:
+            seq = tx.exec_driver_sql("SELECT seq FROM counters").scalar_one()
+        return store.catalogue.words, seq
+
+
+def test_a_backup_comes_back_byte_by_byte_in_another_place(tmp_path):
+    bodies = make(tmp_path / "data")
+    report = backup(tmp_path / "data", tmp_path / "saved")
+    assert (report.blobs, report.bytes) == (20, sum(map(len, bodies.values())))
+    restore(tmp_path / "new", tmp_path / "saved")
+    assert contents(tmp_path / "new") == bodies
+    old, new = words(tmp_path / "data"), words(tmp_path / "new")
+    assert new[0]["hub"] == old[0]["hub"]
+    assert new[0]["generation"] != old[0]["generation"]
+
+
+def test_a_restore_keeps_what_was_there_and_the_feed_goes_only_forward(tmp_path):
+    data = tmp_path / "data"
+    bodies = make(data)
+    backup(data, tmp_path / "saved")
+    with opened(data) as store:
+        pets = store.catalogue.dataset(name="pets").id
+        for n in range(5):
+            store.batch(pets, "me", packed([put(f"later/{n}", b"%d" % n)]))
+    later, (_, seq) = contents(data), words(data)
+    kept = restore(data, tmp_path / "saved")
+    assert contents(data) == bodies
+    assert words(data)[1] > seq
+    (data / "current").write_text(kept.name)
+    assert contents(data) == later
+
+
+def test_a_backup_never_goes_over_anything(tmp_path):
+    make(tmp_path / "data")
+    (tmp_path / "saved").mkdir()
+    with pytest.raises(UsageError):
+        backup(tmp_path / "data", tmp_path / "saved")
+    with pytest.raises(NotFoundError):
+        backup(tmp_path / "data", tmp_path / "no" / "where")
+    with pytest.raises(NotFoundError):
+        backup(tmp_path / "nothing", tmp_path / "other")
+    assert list((tmp_path / "saved").iterdir()) == []
+
+
+def damage(file, at=10):
+    with file.open("r+b") as out:
+        out.seek(at)
+        old = out.read(1)
+        out.seek(at)
+        out.write(bytes([old[0] ^ 1]))
+
+
+def test_a_damaged_store_is_not_backed_up_and_the_items_are_named(tmp_path):
+    make(tmp_path / "data")
+    damage(tmp_path / "data" / "stores" / "1" / "packs" / "00000001")
+    with pytest.raises(StateError, match=r"1 blobs are damaged.*d/00\.bin"):
+        backup(tmp_path / "data", tmp_path / "saved")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda saved: damage(saved / "packs" / "00000001"),
+        lambda saved: (saved / "packs" / "00000001").unlink(),
+        lambda saved: os.truncate(saved / "packs" / "00000001", 500),
+        lambda saved: damage(saved / "catalogue.db", 40),
+        lambda saved: os.truncate(saved / "catalogue.db", 5000),
+        lambda saved: (saved / "catalogue.db").unlink(),
+        lambda saved: (saved / MARK).write_text("{}"),
+        lambda saved: (saved / MARK).write_text("["),
+        lambda saved: (saved / MARK).unlink(),
+    ],
+    ids=["bit", "pack", "short", "bitdb", "shortdb", "nodb", "mark", "json", "nomark"],
+)  # fmt: skip
+def test_a_damaged_backup_changes_nothing(tmp_path, harm):
+    data = tmp_path / "data"
+    bodies = make(data)
+    backup(data, tmp_path / "saved")
+    before = words(data)
+    harm(tmp_path / "saved")
+    with pytest.raises((StateError, NotFoundError)):
+        restore(data, tmp_path / "saved")
+    assert contents(data) == bodies
+    assert words(data) == before
+    assert [path.name for path in (data / "stores").iterdir()] == ["1"]
+
+
+def test_cve_2026_71313_a_backup_cannot_name_a_place_outside(tmp_path):
+    make(tmp_path / "data", 1)
+    backup(tmp_path / "data", tmp_path / "saved")
+    (tmp_path / "secret").write_bytes(b"secret")
+    with closing(sqlite3.connect(tmp_path / "saved" / "catalogue.db")) as catalogue, catalogue:
+        catalogue.execute("UPDATE blobs SET place = 'packs/../../secret'")
+    mark = tmp_path / "saved" / MARK
+    forged = sha256((tmp_path / "saved" / "catalogue.db").read_bytes()).hexdigest()
+    mark.write_text(json.dumps(json.loads(mark.read_text()) | {"catalogue": forged}))
+    with pytest.raises(StateError, match="place that cannot be"):
+        restore(tmp_path / "data", tmp_path / "saved")
+
+
+def test_a_half_made_copy_is_cleared_away_at_the_next_start(tmp_path):
+    bodies = make(tmp_path / "data")
+    part = tmp_path / "data" / "stores" / "2.part"
+    shutil.copytree(tmp_path / "data" / "stores" / "1", part)
+    assert contents(tmp_path / "data") == bodies
+    assert not part.exists()
+
+
+def test_a_running_hub_is_backed_up_while_it_stores_and_deletes(start_hub, tmp_path):
+    hub = start_hub("--min-free", "0")
+    stop = threading.Event()
+    rounds: list[int] = []
+
+    def churn():
+        with asking(hub) as pets:
+            while not stop.is_set():
+                n = len(rounds)
+                ops = [put(f"{n}/{k}", os.urandom(3000)) for k in range(50)]
+                ids = [r["item"]["id"] for r in pets.batch(*ops)]
+                pets.batch(*({"op": "trash", "id": id} for id in ids[:25]))
+                pets.post("trash/empty")
+                rounds.append(n)
+
+    thread = threading.Thread(target=churn)
+    thread.start()
+    try:
+        while len(rounds) < 4:
+            shutil.rmtree(tmp_path / "saved", ignore_errors=True)
+            backup(hub.data, tmp_path / "saved")
+    finally:
+        stop.set()
+        thread.join()
+    restore(tmp_path / "new", tmp_path / "saved")
+    with opened(tmp_path / "new") as store:
+        pets = store.catalogue.dataset(name="pets")
+        assert pets.items == len(store.catalogue.page(pets.id, limit=100_000).rows)
+        assert room.reclaim(store) >= 0
+
+
+def test_a_running_hub_is_restored_under_its_clients(start_hub, tmp_path):
+    hub = start_hub("--min-free", "0")
+    with asking(hub) as pets:
+        kept = pets.stored("kept", b"cat")
+        backup(hub.data, tmp_path / "saved")
+        lost = pets.stored("lost", b"dog")
+        health = pets.http.get("/health").json()
+        cursor = pets.get("changes")["cursor"]
+        with pytest.raises(BusyError, match=str(hub.pid)):
+            restore(hub.data, tmp_path / "saved")
+        answer = pets.http.post("/v1/restore", json={"source": str(tmp_path / "saved")})
+        assert answer.status_code == 200, answer.text
+        now = pets.http.get("/health").json()
+        assert now["generation"] == answer.json()["generation"] != health["generation"]
+        assert now["hub"] == health["hub"]
+        assert [i["id"] for i in pets.get("items")["items"]] == [kept["id"]]
+        assert pets.content(kept).content == b"cat"
+        assert pets.content(lost).status_code == 404
+        pets.stored("new", b"mouse")
+        assert [i["name"] for i in pets.get("changes", after=cursor)["items"]] == ["new"]
+        missing = pets.http.post("/v1/restore", json={"source": str(tmp_path / "none")})
+        assert missing.status_code == 404
+    hub.stop()
+    again = hub.again("--min-free", "0")
+    try:
+        with asking(again) as pets:
+            assert {i["name"] for i in pets.get("items")["items"]} == {"kept", "new"}
+    finally:
+        again.stop()

@@ -1,0 +1,212 @@
+"""A hub as a process: its lock, address, port, idle end, signals and TLS."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import pytest
+
+from syncd.errors import BusyError, ConfigError
+from syncd.hub.core import HubSettings
+from syncd.hub.gate import Hosts
+from syncd.hub.lock import locked
+from syncd.hub.server import check, hosts
+from tests.hub.asking import asking, digest, packed, put
+
+
+def run(*options):
+    return subprocess.run(
+        [sys.executable, "-m", "syncd.hub", *options], capture_output=True, text=True, timeout=30
+    )
+
+
+def test_a_second_hub_on_the_data_is_told_the_first_ones_pid(start_hub):
+    hub = start_hub()
+    second = run("--data", str(hub.data))
+    assert second.returncode == BusyError.exit_code
+    assert f"process {hub.pid}" in second.stderr
+    assert "Traceback" not in second.stderr
+    with pytest.raises(BusyError, match=str(hub.pid)), locked(hub.data):
+        pass
+    hub.kill()
+    with locked(hub.data):
+        pass
+
+
+def test_racing_starts_end_in_one_hub(tmp_path):
+    data, address = tmp_path / "data", tmp_path / "address"
+    command = [
+        sys.executable,
+        "-m",
+        "syncd.hub",
+        "--data",
+        str(data),
+        "--address-file",
+        str(address),
+    ]
+    racing = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(3)]
+    deadline = time.monotonic() + 20
+    while sum(p.poll() is None for p in racing) > 1 or not address.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    (winner,) = [p for p in racing if p.poll() is None]
+    told = json.loads(address.read_text())
+    assert told["pid"] == winner.pid
+    assert httpx.get(f"{told['url']}/health").status_code == 200
+    winner.terminate()
+    assert winner.wait(15) == 0
+    assert {p.returncode for p in racing} == {0, BusyError.exit_code}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly_and_takes_the_address_along(start_hub, number):
+    hub = start_hub()
+    hub.process.send_signal(number)
+    assert hub.process.wait(15) == 0
+    assert not hub.address_file.exists()
+
+
+def test_the_address_of_another_hub_is_left_alone(start_hub):
+    hub = start_hub()
+    hub.address_file.write_text('{"pid": 1}')
+    hub.stop()
+    assert hub.address_file.read_text() == '{"pid": 1}'
+
+
+def test_a_waiting_poll_does_not_hold_up_the_end(start_hub):
+    hub = start_hub()
+    answers = []
+
+    def listen():
+        with asking(hub) as pets:
+            answers.append(pets.get("changes", after=10**6, wait=50))
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    time.sleep(1)
+    started = time.monotonic()
+    hub.stop()
+    assert time.monotonic() - started < 5
+    thread.join()
+    assert answers[0]["items"] == []
+
+
+def test_what_was_begun_is_finished_before_the_end(start_hub):
+    hub = start_hub("--min-free", "0")
+    with asking(hub) as pets:
+        frame = packed([put("a", b"x" * (1 << 20))])
+        head, rest = frame[: len(frame) // 2], frame[len(frame) // 2 :]
+
+        def parts():
+            yield head
+            hub.process.terminate()
+            time.sleep(0.7)
+            yield rest
+
+        answer = pets.http.post(f"{pets.base}/batch", content=parts())
+        assert answer.json()["results"][0]["status"] == "stored"
+    assert hub.process.wait(15) == 0
+
+
+def test_it_keeps_its_port_and_its_content_over_a_restart(start_hub):
+    hub = start_hub("--min-free", "0")
+    with asking(hub) as pets:
+        item = pets.stored("a", b"cat")
+    hub.stop()
+    again = hub.again("--min-free", "0")
+    try:
+        assert again.url == hub.url
+        assert again.token == hub.token
+        with asking(again) as pets:
+            assert pets.content(item).content == b"cat"
+    finally:
+        again.stop()
+
+
+def test_a_taken_port_is_a_sentence_where_it_was_asked_for_else_another_is_used(start_hub):
+    hub = start_hub()
+    port = int(hub.url.rpartition(":")[2])
+    hub.stop()
+    with socket.create_server(("127.0.0.1", port)):
+        asked = run("--data", str(hub.data), "--port", str(port))
+        assert asked.returncode == ConfigError.exit_code
+        assert str(port) in asked.stderr
+        other = hub.again()
+        try:
+            assert other.url != hub.url
+        finally:
+            other.stop()
+
+
+def test_an_idle_hub_stops_but_never_under_a_waiting_client(start_hub):
+    hub = start_hub("--idle", "1", "--min-free", "0")
+    with asking(hub) as pets:
+        cursor = pets.get("changes")["cursor"]
+        pets.get("changes", after=cursor, wait=2.5)
+        assert hub.process.poll() is None
+    assert hub.process.wait(10) == 0
+    assert not hub.address_file.exists()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "hub.example"])
+def test_an_address_others_can_reach_needs_tls_or_a_word(tmp_path, host):
+    with pytest.raises(ConfigError, match="other machines"):
+        check(HubSettings(data=tmp_path, host=host))
+    check(HubSettings(data=tmp_path, host=host, insecure=True))
+    with pytest.raises(ConfigError):
+        check(HubSettings(data=tmp_path, tls_cert=tmp_path / "cert"))
+    with pytest.raises(ConfigError):
+        check(HubSettings(data=tmp_path, tls_cert=tmp_path / "no", tls_key=tmp_path / "no"))
+
+
+def test_an_open_hub_answers_to_addresses_and_given_names_only(tmp_path):
+    shut = hosts(HubSettings(data=tmp_path), 80)
+    wide = hosts(HubSettings(data=tmp_path, host="0.0.0.0", names=("Hub.example",)), 80)
+    for name in ("192.0.2.1:80", "[2001:db8::1]:80", "hub.example", "hub.example:443"):
+        assert wide.known(name)
+        assert not shut.known(name)
+    for name in ("evil.example", "evil.example:80", "", ":", "[", "1.2.3"):
+        assert not wide.known(name)
+    assert Hosts(port=80).known("127.0.0.1:80")
+    assert not Hosts(port=80).known("127.0.0.1:81")
+
+
+def test_tls_is_spoken_with_the_files_given(start_hub, tmp_path):
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl program to make a certificate with")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-nodes", "-keyout", str(key), "-out", str(cert), "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    hub = start_hub("--tls-cert", str(cert), "--tls-key", str(key))
+    assert hub.url.startswith("https://127.0.0.1:")
+    context = ssl.create_default_context(cafile=str(cert))
+    with httpx.Client(base_url=hub.url, headers=hub.headers, verify=context) as client:
+        assert client.put("/v1/datasets/x").status_code == 201
+        path = client.post("/v1/link").json()["path"]
+        assert "secure" in client.get(path).headers["set-cookie"].lower()
+
+
+def test_nextcloud_cve_2024_46958_files_of_the_hub_are_its_users_alone(start_hub, tmp_path):
+    data = tmp_path / "hub-0" / "data"
+    data.mkdir(parents=True, mode=0o755)
+    hub = start_hub("--min-free", "0")
+    with asking(hub) as pets:
+        pets.stored("a", b"cat")
+        told = {"digest": digest(b"x"), "size": 1000}
+        assert pets.http.post("/v1/uploads", json=told).status_code == 200
+    found = list(hub.data.rglob("*"))
+    assert len(found) > 5
+    assert [path for path in found if path.stat().st_mode & 0o077] == []
