@@ -14,7 +14,7 @@ trash = typer.Typer(help="What was removed: list it, restore it, empty it.", no_
 
 
 def ls(
-    what: Annotated[str | None, typer.Argument(metavar="[DATASET[/FOLDER]]")] = None,
+    what: Annotated[str | None, typer.Argument(metavar="DATASET[/FOLDER]")] = None,
     json: o.Json = False,
     remote: o.Remote = None,
     token_file: o.TokenFile = None,
@@ -49,18 +49,18 @@ def verify(
     preserve_folders: o.PreserveFolders = False,
     flat: o.Flat = False,
     path: o.Below = "",
+    extension: o.Extensions = None,
     json: o.Json = False,
     remote: o.Remote = None,
     token_file: o.TokenFile = None,
 ) -> None:
-    """Read every item and compare its digest; or compare a folder's files with the items."""
+    """Read every item and compare its digest. With --against, compare a folder with the items."""
     from syncd.engine.errand import group
     from syncd.engine.verify import against_folder, bytes_of
 
     chosen = reach.options(
-        preserve_folders=preserve_folders, flat=flat, path=path, on_conflict="keep", source="",
-        extensions=None,
-    )  # fmt: skip
+        preserve_folders=preserve_folders, flat=flat, path=path, extensions=extension
+    )
     with reach.client(remote, token_file) as client:
         bound = client.remote.open(dataset, create=False)
         if against:
@@ -85,7 +85,7 @@ def open_page(
     remote: o.Remote = None,
     token_file: o.TokenFile = None,
 ) -> None:
-    """Print a link to the hub's page; it lets one browser in, once, within 60 seconds."""
+    """Print a link to the hub's page. It lets one browser in, once, within 60 seconds."""
     with reach.client(remote, token_file) as client:
         render.out(client.remote.link())
 
@@ -110,7 +110,7 @@ def trash_list(
 def trash_restore(
     dataset: Annotated[str, typer.Argument(metavar="DATASET")],
     paths: Annotated[
-        list[str] | None, typer.Argument(metavar="[PATH...]", help="All where none is named.")
+        list[str] | None, typer.Argument(metavar="PATH", help="All where none is named.")
     ] = None,
     remote: o.Remote = None,
     token_file: o.TokenFile = None,
@@ -141,7 +141,7 @@ def trash_empty(
     remote: o.Remote = None,
     token_file: o.TokenFile = None,
 ) -> None:
-    """Delete for good what is in the trash; its space comes back."""
+    """Delete for good what is in the trash. Its space comes back."""
     with reach.client(remote, token_file) as client:
         bound = client.remote.open(dataset, create=False)
         if not yes:

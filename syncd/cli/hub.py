@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,25 +21,38 @@ Data = Annotated[
 @hub.callback()
 def run(
     context: typer.Context,
-    host: Annotated[str, typer.Option("--host")] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option("--port", help="Default: the last one used.")] = None,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option("--port", metavar="N", help="Default: the last one used.")
+    ] = None,
     data: Data = None,
     name: Annotated[
-        list[str] | None, typer.Option("--name", help="Another host name it is reached by.")
+        list[str] | None,
+        typer.Option("--name", metavar="HOST", help="Another name it is reached by."),
     ] = None,
-    tls_cert: Annotated[Path | None, typer.Option("--tls-cert")] = None,
-    tls_key: Annotated[Path | None, typer.Option("--tls-key")] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option("--tls-cert", metavar="FILE", help="Serve HTTPS with this.")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key.")
+    ] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen beyond this machine without TLS.")
     ] = False,
     min_free: Annotated[
-        int | None, typer.Option("--min-free", metavar="BYTES", help="Disk space left alone.")
+        int | None,
+        typer.Option("--min-free", metavar="BYTES", help="Refuse uploads below so much free disk."),
     ] = None,
     retention_days: Annotated[
-        float | None, typer.Option("--retention-days", help="How long trash is kept; 30.")
+        float | None,
+        typer.Option(
+            "--retention-days", metavar="DAYS", help="How long trash is kept. Default: 30."
+        ),
     ] = None,
 ) -> None:
-    """Run a hub until it is stopped; its address and token are found by this user's commands."""
+    """Run a hub until it is stopped. This user's commands find its address and token."""
     if context.invoked_subcommand is not None:
         return
     from syncd.config.load import load
@@ -54,12 +67,12 @@ def run(
         HubSettings(
             data=data or where.hub_data,
             host=host,
-            port=port if port is not None else configured.port,
+            port=_first(port, configured.port),
             names=tuple(name or ()),
             address_file=where.hub_address,
             idle_s=None,
-            min_free=min_free if min_free is not None else configured.min_free,
-            retention_days=retention_days or configured.retention_days or 30,
+            min_free=_first(min_free, configured.min_free),
+            retention_days=_first(retention_days, configured.retention_days, 30),
             tls_cert=tls_cert,
             tls_key=tls_key,
             insecure=insecure,
@@ -67,10 +80,15 @@ def run(
     )
 
 
+def _first(*values: Any) -> Any:
+    """What was said nearest to the call; 0 is something said."""
+    return next((value for value in values if value is not None), None)
+
+
 def doctor(
     json: o.Json = False,
 ) -> None:
-    """Check this machine and this setup; each finding comes with what mends it."""
+    """Check this machine and this setup. What is wrong comes with what mends it."""
     from syncd.daemon.doctor import findings
 
     found = findings()
@@ -90,7 +108,7 @@ def doctor(
 def config(
     json: o.Json = False,
 ) -> None:
-    """Print the effective configuration and where things lie; secrets stay hidden."""
+    """Print the configuration as it holds, and where things lie. Secrets stay hidden."""
     from syncd.daemon.overview import effective
 
     table = effective()

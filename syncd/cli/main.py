@@ -1,45 +1,111 @@
 """The command `syncd`: the Typer app and how errors become exit codes.
 
-Commands import what they need when they run, so that `syncd --help` is quick.
+Commands import what they need when they run, so that `syncd --help` is quick. Whatever goes wrong
+is one line on standard error, never a traceback.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any, cast
 
 import typer
 
-from syncd.cli import dataset, hub, mirror, transfer
+import syncd
+from syncd.cli import dataset, hub, mirror, render, transfer
+from syncd.errors import SyncdError
 
 app = typer.Typer(
     name="syncd",
-    help="Mirrors folders of pictures, videos and scans into a dataset, completely and verifiably.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+mirror.add_to(app)
 transfer.add_to(app)
 dataset.add_to(app)
-mirror.add_to(app)
 hub.add_to(app)
+
+USAGE = cast(type[Exception], typer.BadParameter.__mro__[2])
+"""What Typer raises where a call cannot be understood; it has no public name there."""
+
+
+def _version(wanted: object) -> None:
+    if wanted:
+        print(f"syncd {syncd.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def syncd_(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """Mirrors folders of pictures, videos and scans into a dataset, completely and verifiably.
+
+    Begin with: syncd watch FOLDER
+    """
 
 
 def main() -> None:
-    """Run the command line; every known error ends in one line and its own exit code."""
-    from syncd.errors import SyncdError
-
+    """Run the command line; every error ends in one line and its own exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        cast(Any, stream).reconfigure(errors="backslashreplace")
     # What concerns files is in the reports; `watch` and `hub` turn the log on.
     logging.getLogger("syncd").addHandler(logging.NullHandler())
+    sys.exit(_run())
+
+
+def _run() -> int:
     try:
-        app()
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+        return int(code or 0)
     except SyncdError as error:
-        print(f"syncd: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        return _told(str(error), error.exit_code)
+    except USAGE as error:
+        return _misused(error)
     except BrokenPipeError:
         sys.stderr.close()  # Whoever read our output has seen enough.
-        sys.exit(0)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        return 0
+    except (KeyboardInterrupt, typer.Abort):
+        return _told("interrupted", 130)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _told(f"{where}{error.strerror or error}", 1)
+    except Exception as error:
+        return _told(f"unexpected fault: {error!r} (details in {_kept(error)})", 1)
+
+
+def _misused(error: Any) -> int:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "syncd"
+    text = error.format_message()
+    if text.startswith("Usage:"):  # `syncd` alone: the help is the answer
+        print(text, file=sys.stderr)
+        return 2
+    text = text.replace("Value error, ", "").rstrip(".")
+    return _told(f"{text} (see {command} --help)", 2)
+
+
+def _kept(error: Exception) -> Path:
+    """Write down where it happened, for whoever mends it."""
+    from syncd.config.places import places
+
+    file = places().state / "fault.log"
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with file.open("a") as out:
+        out.write(f"syncd {syncd.__version__}, Python {sys.version}\n")
+        traceback.print_exception(error, file=out)
+    return file
+
+
+def _told(text: str, code: int) -> int:
+    render.note(f"syncd: {text}")
+    return code

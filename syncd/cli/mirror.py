@@ -13,7 +13,7 @@ from syncd.cli import reach, render
 
 
 def watch(
-    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...")],
+    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="Folders to mirror.")],
     to: Annotated[
         str | None,
         typer.Option("--to", metavar="DATASET", help="Default: one named after the folder."),
@@ -21,18 +21,15 @@ def watch(
     preserve_folders: o.PreserveFolders = False,
     flat: o.Flat = False,
     path: o.Below = "",
-    on_delete: Annotated[
-        o.Delete,
-        typer.Option("--on-delete", help="What the item of a file that is gone becomes."),
-    ] = o.Delete.TRASH,
-    on_conflict: o.OnConflict = o.Conflict.KEEP,
+    on_delete: o.OnDelete = None,
+    on_conflict: o.OnConflict = None,
     source: o.Source = "",
     extension: o.Extensions = None,
     quiet: o.Quiet = False,
     remote: o.Remote = None,
     token_file: o.TokenFile = None,
 ) -> None:
-    """Mirror folders into datasets for as long as this runs; Ctrl-C ends it cleanly."""
+    """Mirror folders into datasets until Ctrl-C. What is there already is sent first."""
     from syncd.daemon.service import Service
 
     chosen = reach.options(
@@ -50,10 +47,13 @@ def _unsaid(text: str) -> None:
 
 
 def status(
-    path: Annotated[Path | None, typer.Argument(metavar="[PATH]", help="One file.")] = None,
+    path: Annotated[Path | None, typer.Argument(metavar="PATH", help="One file.")] = None,
     json: o.Json = False,
 ) -> None:
-    """Say how every mirror is, or whether one file is safe at the remote."""
+    """Say how every mirror is, or whether one file is safe.
+
+    Exit status 1 where the file is not (yet) safe at the remote.
+    """
     from syncd.daemon.overview import every_mirror, one_file
 
     if path is None:
@@ -105,12 +105,12 @@ def approve(
 
 
 def resolve(
-    path: Annotated[Path, typer.Argument(metavar="PATH")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The file.")],
     local: Annotated[bool, typer.Option("--local", help="The local file is right.")] = False,
     remote: Annotated[bool, typer.Option("--remote", help="The remote item is right.")] = False,
     both: Annotated[bool, typer.Option("--both", help="Keep both, under two names.")] = False,
 ) -> None:
-    """Settle a conflict."""
+    """Settle a conflict that `syncd status` lists."""
     from syncd.daemon.overview import tell_owner
     from syncd.errors import UsageError
 

@@ -19,7 +19,9 @@ Remote = Annotated[
 ]
 TokenFile = Annotated[
     Path | None,
-    typer.Option("--token-file", help="A file that holds the hub's token (or SYNCD_TOKEN)."),
+    typer.Option(
+        "--token-file", metavar="FILE", help="A file that holds the hub's token (or SYNCD_TOKEN)."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
@@ -33,7 +35,9 @@ Below = Annotated[
 Source = Annotated[
     str,
     typer.Option(
-        "--source", metavar="NAME", help="Names this machine's files where a name is taken."
+        "--source",
+        metavar="NAME",
+        help="What is added to a name that is taken. Default: this machine's name.",
     ),
 ]
 Extensions = Annotated[
@@ -41,7 +45,8 @@ Extensions = Annotated[
     typer.Option(
         "--extension",
         metavar=".EXT",
-        help="Take files of this kind as well; repeatable. `--extension '*'` takes every file.",
+        help="Take files of this kind as well as pictures, videos and scans; repeatable."
+        " `--extension '*'` takes every file.",
     ),
 ]
 
@@ -62,10 +67,19 @@ class Conflict(StrEnum):
 
 
 OnConflict = Annotated[
-    Conflict,
+    Conflict | None,
     typer.Option(
         "--on-conflict",
-        help="Where the remote has other content under a name: keep lists it, suffix stores"
-        " the file beside it as name~SOURCE.",
+        metavar="keep|suffix",
+        help="Where the remote has other content under a name: keep lists it (the default),"
+        " suffix stores the file beside it as name~SOURCE.",
+    ),
+]
+OnDelete = Annotated[
+    Delete | None,
+    typer.Option(
+        "--on-delete",
+        metavar="trash|keep|delete",
+        help="What becomes of the item of a file that is gone. Default: trash.",
     ),
 ]

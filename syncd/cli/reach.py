@@ -11,6 +11,7 @@ from syncd.errors import UsageError
 if TYPE_CHECKING:
     from syncd.client import Client
     from syncd.engine.options import Options
+    from syncd.model import OnConflict
 
 
 def client(remote: str | None, token_file: Path | None) -> Client:
@@ -25,10 +26,10 @@ def options(
     preserve_folders: bool,
     flat: bool,
     path: str,
-    on_conflict: str,
-    source: str,
-    extensions: list[str] | None,
-    on_delete: str = "trash",
+    on_conflict: str | None = None,
+    source: str = "",
+    extensions: list[str] | None = None,
+    on_delete: str | None = None,
 ) -> Options:
     """Mirror options from the command line, on top of the configuration's."""
     from syncd.config.load import load
@@ -43,16 +44,22 @@ def options(
     layout = Layout(configured.layout or Layout.FIRST_LEVEL)
     if preserve_folders or flat:
         layout = Layout.TREE if preserve_folders else Layout.FLAT
-    taken = set(configured.extensions or EXTENSIONS) | {_extension(e) for e in extensions or ()}
+    taken = {_extension(e) for e in (*(configured.extensions or EXTENSIONS), *(extensions or ()))}
+    beside = OnConflict(on_conflict or configured.on_conflict or OnConflict.KEEP)
     return Options(
         layout=layout,
         prefix=_prefix(path),
-        on_delete=OnDelete(on_delete),
-        on_conflict=OnConflict(on_conflict),
-        source=source or configured.source or socket.gethostname().partition(".")[0],
+        on_delete=OnDelete(on_delete or configured.on_delete or OnDelete.TRASH),
+        on_conflict=beside,
+        source=source or configured.source or _machine(beside),
         extensions=frozenset() if "*" in taken else frozenset(taken),
         ignore=tuple(configured.ignore),
     )
+
+
+def _machine(beside: OnConflict) -> str:
+    """This machine's name where files are to be told apart by it."""
+    return socket.gethostname().partition(".")[0] if beside == "suffix" else ""
 
 
 def _prefix(path: str) -> str:

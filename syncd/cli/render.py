@@ -19,12 +19,12 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 def out(text: str = "") -> None:
     """One line of result; names with control characters cannot disturb the terminal."""
-    print(text)
+    print(shown(text))
 
 
 def note(text: str) -> None:
     """One line for a person, beside the result."""
-    print(text, file=sys.stderr, flush=True)
+    print(shown(text), file=sys.stderr, flush=True)
 
 
 def log_to_stderr(level: int) -> None:
@@ -37,7 +37,8 @@ def log_to_stderr(level: int) -> None:
 
 
 def as_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False))
+    """One JSON document a line; all ASCII, so that any terminal and any name can be printed."""
+    print(json.dumps(value))
 
 
 def shown(name: str) -> str:

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def push(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders and files.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Folders and files.")],
     to: Annotated[str, typer.Option("--to", metavar="DATASET", help="The dataset; made if new.")],
     preserve_folders: o.PreserveFolders = False,
     flat: o.Flat = False,
     path: o.Below = "",
-    on_conflict: o.OnConflict = o.Conflict.KEEP,
+    on_conflict: o.OnConflict = None,
     source: o.Source = "",
     extension: o.Extensions = None,
     dry_run: Annotated[
@@ -32,7 +32,10 @@ def push(
     remote: o.Remote = None,
     token_file: o.TokenFile = None,
 ) -> None:
-    """Send folders and files into a dataset, once. Nothing is removed there."""
+    """Send folders and files into a dataset, once. Nothing is removed there.
+
+    Run it again to send what is new or changed; the rest costs nothing.
+    """
     chosen = reach.options(
         preserve_folders=preserve_folders, flat=flat, path=path, on_conflict=on_conflict,
         source=source, extensions=extension,
@@ -56,7 +59,7 @@ def pull(
     remote: o.Remote = None,
     token_file: o.TokenFile = None,
 ) -> None:
-    """Bring a whole dataset into a folder, verified; run it again to resume."""
+    """Bring a whole dataset into a folder, verified. Run it again to resume."""
     with reach.client(remote, token_file) as client, display(quiet=quiet or json) as shown:
         done = client.dataset(dataset, create=False).pull(folder, watcher=shown.show)
     render.report(done, json=json, verb="fetched")
@@ -66,7 +69,13 @@ def pull(
 def get(
     what: Annotated[str, typer.Argument(metavar="DATASET/PATH")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The file to write; - is standard output.")
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="The file or folder to write; - is standard output. Default: its own name here.",
+        ),
     ] = None,
     remote: o.Remote = None,
     token_file: o.TokenFile = None,
