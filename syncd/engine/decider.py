@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from syncd.errors import NameRefusedError
 from syncd.model import Action, Item, ItemState, OnConflict, Policy, Receipt, Triple, Verb
 from syncd.plan.assign import Placed, Taken, Unread, assign
-from syncd.plan.decide import decide
+from syncd.plan.decide import decide, movable, relocate
 from syncd.plan.layout import place
 from syncd.plan.moves import Arrived, Pairing, Vanished, pair
 from syncd.state.row import Row
@@ -91,7 +91,7 @@ class _Chunk:
         self._items: dict[str, Item | None] = dict.fromkeys(keys)
         if not self._alone:
             self._items.update(state.overlay.at(keys))
-        self._overlaid = state.overlay.of([row.receipt.id for row in rows if row.receipt])
+        self._overlaid = self._overlay([row.receipt for row in rows])
         self._origins, self._pairing = self._pair(busy)
         self._moved = {new: old for old, new in self._pairing.moves}
 
@@ -105,10 +105,10 @@ class _Chunk:
             if row.path in unread:
                 self._act(row, Verb.READ, "may be a file that moved")
                 continue
-            key = row.key or self._find_key(row)
+            key = row.key if self._stays(row) else self._find_key(row)
             if key is None:
                 continue
-            if row.key is None:
+            if row.key != key:
                 origin = self._origins.get(self._moved.get(row.path, ""))
                 if origin and origin.key == key:
                     placed.append((origin.path, None))
@@ -122,29 +122,49 @@ class _Chunk:
             refused=tuple(self._refused),
         )
 
+    def _stays(self, row: Row) -> bool:
+        """Whether a path keeps its key: not where somebody took it before anything was stored."""
+        if row.key is None or row.receipt or row.gone or self.foreign(row.key) is None:
+            return row.key is not None
+        self._holders[row.key] = None
+        self._state.place([(row.path, None)])
+        return False
+
     def _place_all(self) -> dict[str, str]:
         bases = {}
         for row in self._rows:
-            if row.key is None and not row.gone:
+            if (row.key is None or row.receipt is None) and not row.gone:
                 try:
                     bases[row.path] = place(row.path, self._policy)
                 except NameRefusedError as error:
                     self._refused.append((row.path, error.message))
         return bases
 
-    def _pair(self, busy: set[str]) -> tuple[dict[str, Row], Pairing]:
+    def _pair(self, busy: set[str]) -> tuple[dict[str, Triple], Pairing]:
+        """Which of the new files are vanished ones whose items may follow them."""
         arrived = [row for row in self._rows if not row.gone and not row.receipt]
         gone = self._state.vanished(row.stat for row in arrived) if arrived else []
-        origins = {row.path: row for row in gone if row.receipt and row.path not in busy}
-        pairing = pair(
-            [
-                Vanished(path=row.path, stat=row.stat, digest=row.receipt.digest, key=row.key or "")
-                for row in origins.values()
-                if row.receipt
-            ],
-            [Arrived(path=row.path, stat=row.stat, digest=row.digest) for row in arrived],
+        gone = [row for row in gone if row.receipt and row.path not in busy]
+        self._overlaid.update(self._overlay([row.receipt for row in gone]))
+        origins = {row.path: self._origin(row) for row in gone}
+        vanished = [
+            Vanished(path=row.path, stat=row.stat, digest=row.receipt.digest, key=row.key or "")
+            for row in gone
+            if row.receipt and movable(origins[row.path], self._policy)
+        ]
+        found = pair(
+            vanished, [Arrived(path=row.path, stat=row.stat, digest=row.digest) for row in arrived]
         )
-        return origins, pairing
+        return origins, found
+
+    def _origin(self, row: Row) -> Triple:
+        key = row.receipt.key if row.receipt else row.key or ""
+        return Triple(
+            path=row.path, key=key, local=None, remote=self._remote(row, key), receipt=row.receipt
+        )
+
+    def _overlay(self, receipts: Sequence[Receipt | None]) -> dict[str, Item | None]:
+        return self._state.overlay.of([receipt.id for receipt in receipts if receipt])
 
     def _find_key(self, row: Row) -> str | None:
         policy = self._policy if row.path in self._final else self._patient
@@ -182,14 +202,10 @@ class _Chunk:
             receipt=row.receipt,
         )  # fmt: skip
         origin = self._origins.get(self._moved.get(row.path, ""))
-        if origin is None or origin.receipt is None:
+        if origin is None:
             self._actions.append(decide(triple, self._policy))
-            return
-        source = Triple(
-            path=origin.path, key=origin.receipt.key, local=None,
-            remote=self._remote(origin, origin.receipt.key), receipt=origin.receipt,
-        )  # fmt: skip
-        self._actions.append(_moved(triple, source))
+        else:
+            self._actions.append(relocate(triple, origin, self._policy))
 
     def _act(self, row: Row, verb: Verb, reason: str) -> None:
         key = row.key or self._bases.get(row.path, "")
@@ -197,10 +213,20 @@ class _Chunk:
 
     def _remote(self, row: Row, key: str) -> Item | None:
         if row.receipt is None:
-            return self._item(key)
-        if row.receipt.id in self._overlaid:
-            return self._overlaid[row.receipt.id]
-        return _as_item(row.receipt)
+            return self.foreign(key) or self._tombstone(key)
+        if row.receipt.id not in self._overlaid:
+            return _as_item(row.receipt)
+        ours = self._overlaid[row.receipt.id]
+        if ours is None or ours.state is not ItemState.PRESENT:
+            # Ours is gone: what matters is whether somebody has its name now.
+            return self.foreign(key) or ours
+        return ours
+
+    def _tombstone(self, key: str) -> Item | None:
+        item = self._item(key)
+        if item is None or item.state is ItemState.PRESENT or self._state.by_item([item.id]):
+            return None
+        return item
 
     def _holder(self, key: str) -> Row | None:
         if key not in self._holders:
@@ -252,10 +278,3 @@ def _patient(policy: Policy) -> Policy:
 
 def _as_item(receipt: Receipt) -> Item:
     return Item(key=receipt.key, id=receipt.id, version=receipt.version, digest=receipt.digest)
-
-
-def _moved(triple: Triple, origin: Triple) -> Action:
-    return Action(
-        verb=Verb.MOVE, path=triple.path, key=triple.key, triple=triple, origin=origin,
-        reason=f"moved from {origin.path}",
-    )  # fmt: skip

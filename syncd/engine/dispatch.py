@@ -73,7 +73,8 @@ class Dispatcher:
         """When there will be something to give out, in ns; None: not before something happens."""
         if self._jobs >= self._most_jobs:
             return None
-        due = self._state.next_due()
+        # With jobs under way, what lies before the cursor is theirs or waits for their end.
+        due = self._state.next_due(self._after if self._jobs else _START)
         away = self._state.get("away")
         return max(due, away["until_ns"]) if due is not None and away else due
 

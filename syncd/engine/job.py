@@ -93,7 +93,7 @@ class Workbench:
         if not isinstance(self._dataset, Moves):
             raise UnsettledError("this remote cannot move items")
         moves = [
-            Move(item_id=receipt.id, expect=receipt.version, key=step.action.key)
+            Move(item_id=receipt.id, expect=_version(step.action, receipt), key=step.action.key)
             for step in steps
             if (receipt := receipt_of(step.action))
         ]
@@ -130,7 +130,8 @@ def receipt_of(action: Action) -> Receipt | None:
 
 
 def _version(action: Action, receipt: Receipt) -> int | None:
-    remote = action.triple.remote if action.triple else None
+    subject = action.origin or action.triple
+    remote = subject.remote if subject else None
     return remote.version if remote else receipt.version
 
 

@@ -161,7 +161,7 @@ class Mirror:
         soonest = self.settle.next_due()
         wait = longest if soonest is None else soonest - self.clock.monotonic()
         due = self.dispatcher.next_due()
-        if due is not None:
+        if due is not None and self.guard.closed is None:
             wait = min(wait, (due - self.clock.now_ns()) / 1e9)
         return max(0.0, min(wait, longest))
 

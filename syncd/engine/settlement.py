@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+from dataclasses import replace
 
 from syncd.clock import Clock
 from syncd.engine.job import Result, receipt_of
@@ -134,11 +135,17 @@ class Settlement:
         triple = action.triple
         if triple is None or triple.local is None or triple.remote is None:
             return
-        self._agree(action.path, triple.local.stat, triple.remote)
-        self._state.overlay.agree([triple.remote.id])
+        remote = replace(triple.remote, digest=triple.remote.digest or triple.local.digest)
+        self._state.evict(action.path, remote.key)
+        self._agree(action.path, triple.local.stat, remote)
+        self._flush()
+        if action.key != remote.key:
+            # The layout wants it elsewhere: that is decided next, with the receipt in hand.
+            self._state.place([(action.path, action.key)])
+            self._state.settle(action.path, self._clock.now_ns())
+        self._state.overlay.agree([remote.id])
         self._tally.adopted += 1
         self._tally.tell(action.path)
-        self._flush()
 
     def _flush(self) -> None:
         self._state.agree(self._agreed)

@@ -151,9 +151,13 @@ class State:
             (now, *after, limit),
         )
 
-    def next_due(self) -> int | None:
-        """When the next row is due, in ns."""
-        found = self._sql.execute("SELECT min(due) FROM files WHERE due IS NOT NULL").fetchone()
+    def next_due(self, after: tuple[int, str, str] = (-1, "", "")) -> int | None:
+        """When the next row behind `after` is due, in ns."""
+        found = self._sql.execute(
+            "SELECT due FROM files WHERE due >= ? AND (due, dir, name) > (?, ?, ?)"
+            " ORDER BY due, dir, name LIMIT 1",
+            (after[0], *after),
+        ).fetchone()
         return found[0] if found else None
 
     def vanished(self, stats: Iterable[Stat]) -> list[Row]:
@@ -244,6 +248,14 @@ class State:
         self._sql.executemany(
             "UPDATE files SET key = ? WHERE dir = ? AND name = ?",
             [(key, *split(path)) for path, key in keys],
+        )
+
+    def evict(self, path: str, key: str) -> None:
+        """Take the key from whichever other path holds it; that path is placed anew."""
+        self._sql.execute(
+            "UPDATE files SET key = NULL, due = coalesce(due, 0)"
+            " WHERE key = ? AND NOT (dir = ? AND name = ?)",
+            (key, *split(path)),
         )
 
     def place_free(self, keys: Mapping[str, str]) -> bool:
