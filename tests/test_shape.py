@@ -32,16 +32,16 @@ def functions(source: Source) -> Iterator[Function]:
 
 
 def length(node: Function) -> int:
-    """Lines of a function without its docstring; functions within it count by themselves."""
-    lines = span(node)
-    if ast.get_docstring(node, clean=False) is not None:
-        lines -= span(node.body[0])
-    return lines - sum(span(child) for child in node.body if isinstance(child, Function))
+    """Lines of a body: the signature is a table, the docstring is free, and functions within it
+    count by themselves."""
+    body = node.body[ast.get_docstring(node, clean=False) is not None :]
+    lines = (node.end_lineno or 0) - first_line(body[0]) + 1 if body else 0
+    within = [child for child in body if isinstance(child, Function)]
+    return lines - sum((child.end_lineno or 0) - first_line(child) + 1 for child in within)
 
 
-def span(node: ast.stmt) -> int:
-    first = min((d.lineno for d in getattr(node, "decorator_list", [])), default=node.lineno)
-    return (node.end_lineno or 0) - first + 1
+def first_line(node: ast.stmt) -> int:
+    return min((d.lineno for d in getattr(node, "decorator_list", [])), default=node.lineno)
 
 
 def depth(node: ast.AST) -> int:
@@ -84,7 +84,7 @@ def test_no_function_nests_too_deep():
 
 def test_no_class_has_too_many_doors():
     bad = []
-    for source in CODE:
+    for source in sources("syncd", "bench", "scripts"):  # a state machine for tests has its rules
         for node in ast.walk(source.tree):
             if isinstance(node, ast.ClassDef):
                 methods = [m for m in node.body if isinstance(m, Function)]
@@ -168,8 +168,8 @@ def parsed(code: str) -> Function:
 
 
 def test_the_measures_measure():
-    assert length(parsed('def f():\n    """One.\n\n    Two."""\n    return 1')) == 2
-    assert length(parsed("def f():\n    @d\n    def g():\n        return 1\n    return g")) == 2
+    assert length(parsed('def f():\n    """One.\n\n    Two."""\n    return 1')) == 1
+    assert length(parsed("def f():\n    @d\n    def g():\n        return 1\n    return g")) == 1
     assert depth(parsed("def f():\n if a:\n  for b in c:\n   with d:\n    pass")) == 3
     assert depth(parsed("def f():\n if a:\n  b\n elif c:\n  d\n elif e:\n  f")) == 1
     assert depth(parsed("def f():\n if a:\n  def g():\n   if b:\n    c")) == 1
