@@ -1,8 +1,8 @@
 """What is a candidate: by extension, by the names nobody wants, and by `.syncdignore`.
 
 Called for every name a scan or a hint brings up, so the ordinary name must cost next to nothing
-(measured 0.2 µs). The scan calls `enter` as it goes into a folder; that is what reads
-`.syncdignore`, and `version` changes with it. Hidden, temporary and partial files are never
+(measured 0.2 µs). The scan calls `enter` as it goes into a folder, and that is what reads
+`.syncdignore`: who hears that one changed, scans. Hidden, temporary and partial files are never
 candidates, whatever a pattern says.
 """
 
@@ -73,7 +73,6 @@ class Filter:
 
     def __init__(self, *, extensions: frozenset[str], patterns: tuple[str, ...] = ()) -> None:
         self.extensions = extensions
-        self.version = 0
         self._specs: dict[str, GitIgnoreSpec] = {}
         self._signatures: dict[str, tuple[int, int, int]] = {}
         self._configured = _parse(patterns) if patterns else None
@@ -107,32 +106,24 @@ class Filter:
         return self.rule(dir, name)
 
     def enter(self, root: Path | str, dir: str) -> None:
-        """Reads the folder's `.syncdignore` where it is new or changed; `version` then grows.
+        """Reads the folder's `.syncdignore` where it is new or changed, forgets one that is gone.
 
-        One that cannot be read or understood keeps what was known of it and raises ConfigError.
+        One that cannot be read or understood raises ConfigError: what it leaves out is unknown.
         """
         file = f"{root}/{dir}/{IGNORE_NAME}" if dir else f"{root}/{IGNORE_NAME}"
         try:
             found = os.stat(file)  # noqa: PTH116 - once a folder: a Path costs more than the call
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             self._forget(dir)
             return
+        except OSError:
+            return  # the folder cannot be listed either, and that is reported
         signature = (found.st_size, found.st_mtime_ns, found.st_ino)
         if self._signatures.get(dir, _SIGNATURE_NONE) == signature:
             return
         self._specs[dir] = _load(file)
         self._signatures[dir] = signature
         self._changed()
-
-    def reload(self, root: Path | str) -> bool:
-        """Looks again at the root's `.syncdignore` and every other known; True where one changed.
-
-        A new one further down is read when a scan enters its folder.
-        """
-        before = self.version
-        for dir in {"", *self._signatures}:
-            self.enter(root, dir)
-        return self.version != before
 
     def _rule(self, dir: str, name: str) -> str | None:
         if name.startswith("."):
@@ -164,7 +155,6 @@ class Filter:
 
     def _changed(self) -> None:
         self._patterned = self._configured is not None or bool(self._specs)
-        self.version += 1
 
 
 def _unsure(ext: str) -> bool:

@@ -10,7 +10,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from syncd.local.ignore import Filter
+from syncd.errors import ConfigError
+from syncd.local.ignore import Filter, upwards
 from syncd.local.scan import carried, follow, through_link
 from syncd.model import Stat
 
@@ -43,7 +44,7 @@ def look(root: Path, chosen: Filter, path: str) -> Look | None:
         return Look()
     if stat.S_ISDIR(found.st_mode):
         return Look(folder=True)
-    if chosen.why(path) is not None:
+    if _left_out(top, chosen, path):
         return Look()
     if stat.S_ISLNK(found.st_mode):
         target = follow(top, full)
@@ -51,6 +52,16 @@ def look(root: Path, chosen: Filter, path: str) -> Look | None:
     if not stat.S_ISREG(found.st_mode):
         return Look()
     return Look(stat=(found.st_size, found.st_mtime_ns, found.st_ino))
+
+
+def _left_out(top: str, chosen: Filter, path: str) -> bool:
+    """Reads what `.syncdignore` files there are above, for no scan may have come by yet."""
+    try:
+        for dir in [*upwards(path.rpartition("/")[0])][::-1]:
+            chosen.enter(top, dir)
+    except ConfigError:
+        return True  # unknown: the next scan says which file is to be mended
+    return chosen.why(path) is not None
 
 
 def exists(root: Path, path: str) -> bool:

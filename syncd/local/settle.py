@@ -83,12 +83,6 @@ class Settle:
         if len(self._sent) >= self._prune_at:
             self._prune(now)
 
-    def forget(self, path: str) -> None:
-        """Drops all that is known of a path that is gone or was ruled out."""
-        self._due.pop(path, None)
-        self._looks.pop(path, None)
-        self._sent.pop(path, None)
-
     def _schedule(self, path: str, at: float) -> None:
         pending = self._due.get(path)
         if pending is None or at < pending:

@@ -300,3 +300,11 @@ def test_look_tells_files_folders_and_nothing_apart(tree: Tree, chosen: Filter) 
     assert look(root, chosen, "a/x.txt") == look(root, chosen, ".h/x.jpg") == Look()
     assert look(root, chosen, "a/y.jpg") is None
     assert look(root, chosen, "a/x.jpg/y.jpg") is None
+
+
+def test_look_heeds_ignore_files_that_no_scan_has_read(tree: Tree, chosen: Filter) -> None:
+    root = tree({"a/.syncdignore": "raw/\n", "a/raw/x.jpg": "", "b/.syncdignore": "!\n"})
+    (root / "b/x.jpg").touch()
+    assert look(root, chosen, "a/raw/x.jpg") == look(root, chosen, "b/x.jpg") == Look()
+    (root / "a/.syncdignore").unlink()
+    assert look(root, chosen, "a/raw/x.jpg") == Look(stat=stat_of(root / "a/raw/x.jpg"))

@@ -88,15 +88,6 @@ def test_a_close_ends_the_wait_of_an_unsettled_file() -> None:
     assert settle.due(10.0) == []
 
 
-def test_forgotten_paths_leave_nothing() -> None:
-    settle = Settle()
-    settle.hint("x", 0.0, prompt=True)
-    settle.unsettled("x", ONE, 0.0)
-    settle.sent("x", 0.0)
-    settle.forget("x")
-    assert (settle.due(100.0), settle.next_due(), len(settle)) == ([], None, 0)
-
-
 @pytest.mark.parametrize("some_sent", [True, False])
 def test_memory_is_bounded_by_what_is_not_calm(some_sent: bool) -> None:
     settle = Settle()
