@@ -9,7 +9,8 @@ from pathlib import Path
 
 from syncd.local.watch import Hint, Watcher
 
-PATIENCE = 5.0
+PATIENCE = 20.0
+"""Seconds until something that must be heard counts as missed; waited for in full only then."""
 
 
 class Ear:

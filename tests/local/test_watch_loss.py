@@ -84,13 +84,17 @@ def test_a_doubt_that_fails_ends_nothing(root: Path, expect_log: Callable[[str],
     expect_log("an event of .* was lost")
     expect_log("could not report")
 
+    called = threading.Semaphore(0)
+
     def broken(_: object) -> None:
+        called.release()
         raise RuntimeError
 
     watcher = Watcher(root, broken, broken)
     watcher.start()
     (root / "x.jpg").touch()
-    time.sleep(0.05)
+    for _ in ("created", "doubted", "closed", "doubted"):
+        assert called.acquire(timeout=PATIENCE)
     assert watcher.check() == Coverage(events=True)
     watcher.stop()
 
