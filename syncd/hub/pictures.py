@@ -8,6 +8,7 @@ Packages that are optional are imported when a file of their kind is met.
 from __future__ import annotations
 
 import io
+import re
 from typing import IO, Any, BinaryIO, cast
 
 from PIL import Image, ImageOps
@@ -16,10 +17,18 @@ PIXELS = 100_000_000
 GROUND = (236, 236, 236)
 Image.MAX_IMAGE_PIXELS = None  # `_picture` counts, after the draft
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}
-VIDEOS = ((0, b"\x1aE\xdf\xa3", "matroska"), (0, b"\x00\x00\x01\xba", "mpeg"), (0, b"FLV", "flv"),
-          (0, b"\x30\x26\xb2\x75", "asf"), (8, b"AVI ", "avi"), (4, b"moov", "mov"),
-          (4, b"ftyp", "mov"), (188, b"G", "mpegts"))  # fmt: skip
+HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}
+AVIF = {b"avif", b"avis"}
+VIDEOS = {
+    "matroska": rb"\x1aE\xdf\xa3",
+    "mov": rb".{4}(ftyp|moov|mdat|wide|free)",
+    "avi": rb"RIFF.{4}AVI ",
+    "mpeg": rb"\x00\x00\x01\xba",
+    "mpegts": rb"G(?!IF8).{187}G",
+    "asf": rb"\x30\x26\xb2\x75",
+    "flv": rb"FLV\x01",
+}
+"""Containers, and how a file of one begins."""
 
 
 class UnsupportedError(Exception):
@@ -36,15 +45,16 @@ def thumbnail(file: IO[bytes], size: int) -> bytes:
 
 
 def _open(file: IO[bytes], size: int) -> Image.Image:
-    start = file.read(264)
+    start = file.read(192)
     file.seek(0)
     if start[128:132] == b"DICM":
         return _dicom(file)
-    if start[4:8] == b"ftyp" and start[8:12] in BRANDS:
+    brand = start[8:12] if start[4:8] == b"ftyp" else b""
+    if brand in HEIF:
         return _heic(file, size)
-    if start[4:8] != b"ftyp" or start[8:12] not in (b"avif", b"avis"):
-        for offset, magic, container in VIDEOS:
-            if start[offset:].startswith(magic):
+    if brand not in AVIF:
+        for container, beginning in VIDEOS.items():
+            if re.match(beginning, start, re.DOTALL):
                 return _video(file, container)
     return _picture(Image.open(file, formats=FORMATS), size)
 

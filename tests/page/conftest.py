@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, sync_playwright
 
 from tests.page.stage import PATIENCE, RunningHub, running_hub
 
@@ -65,9 +65,7 @@ def page(context: BrowserContext) -> Iterator[Page]:
     made = context.new_page()
     made.on("pageerror", lambda error: wrong.append(f"a script failed: {error}"))
     made.on("console", lambda said: _listen(said, wrong))
-    made.on(
-        "dialog", lambda dialog: (wrong.append(f"a dialog: {dialog.message}"), dialog.dismiss())
-    )
+    made.on("dialog", lambda dialog: _turn_away(dialog, wrong))
     yield made
     assert not wrong
 
@@ -76,6 +74,11 @@ def _listen(said: Any, wrong: list[str]) -> None:
     # what could not be loaded is the page's own business: it says so where it matters
     if said.type in ("error", "warning") and "Failed to load resource" not in said.text:
         wrong.append(f"the console says: {said.text}")
+
+
+def _turn_away(dialog: Dialog, wrong: list[str]) -> None:
+    wrong.append(f"a dialog: {dialog.message}")
+    dialog.dismiss()
 
 
 @pytest.fixture

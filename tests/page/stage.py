@@ -85,11 +85,11 @@ def _batch(files: list[tuple[str, bytes]]) -> bytes:
 def running_hub(folder: Path) -> Iterator[RunningHub]:
     """A hub on `folder`, killed at the end."""
     address = folder / "address.json"
-    command = [sys.executable, "-m", "syncd.hub", "--data", folder / "hub", "--min-free", "0"]
+    command = [sys.executable, "-m", "syncd.hub", "--data", str(folder / "hub"), "--min-free", "0"]
     (folder / "home").mkdir(parents=True)
     with (folder / "log").open("w") as log:
         child = subprocess.Popen(
-            [*command, "--address-file", address],
+            [*command, "--address-file", str(address)],
             env=isolation.environment(folder / "home"),
             stderr=log,
         )

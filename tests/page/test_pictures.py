@@ -8,11 +8,13 @@ import struct
 import zlib
 from pathlib import Path
 
+import av
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 
-from syncd.hub import decode
+from syncd.hub import decode, pictures
 from syncd.hub.thumbnail import Content, Decoder
 from tests import media
 
@@ -20,7 +22,7 @@ RED, GREEN = (200, 40, 40), (40, 160, 60)
 
 
 def small(data: bytes, size: int = 160) -> Image.Image:
-    made = Image.open(io.BytesIO(decode.thumbnail(io.BytesIO(data), size)))
+    made = Image.open(io.BytesIO(pictures.thumbnail(io.BytesIO(data), size)))
     assert made.format == "JPEG"
     return made
 
@@ -79,10 +81,10 @@ def test_what_is_clear_lies_on_a_neutral_ground():
     for kind in ("PNG", "WEBP"):
         made = small(saved(clear, kind))
         assert near(made, (0.2, 0.5), RED)
-        assert near(made, (0.8, 0.5), decode.GROUND)
+        assert near(made, (0.8, 0.5), pictures.GROUND)
     palette = clear.convert("RGB").quantize(4)
     made = small(saved(palette, "PNG", transparency=palette.getpixel((60, 40))))
-    assert near(made, (0.8, 0.5), decode.GROUND)
+    assert near(made, (0.8, 0.5), pictures.GROUND)
 
 
 @pytest.mark.parametrize("depth", ["uint16", "int32", "float32"])
@@ -93,6 +95,22 @@ def test_deep_greys_use_the_whole_range(depth: str):
     assert near(made, (0.99, 0.5), (255, 255, 255))
     flat = Image.fromarray(np.full((8, 8), 1000, dtype=depth))
     assert small(saved(flat, "TIFF")).size == (8, 8)
+
+
+def test_a_scan_is_seen_through_its_window(tmp_path: Path):
+    media._dicom(tmp_path / "scan.dcm")  # grey from left to right, 12 bits
+    scan = pydicom.dcmread(tmp_path / "scan.dcm")
+    scan.WindowCenter, scan.WindowWidth = [2000, 100], [400, 10]
+    scan.save_as(tmp_path / "seen.dcm")
+    seen = small((tmp_path / "seen.dcm").read_bytes()).convert("L")
+    scan.PhotometricInterpretation = "MONOCHROME1"
+    scan.save_as(tmp_path / "inverse.dcm")
+    inverse = small((tmp_path / "inverse.dcm").read_bytes()).convert("L")
+    plain = np.asarray(small((tmp_path / "scan.dcm").read_bytes()).convert("L"), dtype=int)
+    sharp, turned = np.asarray(seen, dtype=int), np.asarray(inverse, dtype=int)
+    assert (sharp[plain < 100] < 40).all()
+    assert (sharp[plain > 150] > 215).all()
+    assert abs(sharp + turned - 255).max() < 40
 
 
 def test_small_pictures_are_not_blown_up():
@@ -108,6 +126,38 @@ def test_a_kind_is_known_by_its_bytes_alone():
         small(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
 
 
+def test_no_picture_is_taken_for_a_video():
+    greys = Image.new("P", (16, 16))
+    greys.putpalette(b"G" * 768)  # what begins with a G and has one after 188 bytes looks like MPEG
+    assert small(saved(greys, "GIF")).size == (16, 16)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [
+        ("mp4", "mpeg4"),
+        ("mov", "mpeg4"),
+        ("matroska", "mpeg4"),
+        ("webm", "libvpx"),
+        ("avi", "mpeg4"),
+        ("mpegts", "mpeg2video"),
+        ("mpeg", "mpeg2video"),
+        ("flv", "flv"),
+        ("asf", "wmv2"),
+    ],
+)
+def test_videos_give_a_frame(tmp_path: Path, container: str, codec: str):
+    with av.open(str(tmp_path / "video"), "w", format=container) as video:
+        stream = video.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for _ in range(5):
+            video.mux(stream.encode(av.VideoFrame.from_image(halves((320, 240)))))
+        video.mux(stream.encode())
+    made = small((tmp_path / "video").read_bytes())
+    assert made.size == (160, 120)
+    assert near(made, (0.2, 0.5), RED)
+
+
 def test_a_stretch_of_a_file_is_a_file(tmp_path: Path):
     picture = saved(halves(), "PNG")
     pack = tmp_path / "pack"
@@ -117,7 +167,7 @@ def test_a_stretch_of_a_file_is_a_file(tmp_path: Path):
     verdict, made = decoder.make(content, 160)
     decoder.close()
     assert verdict == decode.MADE
-    assert made == decode.thumbnail(io.BytesIO(picture), 160)
+    assert made == pictures.thumbnail(io.BytesIO(picture), 160)
 
 
 # -- bombs
