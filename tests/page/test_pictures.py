@@ -127,7 +127,7 @@ def test_a_kind_is_known_by_its_bytes_alone():
 
 
 def test_no_picture_is_taken_for_a_video():
-    greys = Image.new("P", (16, 16))
+    greys = Image.frombytes("P", (16, 16), bytes(range(256)))
     greys.putpalette(b"G" * 768)  # what begins with a G and has one after 188 bytes looks like MPEG
     assert small(saved(greys, "GIF")).size == (16, 16)
 
