@@ -25,11 +25,13 @@ from syncd.engine.pull import get, pull
 from syncd.engine.rehearsal import rehearse, rehearsed
 from syncd.engine.report import Report, Tally
 from syncd.engine.session import bind, push
+from syncd.errors import UsageError
 from syncd.model import Action, Item, Layout
 from syncd.remotes.hub import HubDataset, HubRemote
 
 Progress = Callable[[int, int, str], None]
 """Called with (files done, files known so far, path) after each file."""
+MAX_NAME = 255
 Watcher = Callable[[Tally], None]
 
 
@@ -73,15 +75,15 @@ class Client:
         """The names of all datasets."""
         return [info.name for info in self.remote.datasets()]
 
-    def dataset(self, name: str, create: bool = True) -> RemoteDataset:
+    def dataset(self, name: str, *, create: bool = True) -> RemoteDataset:
         """A dataset by name; raises NotFoundError where it is missing and `create` is false."""
-        self.remote.open(name, create=create)
+        self.remote.open(checked_name(name), create=create)
         return RemoteDataset(self, name)
 
     def plan(self, name: str, paths: Iterable[Path], options: Options) -> list[Action]:
         """What a push would do, without doing it or leaving a trace."""
         actions: list[Action] = []
-        for errand in group(list(paths), name, self.name, options):
+        for errand in group(list(paths), checked_name(name), self.name, options):
             with rehearsed(errand.target, self.remote, self.places.mirrors) as mirror:
                 actions += rehearse(mirror, errand.names)
         return actions
@@ -111,10 +113,10 @@ class RemoteDataset:
     def push(
         self,
         paths: Iterable[str | Path],
+        *,
         preserve_folders: bool = False,
         path: str | None = None,
         progress: Progress | None = None,
-        *,
         options: Options | None = None,
         watcher: Watcher | None = None,
     ) -> Report:
@@ -158,6 +160,18 @@ class RemoteDataset:
                 mirror.tally.watchers.append(lambda tally, path: watcher(tally))
             bind(mirror)
             return push(mirror, errand.names)
+
+
+def checked_name(name: str) -> str:
+    """A name that a dataset can have, as it is; raises UsageError for one that it cannot."""
+    fault = "is empty" if not name.strip() else None
+    if name in (".", "..") or "/" in name or not name.isprintable():
+        fault = "holds what a dataset's name cannot: a slash, or what cannot be printed"
+    elif len(name.encode(errors="replace")) > MAX_NAME:
+        fault = f"is longer than {MAX_NAME} bytes"
+    if fault:
+        raise UsageError(f"{fault}: name another dataset", path=f"--to {name!r}")
+    return name
 
 
 def _told(progress: Progress, mirror: Mirror) -> Callable[[Tally, str], None]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from syncd.errors import UsageError
+from syncd.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from syncd.client import Client
@@ -60,6 +62,14 @@ def options(
 def _machine(beside: OnConflict) -> str:
     """This machine's name where files are to be told apart by it."""
     return socket.gethostname().partition(".")[0] if beside == "suffix" else ""
+
+
+def existing(paths: Sequence[Path]) -> Sequence[Path]:
+    """The paths, if all are there: nothing is begun for a call that cannot succeed."""
+    for path in paths:
+        if not os.path.lexists(path):
+            raise NotFoundError("there is no such file or folder", path=str(path))
+    return paths
 
 
 def _prefix(path: str) -> str:

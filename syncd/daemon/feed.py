@@ -26,6 +26,7 @@ class Feed:
         self._revive = revive
         self._stop = threading.Event()
         self._cursor = int(mirror.state.get("cursor", 0))
+        self._generation = mirror.state.get("generation")
         self._thread = threading.Thread(target=self._run, name="syncd-feed", daemon=True)
 
     def start(self) -> None:
@@ -51,11 +52,21 @@ class Feed:
                 self._stop.wait(PAUSES[min(failures, len(PAUSES) - 1)])
                 failures += 1
                 self._wake()
+            except Exception:
+                if self._stop.is_set():
+                    return  # The connection was closed under a question nobody waits for.
+                log.exception("feed broke")
+                self._stop.wait(PAUSES[-1])
 
     def _ask(self) -> None:
         dataset = self._mirror.dataset
         if isinstance(dataset, Feeds):
             changes = dataset.changes(self._cursor, wait=WAIT_S)
+            if changes.generation != self._generation:
+                # Another hub's history: its cursors are not ours.
+                self._generation, self._cursor = changes.generation, 0
+                self._mirror.post(changes)
+                return
             if changes.items or changes.cursor != self._cursor or self._mirror.guard.closed:
                 self._mirror.post(changes)
             self._cursor = changes.cursor

@@ -6,14 +6,16 @@ import logging
 import random
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from syncd.daemon.control import ControlSocket
 from syncd.daemon.feed import Feed
+from syncd.daemon.sayings import Sayings
 from syncd.engine.mirror import Doubt, Mirror, Nudge
 from syncd.engine.opening import Target, opened
 from syncd.engine.session import bind
-from syncd.errors import DeniedError, SyncdError, TransientError
+from syncd.errors import SyncdError, TransientError
 from syncd.local.watch import Coverage, Watcher
 from syncd.remotes.base import Remote
 
@@ -36,14 +38,18 @@ class Watching:
         mirrors: Path,
         *,
         revive: Callable[[], None],
-        ready: Callable[[Mirror], None],
+        ready: Callable[[Mirror], Sayings],
+        ended: Callable[[Watching], None],
     ) -> None:
+        """`revive` starts the remote again where it is ours to start, `ready` says that the
+        mirror is open, `ended` that this thread is over; all are called from it."""
         self.target = target
         self.error: SyncdError | None = None
         self._remote = remote
         self._mirrors = mirrors
         self._revive = revive
         self._ready = ready
+        self._ended = ended
         self._stop = threading.Event()
         self._mirror: Mirror | None = None
         self._thread = threading.Thread(target=self._guarded, name="syncd-mirror")
@@ -67,7 +73,11 @@ class Watching:
             self._run_until_told()
         except SyncdError as error:
             self.error = error
-            log.error("mirror ended root=%s reason=%s", self.target.root, error)
+        except Exception as error:
+            log.exception("mirror broke root=%s", self.target.root)
+            self.error = SyncdError(f"unexpected fault: {error!r}", path=str(self.target.root))
+        finally:
+            self._ended(self)
 
     def _run_until_told(self) -> None:
         pause = 1.0
@@ -80,6 +90,8 @@ class Watching:
                 log.warning("remote not reachable reason=%s retry_s=%.0f", error, pause)
                 self._stop.wait(pause)
                 pause = min(pause * 2, 60.0)
+                with suppress(SyncdError):
+                    self._revive()
 
     def _run(self) -> None:
         with opened(self.target, self._remote, self._mirrors, removes=True) as mirror:
@@ -94,8 +106,7 @@ class Watching:
                 control.start()
                 loop = _Loop(mirror, watcher)
                 feed.start()
-                self._ready(mirror)
-                loop.run(self._stop)
+                loop.run(self._stop, self._ready(mirror))
             finally:
                 feed.stop()
                 watcher.stop()
@@ -113,7 +124,7 @@ class _Loop:
         self._coverage = watcher.start()
         self._say(self._coverage)
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: threading.Event, sayings: Sayings) -> None:
         mirror = self._mirror
         self._sweep(mirror.clock.monotonic())
         while not stop.is_set():
@@ -124,6 +135,8 @@ class _Loop:
             if now >= self._tick:
                 self._tick = now + TICK_S
                 self._look_around(now)
+                sayings.tick()
+        sayings.tick()
 
     def _look_around(self, now: float) -> None:
         coverage = self._watcher.check()
@@ -149,8 +162,3 @@ class _Loop:
         self._mirror.state.put(coverage=coverage.reason if not coverage.events else "")
         if not coverage.events:
             log.warning("scanning instead of watching reason=%s", coverage.reason)
-
-
-def denied(error: SyncdError | None) -> bool:
-    """Whether a mirror ended because its credentials were refused."""
-    return isinstance(error, DeniedError)

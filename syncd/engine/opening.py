@@ -67,6 +67,11 @@ def opened(
     with FolderLock(folder, what=f"the mirror of {target.root} to {target.dataset!r}"):
         state = State(folder)
         try:
+            # Known before the remote answers, so that status can name a mirror that waits for it.
+            state.put(
+                name=target.root.name or "root", root_path=str(target.root),
+                dataset_name=target.dataset, remote=target.remote,
+            )  # fmt: skip
             dataset = remote.open(target.dataset, create=True, source=source_of(state))
             mirror = assemble(
                 target, state, dataset, clock or SystemClock(), pool=_threads(dataset),

@@ -60,6 +60,10 @@ class Troubles:
             for folder, name, kind, key, reason, tries, since, retry in rows
         ]  # fmt: skip
 
+    def count(self) -> int:
+        """How many paths are in trouble."""
+        return int(self._sql.execute("SELECT count(*) FROM troubles").fetchone()[0])
+
     def tries(self, path: str) -> int:
         """How often in a row this path was tried in vain."""
         found = self._sql.execute(
