@@ -5,9 +5,19 @@ A migration is never edited once released: a new one is added below it.
 
 from __future__ import annotations
 
+import sqlite3
+
 from sqlite_utils import Database, Migrations
 
 migrations = Migrations("syncd")
+
+
+def upgrade(sql: sqlite3.Connection, version: int) -> None:
+    """Bring a state file, new or old, to `version`: apply the migrations it lacks."""
+    db = Database(sql)
+    db.enable_wal()  # A file in memory stays as it is.
+    migrations.apply(db)
+    sql.execute(f"PRAGMA user_version = {version}")
 
 
 @migrations()

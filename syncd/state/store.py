@@ -14,16 +14,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
 from syncd.errors import StateError
 from syncd.model import Receipt, Stat
 from syncd.state.overlay import Overlay
 from syncd.state.row import COLUMNS, Row, from_values
-from syncd.state.schema import migrations
 from syncd.state.troubles import Troubles, split
 
 FILE = "state.db"
+VERSION = 1
+"""How many migrations the file has behind it."""
 
 
 class State:
@@ -33,7 +32,7 @@ class State:
         """Open or make `folder/state.db`; None is a private one in memory."""
         self._file = folder / FILE if folder else None
         try:
-            self._db = Database(self._file) if self._file else Database(memory=True)
+            self._sql = sqlite3.connect(self._file or ":memory:")
             self._prepare()
         except sqlite3.Error as error:
             raise self._damage(error) from error
@@ -41,22 +40,24 @@ class State:
     def _prepare(self) -> None:
         if self._file:
             self._file.chmod(0o600)
-            self._db.enable_wal()
-        migrations.apply(self._db)
-        unknown = {m.name for m in migrations.applied(self._db)} - {
-            m.name for m in migrations._migrations
-        }
-        if unknown:
-            raise StateError(
-                "was written by a newer syncd", path=str(self._file), hint="update syncd"
-            )
-        self._sql = self._db.conn
         self._sql.execute("PRAGMA synchronous=NORMAL")
-        self._sql.execute("PRAGMA temp_store=MEMORY")
+        self._migrate()
         # Asked many times a turn; this is its only writer.
         self._meta = self._read_meta()
         self.troubles = Troubles(self._sql)
         self.overlay = Overlay(self._sql)
+
+    def _migrate(self) -> None:
+        (found,) = self._sql.execute("PRAGMA user_version").fetchone()
+        if found > VERSION:
+            raise StateError(
+                "was written by a newer syncd", path=str(self._file), hint="update syncd"
+            )
+        if found < VERSION:
+            # Imported only here: sqlite-utils takes longer to import than a small push takes.
+            from syncd.state.schema import upgrade
+
+            upgrade(self._sql, VERSION)
 
     def _damage(self, error: sqlite3.Error) -> StateError:
         return StateError(
@@ -89,7 +90,7 @@ class State:
 
     def close(self) -> None:
         self.commit()
-        self._db.close()
+        self._sql.close()
 
     # --- observations -------------------------------------------------------------------------
 
