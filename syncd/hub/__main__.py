@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument("--insecure", action="store_true")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
         serve(
             HubSettings(

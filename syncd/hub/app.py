@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-import syncd
+from syncd import __version__
 from syncd.hub import auth, backup, calls, forms, page, transfer
 from syncd.hub.answers import ERRORS, TheHub, explain
 from syncd.hub.core import Hub
@@ -21,7 +21,7 @@ def create(hub: Hub, hosts: Hosts) -> Gate:
     """The app of one hub, with the gate around it."""
     app = FastAPI(
         title="syncd hub",
-        version=syncd.__version__,
+        version=__version__,
         docs_url=None,
         redoc_url=None,
         responses=ERRORS,
@@ -43,7 +43,7 @@ def create(hub: Hub, hosts: Hosts) -> Gate:
 @router.get("/health", response_model=forms.Health)
 async def health(hub: TheHub) -> Any:
     return JSONResponse(
-        {"ok": True, "hub": hub.id, "generation": hub.generation, "version": syncd.__version__}
+        {"ok": True, "hub": hub.id, "generation": hub.generation, "version": __version__}
     )
 
 

@@ -133,9 +133,6 @@ async def _news(
 )
 async def batch(request: Request, hub: TheHub, id: str, source: Source = "") -> Any:
     data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-    hub.metrics.received(len(data))
 
     def call() -> bytes:
         results = hub.store.batch(id, source, data)
@@ -144,7 +141,11 @@ async def batch(request: Request, hub: TheHub, id: str, source: Source = "") -> 
             hub.care.note()
         return dump({"results": [forms.outcome(result) for result in results]})
 
-    return sent(await hub.write(call))
+    async with hub.seats:
+        async for chunk in request.stream():
+            data += chunk
+        hub.metrics.received(len(data))
+        return sent(await hub.write(call))
 
 
 @router.post("/v1/missing", response_model=forms.Missing)

@@ -49,7 +49,7 @@ class Care:
         trash.expire(self._store, self._days)
         room.drop_unused(self._store, self._store.clock.now_ns() - UNUSED_NS)
         self._uploads.sweep(self._store.clock.now_ns() / 1e9)
-        room.reclaim(self._store)
+        room.reclaim(self._store, lambda: self._stopped)
 
     def _run(self) -> None:
         pause = FIRST_SECONDS

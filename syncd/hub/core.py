@@ -27,6 +27,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 WRITERS = 3
 READERS = 4
+SEATS = 16
+"""Batches taken in at a time: each may be 64 MiB in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,7 @@ class Hub:
         self.uploads = Uploads(settings.data / "uploads", self.store)
         self.metrics = Metrics(self.store)
         self.care = Care(self.store, self.uploads, settings.retention_days)
+        self.seats = asyncio.Semaphore(SEATS)
         self._writers = ThreadPoolExecutor(WRITERS, "syncd-hub-write")
         self._readers = ThreadPoolExecutor(READERS, "syncd-hub-read")
 

@@ -53,7 +53,7 @@ class Hosts:
     def known(self, host: str) -> bool:
         name, port = _apart(host.lower())
         if name in ("127.0.0.1", "localhost", "[::1]"):
-            return port == str(self.port)
+            return port == str(self.port) or (not port and self.port in (80, 443))
         return name in self.names or (self.any_address and _is_address(name))
 
 

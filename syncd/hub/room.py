@@ -8,9 +8,10 @@ Backups, in this or another process, keep `reclaim` from starting while they rea
 from __future__ import annotations
 
 import fcntl
+import itertools
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,10 @@ def drop_unused(store: Store, before_ns: int) -> int:
     return freed
 
 
-def reclaim(store: Store) -> int:
-    """Give dead bytes back to the disk; return how many. While a backup reads, nothing is done."""
+def reclaim(store: Store, stopped: Callable[[], bool] = lambda: False) -> int:
+    """Give dead bytes back to the disk; return how many. While a backup reads, nothing is done.
+
+    `stopped` is asked before each pack, of 64 MiB at most."""
     back = 0
     with undisturbed(store.data) as free:
         if not free:
@@ -49,7 +52,7 @@ def reclaim(store: Store) -> int:
         there = list(store.blobs.names())  # before what lives, so that new bytes do not look dead
         with store.catalogue.read() as tx:
             live = {row[0]: int(row[1]) for row in tx.execute(_LIVE)}
-        for name, size in there:
+        for name, size in itertools.takewhile(lambda _: not stopped(), there):
             dead = size - live.get(name, 0)
             if dead > size * DEAD_SHARE or name not in live:
                 back += dead if _rewritten(store, name) else 0
