@@ -15,7 +15,7 @@ from tests.page.stage import RunningHub, picture, wait_until
 MANY = 10_000
 PICTURES = [picture(number) for number in range(64)]
 
-# One step a frame, three screens each, to the very end; what the main thread did meanwhile.
+# One step a frame, five screens each, to the very end; what the main thread did meanwhile.
 SCROLL = """async () => {
   const gallery = document.getElementById("gallery");
   const tasks = [];
@@ -26,7 +26,7 @@ SCROLL = """async () => {
   const frame = () => new Promise(requestAnimationFrame);
   let cells = 0, frames = 0, longest = 0, last = performance.now();
   while (gallery.scrollTop + gallery.clientHeight < gallery.scrollHeight - 2) {
-    gallery.scrollTop += gallery.clientHeight * 3;
+    gallery.scrollTop += gallery.clientHeight * 5;
     await frame();
     const now = performance.now();
     longest = Math.max(longest, now - last);

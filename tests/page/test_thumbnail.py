@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from syncd.hub import decode
+from syncd.hub import decode, thumbnail
 from syncd.hub.thumbnail import DAY, Cache, Content, Decoder, Thumbnails
-from tests.page.stage import RunningHub, picture, running_hub, wait_until
+from tests.page.stage import PATIENCE, RunningHub, picture, running_hub, wait_until
 
 DIGEST = "ab" * 32
 
@@ -220,6 +220,24 @@ def test_nothing_is_made_for_one_who_left(tmp_path: Path, content: Make):
 
     assert asyncio.run(ask()) is None
     assert decoder.asked == 0
+
+
+def test_a_hub_nobody_looks_at_keeps_no_child(
+    tmp_path: Path, content: Make, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(thumbnail, "IDLE", 0.05)
+    decoder = Decoder()
+
+    async def ask() -> None:
+        made = Thumbnails(tmp_path / "cache", decoders=[decoder])
+        assert await made.get(DIGEST, 320, lambda: content(picture(1)), _no)
+        assert decoder.pid is not None
+        while decoder.pid is not None:
+            await asyncio.sleep(0.01)
+        assert await made.get(DIGEST, 160, lambda: content(picture(1)), _no)
+
+    asyncio.run(asyncio.wait_for(ask(), PATIENCE))
+    decoder.close()
 
 
 def test_a_stopping_hub_does_not_wait_for_a_picture(tmp_path: Path, content: Make):

@@ -18,7 +18,8 @@ export class Arrivals {
     this.#recent = [];
     this.#since = since;
     this.#stored.clear();
-    this.#newest = newest.filter((item) => item.state === "present").reverse().slice(0, SHOWN);
+    this.#newest = newest.filter((item) => item.state === "present")
+      .sort((a, b) => b.stored_ns - a.stored_ns).slice(0, SHOWN);
     this.#strip();
     this.#words();
   }
@@ -81,7 +82,7 @@ export class Arrivals {
     $("live-label").textContent = rate > 0 ? "Arriving now" : this.#count ? "Arrived" : "Newest";
     $("live-count").textContent = this.#count ? number(this.#count) : "";
     $("live-rate").textContent = rate > 0 ? `${rate < 10 ? rate.toFixed(1) : number(Math.round(rate))} a second`
-      : this.#count ? "since this page was opened" : "nothing is arriving now";
+      : this.#count ? "in this session" : "nothing right now";
     clearTimeout(this.#timer);
     if (rate > 0) this.#timer = setTimeout(() => this.#words(), 500);
   }

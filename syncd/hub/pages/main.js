@@ -65,7 +65,7 @@ async function route() {
   const wanted = new URLSearchParams(location.hash.slice(1)).get("dataset");
   if (wanted !== null && !datasets.some(({ name }) => name === wanted)) datasets = await patient(api.datasets);
   const { dataset, folder, trash } = asked();
-  $("side").classList.remove("open");
+  drawer(false);
   const other = dataset?.id !== view.dataset?.id;
   view.list?.close();
   selection.clear();
@@ -208,6 +208,12 @@ function scale(value) {
   localStorage.setItem("scale", value);
 }
 
+// In a narrow window the side is a drawer.
+function drawer(open) {
+  $("side").classList.toggle("open", open);
+  $("menu").setAttribute("aria-expanded", open);
+}
+
 function listen() {
   const chosen = localStorage.getItem("scale") ?? "m";
   for (const radio of document.querySelectorAll("[name=scale]")) {
@@ -219,9 +225,9 @@ function listen() {
     view.list?.narrow($("filter").value.trim());
     grid.rewind();
   }));
-  $("menu").addEventListener("click", () => {
-    $("menu").setAttribute("aria-expanded", $("side").classList.toggle("open"));
-  });
+  $("menu").addEventListener("click", () => drawer(!$("side").classList.contains("open")));
+  $("gallery").addEventListener("pointerdown", () => drawer(false));
+  $("side").addEventListener("keydown", ({ key }) => key === "Escape" && drawer(false));
   $("bar-all").addEventListener("click", () => everything());
   $("empty-trash").addEventListener("click", () => deeds.empty(view.list.length));
   steer({ grid, selection, deeds, everything, open: (item) => viewer.open(view.list, item), trashed: () => view.trash });
