@@ -103,6 +103,33 @@ def test_content_another_item_or_version_needs_is_kept(store, pets):
     assert used(store) == 0
 
 
+def test_content_of_a_trashed_item_is_kept(store, pets):
+    (a, b) = store.batch(pets, "me", packed([put("a", b"cat"), put("b", b"cat")]))
+    store.batch(pets, "me", packed([{"op": "trash", "id": a.item.id}]))
+    delete(store, pets, [b.item])
+    room.reclaim(store)
+    (back,) = trash.restore(store, pets, "me", [a.item.id])
+    assert read(store, back.item) == b"cat"
+
+
+def test_the_pack_in_use_is_rewritten_into_another_once(store, pets, monkeypatch):
+    there = fill(store, pets, 10)
+    delete(store, pets, [there[f"{n:03}"][0] for n in range(5)])
+    append, moved = store.blobs.append, []
+
+    def counting(bodies):
+        moved.extend(bodies)
+        return append(bodies)
+
+    monkeypatch.setattr(store.blobs, "append", counting)
+    assert room.reclaim(store) == 25_000
+    assert len(moved) == 5
+    assert dict(store.blobs.names()) == {"packs/00000002": 25_000}
+    assert read(store, there["007"][0]) == there["007"][1]
+    (more,) = store.batch(pets, "me", packed([put("more", b"goes on")]))
+    assert read(store, more.item) == b"goes on"
+
+
 def test_a_reader_keeps_what_it_opened(store, pets):
     there = fill(store, pets, 10)
     item, body = there["000"]
