@@ -77,6 +77,7 @@ def _take_local(mirror: Mirror, row: Row, remote: Item | None) -> str:
     state = mirror.state
     if remote is None or remote.state is not ItemState.PRESENT:
         state.disown(row.path)
+        state.place([(row.path, None)])
         if remote:
             state.overlay.agree([remote.id])
         return f"{row.path}: will be stored anew"

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from syncd.engine.pairing import find
 from syncd.errors import NameRefusedError
 from syncd.model import Action, Item, ItemState, OnConflict, Policy, Receipt, Triple, Verb
 from syncd.plan.assign import Placed, Taken, Unread, assign
 from syncd.plan.decide import decide, movable, relocate
 from syncd.plan.layout import place
-from syncd.plan.moves import Arrived, Pairing, Vanished, pair
 from syncd.state.row import Row
 from syncd.state.store import State
 
@@ -83,6 +83,7 @@ class _Chunk:
         self._later: list[str] = []
         self._waiting: list[str] = []
         self._refused: list[tuple[str, str]] = []
+        self._placed: list[tuple[str, str | None]] = []
         self._bases = self._place_all()
         keys = [row.key for row in rows if row.key] + list(self._bases.values())
         self._holders: dict[str, Row | None] = dict.fromkeys(keys)
@@ -92,35 +93,55 @@ class _Chunk:
         if not self._alone:
             self._items.update(state.overlay.at(keys))
         self._overlaid = self._overlay([row.receipt for row in rows])
-        self._origins, self._pairing = self._pair(busy)
-        self._moved = {new: old for old, new in self._pairing.moves}
+        self._pairs = find(state, rows, busy, self._movable)
 
     def run(self) -> Decisions:
-        unread = set(self._pairing.unread)
-        leaving = set(self._moved.values())
-        placed: list[tuple[str, str | None]] = []
+        leaving = {row.path: new for new, row in self._pairs.origins.items() if row.gone}
         for row in self._rows:
-            if row.path in leaving or (row.key is None and row.path not in self._bases):
-                continue
-            if row.path in unread:
-                self._act(row, Verb.READ, "may be a file that moved")
-                continue
-            key = row.key if self._stays(row) else self._find_key(row)
-            if key is None:
-                continue
-            if row.key != key:
-                origin = self._origins.get(self._moved.get(row.path, ""))
-                if origin and origin.key == key:
-                    placed.append((origin.path, None))
-                placed.append((row.path, key))
-            self._decide(row, key)
-        self._state.place(placed)
+            if row.path not in leaving:
+                self._one(row)
+        self._actions_at = {action.path: action for action in self._actions}
+        self._undecided = {*self._later, *self._waiting}
+        for row in self._rows:
+            if row.path in leaving:
+                self._left(row, leaving[row.path])
+        self._state.place(self._placed)
         return Decisions(
             actions=tuple(self._actions),
             later=tuple(self._later),
             waiting=tuple(self._waiting),
             refused=tuple(self._refused),
         )
+
+    def _one(self, row: Row) -> None:
+        """Exactly one answer for a row: an action, or why there is none now."""
+        if row.gone:
+            self._decide(row, row.key or (row.receipt.key if row.receipt else ""))
+            return
+        if row.key is None and row.path not in self._bases:
+            return  # refused
+        if row.path in self._pairs.unread:
+            self._act(row, Verb.READ, "may be a file that moved")
+            return
+        key = row.key if self._stays(row) else self._find_key(row)
+        if key is None:
+            return
+        if row.key != key:
+            origin = self._pairs.origins.get(row.path)
+            if origin and origin.gone and origin.key == key:
+                self._placed.append((origin.path, None))
+            self._placed.append((row.path, key))
+        self._decide(row, key)
+
+    def _left(self, row: Row, place: str) -> None:
+        """A vanished file that was found at `place`: settled with it, or else on its own."""
+        action = self._actions_at.get(place)
+        if action is not None and action.origin is not None:
+            return
+        if place in self._undecided or (action is not None and action.verb is Verb.READ):
+            self._waiting.append(row.path)
+        else:
+            self._one(row)
 
     def _stays(self, row: Row) -> bool:
         """Whether a path keeps its key: not where somebody took it before anything was stored."""
@@ -140,22 +161,10 @@ class _Chunk:
                     self._refused.append((row.path, error.message))
         return bases
 
-    def _pair(self, busy: set[str]) -> tuple[dict[str, Triple], Pairing]:
-        """Which of the new files are vanished ones whose items may follow them."""
-        arrived = [row for row in self._rows if not row.gone and not row.receipt]
-        gone = self._state.vanished(row.stat for row in arrived) if arrived else []
-        gone = [row for row in gone if row.receipt and row.path not in busy]
-        self._overlaid.update(self._overlay([row.receipt for row in gone]))
-        origins = {row.path: self._origin(row) for row in gone}
-        vanished = [
-            Vanished(path=row.path, stat=row.stat, digest=row.receipt.digest, key=row.key or "")
-            for row in gone
-            if row.receipt and movable(origins[row.path], self._policy)
-        ]
-        found = pair(
-            vanished, [Arrived(path=row.path, stat=row.stat, digest=row.digest) for row in arrived]
-        )
-        return origins, found
+    def _movable(self, rows: Sequence[Row]) -> list[Row]:
+        """Those whose items are as they were stored, so that they may follow their files."""
+        self._overlaid.update(self._overlay([row.receipt for row in rows]))
+        return [row for row in rows if movable(self._origin(row), self._policy)]
 
     def _origin(self, row: Row) -> Triple:
         key = row.receipt.key if row.receipt else row.key or ""
@@ -197,15 +206,21 @@ class _Chunk:
         )  # fmt: skip
 
     def _decide(self, row: Row, key: str) -> None:
-        triple = Triple(
+        origin = self._pairs.origins.get(row.path)
+        if origin is not None:
+            # An own receipt is none: that item goes with the file that had this name before.
+            triple = self._triple(replace(row, receipt=None), key)
+            action = relocate(triple, self._origin(origin), self._policy)
+            if action.origin or row.receipt is None:
+                self._actions.append(action)
+                return
+        self._actions.append(decide(self._triple(row, key), self._policy))
+
+    def _triple(self, row: Row, key: str) -> Triple:
+        return Triple(
             path=row.path, key=key, local=row.local, remote=self._remote(row, key),
             receipt=row.receipt,
         )  # fmt: skip
-        origin = self._origins.get(self._moved.get(row.path, ""))
-        if origin is None:
-            self._actions.append(decide(triple, self._policy))
-        else:
-            self._actions.append(relocate(triple, origin, self._policy))
 
     def _act(self, row: Row, verb: Verb, reason: str) -> None:
         key = row.key or self._bases.get(row.path, "")
@@ -243,7 +258,8 @@ class _Chunk:
     def holder_of(self, key: str, asker: str) -> str | None:
         """Who holds a key, leaving out the vanished file the asker is the new place of."""
         row = self._holder(key)
-        if row is None or row.path == self._moved.get(asker):
+        origin = self._pairs.origins.get(asker)
+        if row is None or (origin is not None and origin.gone and row.path == origin.path):
             return None
         return row.path
 

@@ -8,13 +8,14 @@ whole batch is put into every result, so that nothing is ever left without an an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from syncd.errors import SyncdError, UnsettledError
+from syncd.errors import RejectedError, SyncdError, UnsettledError
 from syncd.local.look import exists
 from syncd.local.read import Content, read
 from syncd.model import Action, Receipt, Stat, Verb
+from syncd.plan.order import in_order
 from syncd.remotes.base import Dataset, Move, Moves, Outcome, Removal, Upload
 
 
@@ -92,12 +93,16 @@ class Workbench:
     def _move(self, steps: Sequence[Step]) -> list[Result]:
         if not isinstance(self._dataset, Moves):
             raise UnsettledError("this remote cannot move items")
-        moves = [
-            Move(item_id=receipt.id, expect=_version(step.action, receipt), key=step.action.key)
-            for step in steps
-            if (receipt := receipt_of(step.action))
+        moves = [_to(step.action, step.action.key) for step in steps]
+        order = in_order([(_now_at(step.action), step.action.key) for step in steps])
+        aside = [
+            _to(steps[n].action, f"{steps[n].action.key}~{moves[n].item_id}") for n in order.aside
         ]
-        return _zip(steps, self._dataset.move(moves))
+        for n in order.aside:
+            moves[n] = replace(moves[n], expect=_next(moves[n].expect))
+        outcomes = self._dataset.move([*aside, *(moves[n] for n in order.turns)])
+        found = dict(zip(order.turns, outcomes[len(aside) :], strict=True))
+        return [Result(step=step, outcome=found[n]) for n, step in enumerate(steps)]
 
     def _remove(self, steps: Sequence[Step]) -> list[Result]:
         # The last look before anything is taken away: a disk may have come back meanwhile.
@@ -135,6 +140,25 @@ def _version(action: Action, receipt: Receipt) -> int | None:
     return remote.version if remote else receipt.version
 
 
+def _to(action: Action, key: str) -> Move:
+    receipt = receipt_of(action)
+    if receipt is None:
+        raise RejectedError("there is no item to move", path=action.path)
+    return Move(item_id=receipt.id, expect=_version(action, receipt), key=key)
+
+
+def _now_at(action: Action) -> str:
+    """The key the item has at the remote."""
+    subject = action.origin or action.triple
+    if subject is None or subject.receipt is None:
+        return action.key
+    return subject.remote.key if subject.remote else subject.receipt.key
+
+
+def _next(version: int | None) -> int | None:
+    return None if version is None else version + 1
+
+
 def _upload(root: Path, step: Step, content: Content) -> Upload:
     action = step.action
     receipt = receipt_of(action) if action.verb is Verb.REPLACE else None
@@ -163,7 +187,3 @@ def _light(content: Content | None) -> Content | None:
     if content is None:
         return None
     return Content(stat=content.stat, digest=content.digest, data=None)
-
-
-def _zip(steps: Sequence[Step], outcomes: Sequence[Outcome]) -> list[Result]:
-    return [Result(step=s, outcome=o) for s, o in zip(steps, outcomes, strict=True)]

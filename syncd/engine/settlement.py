@@ -106,15 +106,32 @@ class Settlement:
         self._tally.tell(action.path)
 
     def hand_over(self, action: Action, item: Item) -> None:
-        """Give a vanished path's receipt to the path its file went to."""
+        """Give an item's receipt to the path its file went to."""
         receipt = receipt_of(action)
         if receipt is None or action.triple is None or action.triple.local is None:
             return
         if action.origin is not None:
-            self._state.forget([action.origin.path])
+            self._leave(action.origin.path, action.path, receipt)
         kept = Item(key=item.key, id=item.id, version=item.version, digest=receipt.digest)
         self._agree(action.path, action.triple.local.stat, kept)
         self._state.overlay.agree([item.id])
+
+    def _leave(self, old: str, new: str, receipt: Receipt) -> None:
+        """The receipt leaves `old`, which takes over the one `new` has had, if it had any: that
+        file may have moved on too, or it is gone like any other."""
+        left, come = self._state.row(old), self._state.row(new)
+        if left is None or left.receipt is None or left.receipt.id != receipt.id:
+            return
+        now = self._clock.now_ns()
+        if come and come.receipt:
+            self._state.own(old, come.receipt, come.kept)
+            self._state.disown(new)
+            self._state.settle(old, now + GRACE_NS if left.gone else now)
+        elif left.gone:
+            self._state.forget([old])
+        else:
+            self._state.disown(old)
+            self._state.settle(old, now)
 
     def _removed(self, result: Result) -> None:
         receipt = receipt_of(result.step.action)
@@ -167,10 +184,10 @@ class Settlement:
         if self._state.row(path) is None:
             folder, name = split(path)
             self._state.see(folder, {name: stat}, now)
-            self._state.receive(path, receipt, now)
-            self._state.miss(folder, [name], now, now)
+            self._state.receive(path, stat, receipt, now)
+            self._state.miss(folder, [name], now, now + GRACE_NS)
         else:
-            self._state.receive(path, receipt, now)
+            self._state.receive(path, stat, receipt, now)
 
     # --- what went wrong --------------------------------------------------------------------------
 

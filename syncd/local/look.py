@@ -65,11 +65,18 @@ def _left_out(top: str, chosen: Filter, path: str) -> bool:
 
 
 def exists(root: Path, path: str) -> bool:
-    """Whether anything has this path now; where that cannot be told, it has."""
+    """Whether there is a file at this path now, as a scan would see it; where that cannot be
+    told, there is."""
+    top = os.fspath(root)
+    full = f"{top}/{path}"
     try:
-        os.lstat(f"{os.fspath(root)}/{path}")
+        if through_link(top, path.rpartition("/")[0]):
+            return False
+        found = os.lstat(full)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
         return True
-    return True
+    if stat.S_ISLNK(found.st_mode):
+        return not isinstance(follow(top, full), str)
+    return stat.S_ISREG(found.st_mode)

@@ -10,7 +10,8 @@ from syncd.model import Local, Receipt, Stat
 
 COLUMNS = (
     "dir, name, size, mtime_ns, inode, gone, digest, key,"
-    " item_id, version, stored_key, stored_digest, stored_ns, due"
+    " item_id, version, stored_key, stored_digest, stored_ns, due,"
+    " was_size, was_mtime_ns, was_inode"
 )
 
 
@@ -27,6 +28,22 @@ class Row:
     key: str | None
     receipt: Receipt | None
     due: int | None
+    was: Stat | None
+    """How the file looked when it was what the receipt says, where it has changed since."""
+
+    @property
+    def kept(self) -> Stat | None:
+        """How the file of the receipt looked when it was last here, where it is here no more."""
+        if self.receipt is None:
+            return None
+        if self.digest == self.receipt.digest:
+            return self.stat if self.gone else None
+        return self.was
+
+    @property
+    def displaced(self) -> bool:
+        """Something else has this name now: the content that was stored may be elsewhere."""
+        return not self.gone and self.kept not in (None, self.stat)
 
     @property
     def local(self) -> Local | None:
@@ -36,7 +53,8 @@ class Row:
 def from_values(values: Sequence[Any]) -> Row:
     """A row from its columns, in the order of `COLUMNS`."""
     (folder, name, size, mtime, inode, gone, digest, key,
-     item, version, stored_key, stored_digest, stored_ns, due) = values  # fmt: skip
+     item, version, stored_key, stored_digest, stored_ns, due,
+     *was) = values  # fmt: skip
     receipt = None
     if item is not None:
         receipt = Receipt(
@@ -52,4 +70,5 @@ def from_values(values: Sequence[Any]) -> Row:
         key=key,
         receipt=receipt,
         due=due,
+        was=None if was[0] is None else (was[0], was[1], was[2]),
     )

@@ -42,6 +42,9 @@ CREATE TABLE files (
     inode         INTEGER NOT NULL,  -- as last seen; pairs a vanished path with a new one
     gone          INTEGER,           -- ns when it was found missing; NULL: it is there
     digest        TEXT,              -- SHA-256 of that content; NULL: not read since it changed
+    was_size      INTEGER,           -- as seen when it was what the receipt says, where it has
+    was_mtime_ns  INTEGER,           -- changed since: content that left this name may be found
+    was_inode     INTEGER,           -- under another; NULL: it is still what it was
     key           TEXT,              -- where it belongs; NULL: not placed yet
     item_id       TEXT,              -- receipt: the remote's item; NULL: no receipt
     version       INTEGER,           -- receipt: its version; NULL: the remote has none
@@ -60,6 +63,8 @@ FILES_INDEXES = (
     "CREATE INDEX files_open ON files(dir, name) WHERE item_id IS NULL OR digest IS NULL",
     "CREATE INDEX files_gone_inode ON files(inode) WHERE gone IS NOT NULL",
     "CREATE INDEX files_gone_size ON files(size) WHERE gone IS NOT NULL",
+    "CREATE INDEX files_was ON files(was_inode) WHERE was_inode IS NOT NULL",
+    "CREATE INDEX files_displaced ON files(inode) WHERE was_inode IS NOT NULL",
 )
 
 # What the remote holds that the receipts do not say: foreign items, items changed there,

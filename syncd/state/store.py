@@ -21,6 +21,24 @@ from syncd.state.row import COLUMNS, Row, from_values
 from syncd.state.troubles import Troubles, split
 
 FILE = "state.db"
+
+_EACH = "SELECT value FROM json_each(?)"
+
+# Where a file in sync is replaced by another, how it looked is kept: it may be elsewhere now.
+_SEE = """
+INSERT INTO files (dir, name, size, mtime_ns, inode, due) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (dir, name) DO UPDATE SET
+  (was_size, was_mtime_ns, was_inode) = (SELECT
+    CASE WHEN replaced THEN size ELSE was_size END,
+    CASE WHEN replaced THEN mtime_ns ELSE was_mtime_ns END,
+    CASE WHEN replaced THEN inode ELSE was_inode END
+    FROM (SELECT digest = stored_digest AND (size, mtime_ns, inode) <>
+      (excluded.size, excluded.mtime_ns, excluded.inode) AS replaced)),
+  digest = CASE WHEN (size, mtime_ns, inode) =
+    (excluded.size, excluded.mtime_ns, excluded.inode) THEN digest END,
+  size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode,
+  gone = NULL, due = excluded.due
+"""
 VERSION = 1
 """How many migrations the file has behind it."""
 
@@ -117,15 +135,7 @@ class State:
 
     def see(self, folder: str, seen: Mapping[str, Stat], due: int) -> None:
         """Record files as they are now; each is to be decided at `due`."""
-        self._sql.executemany(
-            "INSERT INTO files (dir, name, size, mtime_ns, inode, due) VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (dir, name) DO UPDATE SET"
-            " digest = CASE WHEN (size, mtime_ns, inode) ="
-            " (excluded.size, excluded.mtime_ns, excluded.inode) THEN digest END,"
-            " size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode,"
-            " gone = NULL, due = excluded.due",
-            [(folder, name, *stat, due) for name, stat in seen.items()],
-        )
+        self._sql.executemany(_SEE, [(folder, name, *stat, due) for name, stat in seen.items()])
 
     def miss(self, folder: str, names: Iterable[str], now: int, due: int | None) -> None:
         """Record files as gone; those that were never stored are forgotten at once."""
@@ -162,14 +172,22 @@ class State:
         return found[0] if found else None
 
     def vanished(self, stats: Iterable[Stat]) -> list[Row]:
-        """Gone rows with a receipt that one of these files may be: by inode or by size."""
+        """Rows whose file left them and may be one of these: by inode, or, if gone, by size."""
         wanted = list(stats)
         inodes = json.dumps([stat[2] for stat in wanted])
         sizes = json.dumps([stat[0] for stat in wanted])
+        found = [
+            *self._select(f"gone IS NOT NULL AND inode IN ({_EACH})", (inodes,)),
+            *self._select(f"gone IS NOT NULL AND size IN ({_EACH}) LIMIT 5000", (sizes,)),
+            *self._select(f"was_inode IN ({_EACH})", (inodes,)),
+        ]
+        return list({row.path: row for row in found}.values())
+
+    def displaced(self, stat: Stat) -> list[Row]:
+        """Rows whose name this very file has now, instead of the one that was stored."""
         return self._select(
-            "gone IS NOT NULL AND inode IN (SELECT value FROM json_each(?))", (inodes,)
-        ) or self._select(
-            "gone IS NOT NULL AND size IN (SELECT value FROM json_each(?)) LIMIT 5000", (sizes,)
+            "was_inode IS NOT NULL AND gone IS NULL AND (inode, size, mtime_ns) = (?, ?, ?)",
+            (stat[2], stat[0], stat[1]),
         )
 
     def anything_gone(self) -> bool:
@@ -288,8 +306,8 @@ class State:
         rows = [(split(path), stat, r) for path, stat, r in agreed]
         self._sql.executemany(
             "UPDATE files SET size = ?, mtime_ns = ?, inode = ?, digest = ?, key = ?, item_id = ?,"
-            " version = ?, stored_key = ?, stored_digest = ?, stored_ns = ?, due = NULL"
-            " WHERE dir = ? AND name = ?",
+            " version = ?, stored_key = ?, stored_digest = ?, stored_ns = ?, due = NULL,"
+            " was_size = NULL, was_mtime_ns = NULL, was_inode = NULL WHERE dir = ? AND name = ?",
             [
                 (*stat, r.digest, r.key, r.id, r.version, r.key, r.digest, r.stored_ns, *path)
                 for path, stat, r in rows
@@ -299,29 +317,31 @@ class State:
             "DELETE FROM troubles WHERE dir = ? AND name = ?", [path for path, _, _ in rows]
         )
 
-    def receive(self, path: str, receipt: Receipt, due: int) -> None:
+    def receive(self, path: str, stat: Stat, receipt: Receipt, due: int) -> None:
         """Record a receipt for content the file no longer has: it is decided again."""
+        self.own(path, receipt, stat)
         self._sql.execute(
-            "UPDATE files SET digest = NULL, item_id = ?, version = ?, stored_key = ?,"
-            " stored_digest = ?, stored_ns = ?, due = ? WHERE dir = ? AND name = ?",
-            (receipt.id, receipt.version, receipt.key, receipt.digest, receipt.stored_ns, due,
-             *split(path)),
-        )  # fmt: skip
+            "UPDATE files SET digest = NULL, due = ? WHERE dir = ? AND name = ?",
+            (due, *split(path)),
+        )
 
-    def own(self, path: str, receipt: Receipt) -> None:
-        """Write a receipt, and leave the observation as it is."""
+    def own(self, path: str, receipt: Receipt, was: Stat | None = None) -> None:
+        """Write a receipt, and leave the observation as it is; `was` is how the file of the
+        receipt looked, where it is not the one that is there."""
         self._sql.execute(
             "UPDATE files SET item_id = ?, version = ?, stored_key = ?, stored_digest = ?,"
-            " stored_ns = ? WHERE dir = ? AND name = ?",
+            " stored_ns = ?, was_size = ?, was_mtime_ns = ?, was_inode = ?"
+            " WHERE dir = ? AND name = ?",
             (receipt.id, receipt.version, receipt.key, receipt.digest, receipt.stored_ns,
-             *split(path)),
+             *(was or (None, None, None)), *split(path)),
         )  # fmt: skip
 
     def disown(self, path: str) -> None:
-        """Drop the receipt and the place, and leave the observation as it is."""
+        """Drop the receipt, and leave the observation and the place as they are."""
         self._sql.execute(
-            "UPDATE files SET key = NULL, item_id = NULL, version = NULL, stored_key = NULL,"
-            " stored_digest = NULL, stored_ns = NULL WHERE dir = ? AND name = ?",
+            "UPDATE files SET item_id = NULL, version = NULL, stored_key = NULL,"
+            " stored_digest = NULL, stored_ns = NULL, was_size = NULL, was_mtime_ns = NULL,"
+            " was_inode = NULL WHERE dir = ? AND name = ?",
             split(path),
         )
 

@@ -1,0 +1,99 @@
+"""Which files of a chunk have an item that is known under another path: moves, chains, swaps.
+
+Called by the decider. A file that vanished may be one that came; and where names were exchanged
+or handed on, the files that have these names now are each other's. A file that took the name of
+one that is nowhere any more is a new version of that one's item, as after an atomic replace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from syncd.model import Stat
+from syncd.plan.moves import Arrived, Vanished, pair
+from syncd.state.row import Row
+from syncd.state.store import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairs:
+    """`origins` are the rows whose items belong to these paths now; `unread` paths are to be read
+    first, because they may be a vanished file."""
+
+    origins: dict[str, Row] = field(default_factory=dict)
+    unread: frozenset[str] = frozenset()
+
+
+def find(
+    state: State,
+    rows: Iterable[Row],
+    busy: Collection[str],
+    movable: Callable[[list[Row]], list[Row]],
+) -> Pairs:
+    """Pair the rows that are there with those their content was stored for."""
+    arrived = [row for row in rows if not row.gone and (row.receipt is None or row.displaced)]
+    if not arrived:
+        return Pairs()
+    known = state.vanished(row.stat for row in arrived)
+    origins = movable([row for row in known if row.receipt and row.path not in busy])
+    found = _handed_on(state, arrived, origins)
+    taken = {row.path for row in found.values()}
+    gone = {row.path: row for row in origins if row.gone and row.path not in taken}
+    fresh = [row for row in arrived if row.receipt is None and row.path not in found]
+    pairing = pair(
+        [
+            Vanished(path=row.path, stat=row.kept, digest=row.receipt.digest, key=row.key or "")
+            for row in gone.values()
+            if row.receipt
+        ],
+        [Arrived(path=row.path, stat=row.stat, digest=row.digest) for row in fresh],
+    )
+    found |= {new: gone[old] for old, new in pairing.moves}
+    return Pairs(origins=found, unread=frozenset(pairing.unread))
+
+
+def _handed_on(state: State, arrived: Sequence[Row], origins: Sequence[Row]) -> dict[str, Row]:
+    """Pairs with a file in them whose name another one has now: by the very same stat only."""
+    if not any(row.displaced for row in (*arrived, *origins)):
+        return {}
+    before = {row.kept: row for row in origins if row.kept}
+    names = _Names(state, arrived)
+    found: dict[str, Row] = {}
+    for row in arrived:
+        origin = before.get(row.stat)
+        if origin is None or origin.path == row.path or not (row.displaced or origin.displaced):
+            continue
+        same = origin.receipt and row.digest in (None, origin.receipt.digest)
+        if same and names.free(row):
+            found[row.path] = origin
+    return found
+
+
+class _Names:
+    """Follows who has whose name now, through the rows of a chunk and those of the state file."""
+
+    def __init__(self, state: State, arrived: Sequence[Row]) -> None:
+        self._state = state
+        self._at: dict[Stat, Row | None] = {row.stat: row for row in arrived}
+        self._free: dict[str, bool] = {}
+
+    def free(self, row: Row) -> bool:
+        """Whether the file that had this name before is somewhere, and so are all in whose place
+        one came by that: then the item goes with it, and the name is free for another."""
+        trail: list[str] = []
+        here: Row | None = row
+        while here and here.path not in trail and here.path not in self._free:
+            trail.append(here.path)
+            if here.receipt is None:
+                break
+            here = self._place_of(here.kept)
+        verdict = here is not None and self._free.get(here.path, True)
+        self._free |= dict.fromkeys(trail, verdict)
+        return verdict
+
+    def _place_of(self, stat: Stat | None) -> Row | None:
+        if stat is not None and stat not in self._at:
+            found = self._state.displaced(stat)
+            self._at[stat] = found[0] if found else None
+        return self._at[stat] if stat is not None else None
