@@ -113,6 +113,7 @@ def test_the_child_ends_with_a_hub_that_is_killed(tmp_path: Path):
         assert answer.status_code == 200
         children = _children(hub.pid)
         assert len(children) == 1
+        os.kill(children[0], signal.SIGSTOP)  # as good as deep in a picture
         os.kill(hub.pid, signal.SIGKILL)
         wait_until(lambda: not any(map(alive, children)))
 
