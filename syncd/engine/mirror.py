@@ -24,10 +24,10 @@ from syncd.engine.pool import Pool
 from syncd.engine.report import Tally
 from syncd.engine.settlement import GRACE_NS, Settlement
 from syncd.errors import DeniedError, LocalError, RemoteError
+from syncd.local.hint import Hint
 from syncd.local.ignore import IGNORE_NAME, Filter
 from syncd.local.look import look
 from syncd.local.settle import Settle
-from syncd.local.watch import Hint
 from syncd.model import Item, ItemState, OnDelete, Policy, Receipt, Stat
 from syncd.remotes.base import Changes, Dataset
 from syncd.state.store import State

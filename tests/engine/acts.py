@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from syncd.local.watch import Hint
+from syncd.local.hint import Hint
 from syncd.model import ItemState
 from syncd.remotes.memory import Fault
 from tests.engine.world import SECOND, Act, World, digest

@@ -20,7 +20,7 @@ from syncd.engine.opening import Target, assemble
 from syncd.engine.options import Options
 from syncd.engine.session import bind, source_of
 from syncd.errors import DeniedError, SyncdError
-from syncd.local.watch import Hint
+from syncd.local.hint import Hint
 from syncd.model import Item, ItemState
 from syncd.remotes.base import Feeds
 from syncd.remotes.memory import Fault, MemoryRemote, PlainDataset, Request, Shelf, Trouble
