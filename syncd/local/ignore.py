@@ -19,6 +19,8 @@ from syncd.errors import ConfigError
 
 IGNORE_NAME = ".syncdignore"
 
+OWN = "syncd's own"
+"""Never counted: a user did not put it there, or put it there for syncd."""
 HIDDEN = "hidden"
 TEMPORARY = "temporary"
 NO_EXTENSION = "no extension"
@@ -127,7 +129,7 @@ class Filter:
 
     def _rule(self, dir: str, name: str) -> str | None:
         if name.startswith("."):
-            return HIDDEN
+            return OWN if name.startswith(".syncd") else HIDDEN
         if is_temporary(name):
             return TEMPORARY
         suffix = _suffix(name).lower()

@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from syncd.errors import ConfigError
-from syncd.local.ignore import Filter, upwards
+from syncd.local.ignore import OWN, Filter, upwards
 from syncd.model import Stat
 
 NOT_A_FILE = "not a file"
@@ -184,7 +184,8 @@ class _Rest:
             self.failed(entry.name, error)
 
     def count(self, rule: str) -> None:
-        self._ignored[rule] += 1
+        if rule != OWN:
+            self._ignored[rule] += 1
 
     def refuse(self, name: str) -> None:
         self._refused.append((shown(self._path(name)), _NOT_UTF8))

@@ -190,7 +190,7 @@ def test_ignore_files_are_read_on_the_way(tree: Tree, chosen: Filter) -> None:
     found = listings(root, chosen)
     assert list(found) == ["", "a"]
     assert (list(found[""].files), list(found["a"].files)) == ([], ["y.png"])
-    assert found[""].ignored == {".syncdignore folder": 1, ".syncdignore": 1, "hidden": 1}
+    assert found[""].ignored == {".syncdignore folder": 1, ".syncdignore": 1}
     fresh = Filter(extensions=EXTENSIONS)
     assert list(listings(root, fresh, "raw")) == []
     assert list(listings(root, fresh, "a")["a"].files) == ["y.png"]
