@@ -182,7 +182,7 @@ class Dispatcher:
             case Verb.FORGET:
                 self._state.forget([action.path])
             case Verb.HOLD:
-                self._settlement.refuse(action.path, "held", action.reason)
+                self._settlement.refuse(action.path, "held", action.reason, action.key)
             case Verb.CONFLICT:
                 self._settlement.refuse(action.path, "conflict", action.reason, action.key)
             case _:

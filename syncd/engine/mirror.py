@@ -19,6 +19,7 @@ from syncd.engine.decider import Decider
 from syncd.engine.dispatch import Dispatcher
 from syncd.engine.guard import Guard
 from syncd.engine.job import Job, Result, Workbench
+from syncd.engine.news import current, learn
 from syncd.engine.observer import Observer
 from syncd.engine.pool import Pool
 from syncd.engine.report import Tally
@@ -28,7 +29,7 @@ from syncd.local.hint import Hint
 from syncd.local.ignore import IGNORE_NAME, Filter
 from syncd.local.look import look
 from syncd.local.settle import Settle
-from syncd.model import Item, ItemState, OnDelete, Policy, Receipt, Stat
+from syncd.model import Item, OnDelete, Policy, Stat
 from syncd.remotes.base import Changes, Dataset
 from syncd.state.store import State
 
@@ -181,21 +182,12 @@ class Mirror:
         """Take in a page of the remote's change feed, unless it is another remote by now."""
         self.guard.generation(changes.generation)
         if self.guard.closed is None:
-            self.learn(changes.items)
+            self.learn(current(self.state, changes.items))
             self.state.put(cursor=changes.cursor)
 
     def learn(self, items: Sequence[Item]) -> None:
         """Compare what the remote says it holds with the receipts, and note what differs."""
-        rows = self.state.by_item([item.id for item in items])
-        news: list[Item] = []
-        for item in items:
-            row = rows.get(item.id)
-            receipt = row.receipt if row else None
-            if receipt and _as_agreed(item, receipt):
-                self.state.overlay.agree([item.id])
-            else:
-                news.append(item)
-        self.state.overlay.learn(news, self.clock.now_ns())
+        learn(self.state, items, self.clock.now_ns())
 
     def close(self) -> None:
         """Let running jobs end, write down what came of them, close the state file."""
@@ -323,11 +315,3 @@ class Mirror:
         self.tally.scanning = False
         self.tally.files = self.observer.files
         log.info("swept files=%d", self.observer.files)
-
-
-def _as_agreed(item: Item, receipt: Receipt) -> bool:
-    return (
-        item.state is ItemState.PRESENT
-        and item.version == receipt.version
-        and item.key == receipt.key
-    )

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from syncd.clock import Clock
 from syncd.engine.job import Result, receipt_of
+from syncd.engine.news import learn
 from syncd.engine.report import Tally
 from syncd.errors import (
     ConflictError,
@@ -24,6 +25,7 @@ from syncd.errors import (
 )
 from syncd.model import Action, Item, Receipt, Stat, Verb
 from syncd.plan.backoff import delay
+from syncd.state.row import Row
 from syncd.state.store import State
 from syncd.state.troubles import Trouble, split
 
@@ -185,6 +187,7 @@ class Settlement:
             folder, name = split(path)
             self._state.see(folder, {name: stat}, now)
             self._state.receive(path, stat, receipt, now)
+            self._state.place_free({path: receipt.key})
             self._state.miss(folder, [name], now, now + GRACE_NS)
         else:
             self._state.receive(path, stat, receipt, now)
@@ -214,13 +217,27 @@ class Settlement:
     def _contested(self, result: Result, item: Item) -> None:
         """The remote holds something else there: remember it and decide again."""
         path, now = result.step.path, self._clock.now_ns()
-        self._state.overlay.learn([item], now)
-        if self._state.row(path) and not receipt_of(result.step.action):
-            self._state.place([(path, None)])
+        owner = self._state.by_item([item.id]).get(item.id)
+        origin = result.step.action.origin
         if result.content is not None:
             self._state.read(path, result.content.stat, result.content.digest, now)
+        if owner is None or owner.path in (path, origin.path if origin else path):
+            learn(self._state, [item], now)
+            if owner is None and item.key == result.step.action.key:
+                self._state.place([(path, None)])
+        elif self._stays(owner, path):
+            self._state.evict(owner.path, item.key)
+            self._state.place([(owner.path, item.key)])
+        self._again(path, ConflictError("the remote changes faster than it can be compared"))
+
+    def _stays(self, owner: Row, path: str) -> bool:
+        """Whether the owner of the item in the way will not leave the key by itself."""
+        return owner.gone is not None or owner.key is None or self._state.troubles.tries(path) > 3
+
+    def _again(self, path: str, error: SyncdError) -> None:
+        """Decide anew at once, or later where that was done too often in a row."""
         if self._state.troubles.tries(path) > 5:
-            self._retry(path, ConflictError("the remote changes faster than it can be compared"))
+            self._retry(path, error)
         else:
             self._note(path, "failed", "decided again: the remote changed meanwhile", 0.0)
 

@@ -23,6 +23,7 @@ class Overlay:
     def learn(self, items: Iterable[Item], due: int) -> None:
         """Record items that differ from the receipts; whoever is concerned becomes due."""
         rows = list(items)
+        keys = self._keys([i.id for i in rows])
         self._sql.executemany(
             "INSERT OR REPLACE INTO items (id, key, version, digest, size, state, by, modified_ns)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -31,13 +32,32 @@ class Overlay:
                 for i in rows
             ],
         )
-        self._sql.executemany(
-            "UPDATE files SET due = ? WHERE item_id = ?", [(due, i.id) for i in rows]
+        self._wake([i.id for i in rows], {*keys, *(i.key for i in rows)}, due)
+
+    def forget(self, ids: Sequence[str], due: int) -> None:
+        """These are as the receipts say, or nobody's; whoever was concerned becomes due."""
+        known = list(self.of(ids)) if ids and not self.empty() else []
+        if known:
+            self._wake(known, self._keys(known), due)
+            self.agree(known)
+
+    def _keys(self, ids: Sequence[str]) -> list[str]:
+        rows = self._sql.execute(
+            "SELECT key FROM items WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids),)
         )
+        return [row[0] for row in rows]
+
+    def _wake(self, ids: Iterable[str], keys: Iterable[str], due: int) -> None:
+        """Make due whose item it is, who waits under the key, and whose trouble the key is."""
+        wanted = [(due, key) for key in keys]
+        self._sql.executemany(
+            "UPDATE files SET due = ? WHERE item_id = ?", [(due, id) for id in ids]
+        )
+        self._sql.executemany("UPDATE files SET due = ? WHERE key = ? AND item_id IS NULL", wanted)
         self._sql.executemany(
             "UPDATE files SET due = ? WHERE (dir, name) IN"
             " (SELECT dir, name FROM troubles WHERE key = ?)",
-            [(due, i.key) for i in rows],
+            wanted,
         )
 
     def empty(self) -> bool:

@@ -58,7 +58,7 @@ CREATE TABLE files (
 
 FILES_INDEXES = (
     "CREATE UNIQUE INDEX files_key ON files(key) WHERE key IS NOT NULL",
-    "CREATE INDEX files_item ON files(item_id) WHERE item_id IS NOT NULL",
+    "CREATE UNIQUE INDEX files_item ON files(item_id) WHERE item_id IS NOT NULL",
     "CREATE INDEX files_due ON files(due, dir, name) WHERE due IS NOT NULL",
     "CREATE INDEX files_open ON files(dir, name) WHERE item_id IS NULL OR digest IS NULL",
     "CREATE INDEX files_gone_inode ON files(inode) WHERE gone IS NOT NULL",

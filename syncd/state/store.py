@@ -22,6 +22,12 @@ from syncd.state.troubles import Troubles, split
 
 FILE = "state.db"
 
+_NO_RECEIPT = (
+    "UPDATE files SET item_id = NULL, version = NULL, stored_key = NULL, stored_digest = NULL,"
+    " stored_ns = NULL, was_size = NULL, was_mtime_ns = NULL, was_inode = NULL"
+)
+_DISOWN = f"{_NO_RECEIPT} WHERE dir = ? AND name = ?"
+_RELEASE = f"{_NO_RECEIPT}, due = coalesce(due, 0) WHERE item_id = ?"
 _EACH = "SELECT value FROM json_each(?)"
 
 # Where a file in sync is replaced by another, how it looked is kept: it may be elsewhere now.
@@ -304,6 +310,16 @@ class State:
     def agree(self, agreed: Iterable[tuple[str, Stat, Receipt]]) -> None:
         """Record receipts: (path, stat of the content stored, receipt). The rows are settled."""
         rows = [(split(path), stat, r) for path, stat, r in agreed]
+        try:
+            self._agree(rows)
+        except sqlite3.IntegrityError:
+            # Another path has such a key or item: it is theirs who were told last.
+            for path, _, receipt in rows:
+                self.evict("/".join(filter(None, path)), receipt.key)
+                self._release(receipt.id)
+            self._agree(rows)
+
+    def _agree(self, rows: Sequence[tuple[tuple[str, str], Stat, Receipt]]) -> None:
         self._sql.executemany(
             "UPDATE files SET size = ?, mtime_ns = ?, inode = ?, digest = ?, key = ?, item_id = ?,"
             " version = ?, stored_key = ?, stored_digest = ?, stored_ns = ?, due = NULL,"
@@ -328,6 +344,7 @@ class State:
     def own(self, path: str, receipt: Receipt, was: Stat | None = None) -> None:
         """Write a receipt, and leave the observation as it is; `was` is how the file of the
         receipt looked, where it is not the one that is there."""
+        self._release(receipt.id)
         self._sql.execute(
             "UPDATE files SET item_id = ?, version = ?, stored_key = ?, stored_digest = ?,"
             " stored_ns = ?, was_size = ?, was_mtime_ns = ?, was_inode = ?"
@@ -338,12 +355,11 @@ class State:
 
     def disown(self, path: str) -> None:
         """Drop the receipt, and leave the observation and the place as they are."""
-        self._sql.execute(
-            "UPDATE files SET item_id = NULL, version = NULL, stored_key = NULL,"
-            " stored_digest = NULL, stored_ns = NULL, was_size = NULL, was_mtime_ns = NULL,"
-            " was_inode = NULL WHERE dir = ? AND name = ?",
-            split(path),
-        )
+        self._sql.execute(_DISOWN, split(path))
+
+    def _release(self, id: str) -> None:
+        """An item has one receipt: whose it was before is decided anew."""
+        self._sql.execute(_RELEASE, (id,))
 
     def settle(self, path: str, due: int | None = None) -> None:
         """Nothing to do for this path, or not before `due`."""

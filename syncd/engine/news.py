@@ -1,0 +1,85 @@
+"""What the remote says it holds, compared with the receipts: only what differs is kept.
+
+Called with pages of the feed, of a comparison, and with what an answer brought to light. Whoever
+is concerned becomes due. What this very mirror did, but never heard the answer of, becomes its
+receipt; what a mirror took away is as if it had never been.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from syncd.model import Item, ItemState, Receipt
+from syncd.plan.decide import MIRRORS
+from syncd.state.row import Row
+from syncd.state.store import State
+
+
+def learn(state: State, items: Sequence[Item], now: int) -> None:
+    """Note what differs from the receipts; forget what was noted and does so no more."""
+    rows = state.by_item([item.id for item in items])
+    news: list[Item] = []
+    agreed: list[str] = []
+    for item in items:
+        row = rows.get(item.id)
+        receipt = row.receipt if row else None
+        if _taken_by_mirror(item):
+            if receipt:
+                state.overlay.absent(receipt, now)
+            else:
+                agreed.append(item.id)
+        elif row and receipt and _ours(state, item):
+            _catch_up(state, row, receipt, item, now)
+            agreed.append(item.id)
+        elif receipt and _as_agreed(item, receipt):
+            agreed.append(item.id)
+        else:
+            news.append(item)
+    state.overlay.forget(agreed, now)
+    state.overlay.learn(news, now)
+
+
+def current(state: State, items: Sequence[Item]) -> list[Item]:
+    """Without what a feed tells late: items that have had a newer version by our own doing."""
+    rows = state.by_item([item.id for item in items])
+    return [item for item in items if not _overtaken(item, rows.get(item.id))]
+
+
+def _overtaken(item: Item, row: Row | None) -> bool:
+    known = row.receipt.version if row and row.receipt else None
+    return known is not None and item.version is not None and item.version < known
+
+
+def _taken_by_mirror(item: Item) -> bool:
+    return item.state is not ItemState.PRESENT and item.by.startswith(MIRRORS)
+
+
+def _ours(state: State, item: Item) -> bool:
+    """We were the last to change it, so it is what we sent, whether we were told or not."""
+    return item.by == state.get("source") and item.digest is not None
+
+
+def _catch_up(state: State, row: Row, receipt: Receipt, item: Item, now: int) -> None:
+    if _as_agreed(item, receipt) and item.digest == receipt.digest:
+        return
+    state.own(
+        row.path,
+        Receipt(
+            key=item.key,
+            id=item.id,
+            version=item.version,
+            digest=item.digest or receipt.digest,
+            stored_ns=now,
+        ),
+        row.was if item.digest == receipt.digest else None,
+    )
+    state.settle(row.path, now)
+
+
+def _as_agreed(item: Item, receipt: Receipt) -> bool:
+    return (
+        item.state is ItemState.PRESENT
+        and item.version == receipt.version
+        and item.key == receipt.key
+        and item.digest in (None, receipt.digest)
+    )
