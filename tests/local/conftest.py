@@ -45,5 +45,4 @@ def ear(root: Path) -> Iterator[Ear]:
     ear = Ear(root)
     assert ear.watcher.start() == Coverage(events=True)
     yield ear
-    ear.stalled.set()
     ear.watcher.stop()

@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from syncd.local.watch import Hint, Watcher
+from syncd.local.hint import Hint
+from syncd.local.watch import Watcher
+from syncd.local.watch.observer import TreeObserver
+from syncd.local.watch.tree import Tree
 
 PATIENCE = 20.0
 """Seconds until something that must be heard counts as missed; waited for in full only then."""
 
 
 class Ear:
-    """Takes what a watcher delivers; `stalled` makes it take nothing for a while."""
+    """Takes what a watcher delivers, and reaches what is inside of it."""
 
     def __init__(self, root: Path) -> None:
         self.hints: list[Hint] = []
         self.doubts: list[str] = []
-        self.stalled = threading.Event()
-        self.stalled.set()
-        self.watcher = Watcher(root, self._deliver, self.doubts.append)
+        self.watcher = Watcher(root, self.hints.append, self.doubts.append)
 
-    def _deliver(self, hint: Hint) -> None:
-        self.stalled.wait(30)
-        self.hints.append(hint)
+    @property
+    def observer(self) -> TreeObserver:
+        assert self.watcher._observer is not None
+        return self.watcher._observer
+
+    @property
+    def tree(self) -> Tree:
+        return self.observer.tree
+
+    @contextmanager
+    def deaf(self) -> Iterator[None]:
+        """Meanwhile what happens stays with the kernel."""
+        with self.tree._lock:
+            yield
 
     def until(self, true: Callable[[], bool]) -> None:
         end = time.monotonic() + PATIENCE

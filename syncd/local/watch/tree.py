@@ -1,10 +1,10 @@
-"""The watches on one root and all its folders, and what their events mean.
+"""The watches on one root and all its folders, and the events they report.
 
-Works on watchdog's inotify reader and event parser. Its Observer is left aside: measured, that
-takes 55 µs a file over three threads where this takes 16; it holds every event back for 0.5 s
-behind a file that is moved out; and it says nothing of folders it could not watch. What must
-stay true: a new folder is watched first and hinted after, so that whatever was put into it
-meanwhile is found; and an event that may be lost is doubted, which costs a scan.
+Works on watchdog's inotify reader, and so close to the kernel for what watchdog's own emitter does
+not do: watch a new folder before it is listed, pass on the half of a move at once instead of
+holding every event back behind it for 0.5 s, and count the folders it could not watch. What must
+stay true: a new folder is watched first and its event emitted after, so that whatever was put
+into it meanwhile is found; and an event that may be lost is doubted, which costs a scan.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import logging
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import count
 
+from watchdog.events import FileSystemEvent
 from watchdog.observers.inotify_c import (
     CallbackId,
     InotifyConstants,
@@ -28,12 +28,14 @@ from watchdog.observers.inotify_c import (
 
 from syncd.local.ignore import IGNORE_NAME
 from syncd.local.scan import carried, shown
+from syncd.local.watch.event import event_of
 
 log = logging.getLogger(__name__)
 
 ODD_NAMES = 1000
 """How many names that are not UTF-8 are remembered as doubted."""
 
+_MADE, _CLOSED = InotifyConstants.IN_CREATE, InotifyConstants.IN_CLOSE_WRITE
 _FOLDER = (
     InotifyConstants.IN_CREATE
     | InotifyConstants.IN_CLOSE_WRITE
@@ -49,34 +51,21 @@ cost an event. What is cut by truncate(2) without being opened is found by the n
 ROOT_MASK = Mask(_FOLDER | InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hint:
-    """Something may have changed at `path`, relative to the root.
-
-    `prompt`: whole as far as events can tell, look at once. `tree`: look at everything below it.
-    Hidden names are never hinted, but for `.syncdignore`; names that are not UTF-8 neither.
-    """
-
-    path: str
-    prompt: bool
-    tree: bool
-
-
 class Tree:
     """The watches on one root and all its folders, each an inotify watch.
 
-    Called by watchdog's reader thread, which alone adds and drops watches once it runs, but for
+    Once `open`, one thread calls `read` again and again; it alone adds and drops watches, but for
     `retry`. Memory is one entry a folder, nothing per file.
     """
 
     def __init__(
-        self, root: bytes, deliver: Callable[[Hint], None], doubt: Callable[[str], None]
+        self, root: bytes, emit: Callable[[FileSystemEvent], None], doubt: Callable[[str], None]
     ) -> None:
         self._root = root
-        self._deliver = deliver
+        self._emit = emit
         self._doubt = doubt
         self._fd = InotifyFD()
-        self._fd.name = "syncd-watch"
+        self._fd._is_reading = False  # else what is closed before its first read stays open
         self._ids = count(1)
         self._lock = threading.RLock()
         self._watches: dict[WatchDescriptor, tuple[str, CallbackId]] = {}
@@ -86,25 +75,33 @@ class Tree:
         self.lost = False
         """The root was deleted, moved or unmounted: the watches are of no use any more."""
 
-    @property
-    def alive(self) -> bool:
-        return self._fd.is_alive()
-
     def open(self) -> None:
-        """Watches everything, then starts the reader. Raises OSError for the root alone."""
+        """Watches everything. Raises OSError for the root alone."""
+        self._watch("")
+        if not self._watches:
+            raise OSError(self._missed.get("", errno.ENOENT), "the folder cannot be watched")
+        self._watch_below("")
+
+    def read(self) -> None:
+        """Takes what has happened, or waits until something does or the tree is closed.
+
+        A file that was made and closed by now is one event: in a burst nearly every one.
+        """
         try:
-            self._watch("")
-            if not self._watches:
-                raise OSError(self._missed.get("", errno.ENOENT), "the folder cannot be watched")
-            self._watch_below("")
-        finally:
-            self._fd.start()  # even where it failed: only its thread closes what it opened
+            events = self._fd.read_events()
+        except OSError:
+            self._fd._is_reading = False
+            raise
+        closed = {(event.wd, event.name) for event in events if event.mask == _CLOSED}
+        for event in events:
+            if event.mask != _MADE or (event.wd, event.name) not in closed:
+                self._fd.handle_event(event)
 
     def close(self) -> None:
+        """Ends a `read` under way, from any thread; nothing is emitted after that."""
         self._closed = True  # first, so that a walk under way ends
         with self._lock:
-            self._fd.stop()
-        self._fd.join()
+            self._fd.close()
 
     def retry(self) -> None:
         """Tries one of the folders that could not be watched; where it works now, all of them."""
@@ -127,7 +124,7 @@ class Tree:
         missed = list(self._missed.values())
         return len(self._watches) + len(missed) if errno.ENOSPC in missed else 0
 
-    # Called by watchdog's reader.
+    # Called by `read`, by way of watchdog.
 
     def on_event(self, event: InotifyEvent) -> None:
         try:
@@ -167,8 +164,7 @@ class Tree:
         elif event.mask & InotifyConstants.IN_ISDIR:
             self._take_folder(path, name, event.mask)
         elif name[0] != "." or name == IGNORE_NAME:
-            prompt = event.mask & (InotifyConstants.IN_CREATE | InotifyConstants.IN_DELETE) == 0
-            self._deliver(Hint(path=path, prompt=prompt, tree=False))
+            self._emit(event_of(path, event.mask))
 
     def _take_folder(self, path: str, name: str, mask: int) -> None:
         if not _watched(name):
@@ -177,8 +173,7 @@ class Tree:
             self._watch_below(path)
         elif mask & InotifyConstants.IN_MOVED_FROM:
             self._drop_below(path)
-        prompt = mask & InotifyConstants.IN_DELETE == 0
-        self._deliver(Hint(path=path, prompt=prompt, tree=True))
+        self._emit(event_of(path, mask))
 
     def _take_odd(self, path: str) -> None:
         """A name that is not UTF-8 cannot be hinted: a scan reports it, once for each name."""

@@ -1,7 +1,7 @@
 """Keeps a folder watched for as long as it runs: supervises, mends, and says what is not covered.
 
-The engine makes one per mirror, calls `check` about every second, and takes hints and doubts
-from the reader's thread: both callbacks must do no more than enqueue.
+The daemon makes one per mirror, calls `check` about every second, and takes hints and doubts
+from the observer's threads: both callbacks must do no more than enqueue.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from syncd.local.hint import Hint
 from syncd.local.mounts import Mount, mounts_of
-from syncd.local.watch.tree import Hint, Tree, quietly
+from syncd.local.watch.observer import TreeObserver
+from syncd.local.watch.tree import quietly
 
 _SYSCTLS = Path("/proc/sys/fs/inotify")
 
@@ -29,7 +31,7 @@ class Coverage:
 class Watcher:
     """Watches one folder for as long as it runs, whatever becomes of the folder meanwhile.
 
-    `deliver` and `doubt` are called from another thread; an exception in them is logged and
+    `deliver` and `doubt` are called from other threads; an exception in them is logged and
     doubted, never passed on. `doubt` gets a sentence: events may have been lost, scan.
     """
 
@@ -39,7 +41,7 @@ class Watcher:
         self._root = root
         self._deliver = deliver
         self._doubt = doubt
-        self._tree: Tree | None = None
+        self._observer: TreeObserver | None = None
         self._place: _Place | None = None
         self._failure = "not started"
 
@@ -49,54 +51,55 @@ class Watcher:
         return self._coverage()
 
     def stop(self) -> None:
-        """Ends the watch and its thread; nothing is delivered after that."""
-        tree, self._tree = self._tree, None
-        if tree is not None:
-            tree.close()
+        """Ends the watch and its threads; nothing is delivered after that."""
+        observer, self._observer = self._observer, None
+        if observer is not None:
+            observer.end()
 
     def check(self) -> Coverage:
         """Sees that the watch still works, mends it where not, and doubts what it missed."""
         trouble = self._trouble()
         if trouble is None:
-            assert self._tree is not None  # noqa: S101 - no trouble means there is one
-            self._tree.retry()
+            assert self._observer is not None  # noqa: S101 - no trouble means there is one
+            self._observer.tree.retry()
             return self._coverage()
-        watching = self._tree is not None
+        watching = self._observer is not None
         self.stop()
         self._begin()
-        if watching or self._tree is not None:
+        if watching or self._observer is not None:
             quietly(self._doubt, trouble)
         return self._coverage()
 
     def _begin(self) -> None:
         try:
             self._place = _place(self._root)
-            self._tree = Tree(self._place.path, self._deliver, self._doubt)
-            self._tree.open()
-        except OSError as error:
+            self._observer = TreeObserver(self._place.path, self._deliver, self._doubt)
+            self._observer.start()
+        except (OSError, RuntimeError) as error:  # RuntimeError: no thread is to be had
             self.stop()
             self._failure = _failure(error)
 
     def _trouble(self) -> str | None:
         """What is wrong with the watch, as a sentence; None where nothing is."""
-        if self._tree is None:
+        if self._observer is None:
             return "the folder was not watched"
-        if not self._tree.alive:
+        if not self._observer.alive:
             return "the watch ended by itself"
         try:
             now = _place(self._root)
         except OSError as error:
             return _failure(error)
-        if self._place is None or now.identity != self._place.identity or self._tree.lost:
+        lost = self._observer.tree.lost
+        if self._place is None or now.identity != self._place.identity or lost:
             return "the folder is another one than before"
         if now.mounts != self._place.mounts:
             return "a file system was mounted or unmounted in the folder"
         return None
 
     def _coverage(self) -> Coverage:
-        if self._tree is None or self._place is None:
+        if self._observer is None or self._place is None:
             return Coverage(events=False, reason=self._failure)
-        reason = _foreign(self._place.mounts) or _shortage(self._tree.short_of())
+        reason = _foreign(self._place.mounts) or _shortage(self._observer.tree.short_of())
         return Coverage(events=not reason, reason=reason)
 
 
@@ -130,7 +133,9 @@ def _shortage(needed: int) -> str:
     return _limit("max_user_watches", f"the {needed} folders here need more", needed)
 
 
-def _failure(error: OSError) -> str:
+def _failure(error: OSError | RuntimeError) -> str:
+    if isinstance(error, RuntimeError):
+        return f"the folder cannot be watched: {error}"
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return "the folder is missing"
     if error.errno == errno.EMFILE:
