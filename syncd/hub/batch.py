@@ -7,7 +7,8 @@ is committed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +19,9 @@ from syncd.hub.blobs import BlobStore, Place
 from syncd.hub.desk import Desk
 from syncd.hub.ops import Move, Op, Put, Remove, Restore, Result
 from syncd.hub.schema import ItemRow, datasets, items
+
+STEP = 256
+"""Keys or ids looked up at once."""
 
 
 def apply(tx: sa.Connection, blobs: BlobStore, desk: Desk, ops: Sequence[Op]) -> list[Result]:
@@ -35,42 +39,63 @@ def _load(tx: sa.Connection, desk: Desk, ops: Sequence[Op]) -> None:
     if not tx.execute(_KNOWN, {"wanted": desk.dataset}).scalar():
         raise NotFoundError(f"there is no dataset {desk.dataset}")
     ids = {op.id for op in ops if isinstance(op, Move | Remove | Restore)}
-    _take(tx, desk, _BY_ID, sorted(ids), {})
+    for start, end in _steps(len(ids)):
+        given = {"wanted": desk.dataset, "some": sorted(ids)[start:end]}
+        _lay(desk, tx.execute(_BY_ID, given))
     wanted = {(op.folder, op.name) for op in ops if isinstance(op, Put | Move)}
     back = (desk.known.get(op.id) for op in ops if isinstance(op, Restore))
     wanted |= {(item.folder, item.name) for item in back if item is not None}
-    folders: dict[str, list[str]] = {}
-    for folder, name in wanted - desk.at.keys():
-        folders.setdefault(folder, []).append(name)
-    for folder, names in folders.items():
-        _take(tx, desk, _BY_KEY, names, {"folder": folder})
+    pairs = sorted(wanted - desk.at.keys())
+    for start, end in _steps(len(pairs)):
+        _lay(desk, tx.execute(*_by_key(desk.dataset, pairs[start:end])))
     desk.held = catalogue.held(tx, list({op.digest for op in ops if isinstance(op, Put)}))
     desk.loaded = dict(desk.known)
 
 
+def _steps(count: int) -> Iterator[tuple[int, int]]:
+    return ((start, start + STEP) for start in range(0, count, STEP))
+
+
+def _lay(desk: Desk, found: Iterable[Any]) -> None:
+    for values in found:
+        row = ItemRow(*values)
+        desk.known[row.id] = row
+        if row.state == "present":
+            desk.at[row.folder, row.name] = row
+
+
+# Statements of the hot path, made once: making one costs more than running it.
 _NEW_ITEMS = sa.insert(items)
 _NEW_BLOBS = sa.insert(schema.blobs)
-# Statements of the hot path, made once: making one costs more than running it.
 _KNOWN = sa.select(datasets.c.id).where(datasets.c.id == sa.bindparam("wanted"))
-_MINE = sa.select(items).where(items.c.dataset == sa.bindparam("wanted"))
-_BY_ID = _MINE.where(items.c.id.in_(sa.bindparam("some", expanding=True)))
-_BY_KEY = _MINE.where(
-    schema.PRESENT,
-    items.c.folder == sa.bindparam("folder"),
-    items.c.name.in_(sa.bindparam("some", expanding=True)),
+_BY_ID = sa.select(items).where(
+    items.c.dataset == sa.bindparam("wanted"), items.c.id.in_(sa.bindparam("some", expanding=True))
 )
 
 
-def _take(
-    tx: sa.Connection, desk: Desk, query: sa.Select[Any], some: list[str], where: dict[str, str]
-) -> None:
-    for start in range(0, len(some), catalogue.CHUNK):
-        given = {"wanted": desk.dataset, "some": some[start : start + catalogue.CHUNK], **where}
-        for found in tx.execute(query, given):
-            row = ItemRow(*found)
-            desk.known[row.id] = row
-            if row.state == "present":
-                desk.at[row.folder, row.name] = row
+def _by_key(dataset: str, pairs: Sequence[tuple[str, str]]) -> tuple[sa.TextClause, dict[str, str]]:
+    """The present items under these (folder, name), and the values for it.
+
+    The number of pairs is filled up to a power of two, so that there are few statements."""
+    size = 1 << (len(pairs) - 1).bit_length()
+    given = {"dataset": dataset}
+    for n in range(size):
+        given[f"f{n}"], given[f"n{n}"] = pairs[n] if n < len(pairs) else pairs[0]
+    return _pairs_query(size), given
+
+
+@cache
+def _pairs_query(size: int) -> sa.TextClause:
+    """A join, because SQLite looks through the whole dataset for `(folder, name) IN (...)`:
+    23 ms against 0.2 for 200 of 100,000."""
+    columns = ", ".join(f'items."{column.name}"' for column in items.c)
+    pairs = ", ".join(f"(:f{n}, :n{n})" for n in range(size))
+    return sa.text(
+        f"WITH wanted (folder, name) AS (VALUES {pairs}) "  # noqa: S608 - nothing foreign in it
+        f"SELECT {columns} FROM wanted JOIN items "
+        "ON items.folder = wanted.folder AND items.name = wanted.name "
+        "WHERE items.dataset = :dataset AND items.state = 'present'"
+    )
 
 
 def _store(tx: sa.Connection, blobs: BlobStore, desk: Desk) -> None:
