@@ -106,7 +106,7 @@ def _take_remote(mirror: Mirror, row: Row, remote: Item | None) -> str:
 def _take_both(mirror: Mirror, row: Row, remote: Item | None) -> str:
     """Both are kept: ours goes beside the remote's, under a name of its own."""
     if row.gone or remote is None:
-        mirror.state.forget([row.path])
+        mirror.state.abandon([row.path])
         return f"{row.path}: the remote item is kept and no longer followed"
     taken = mirror.state.holders
     for key in suffixed(row.path, mirror.subject.policy):

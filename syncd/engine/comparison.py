@@ -30,9 +30,9 @@ def pages(dataset: Dataset) -> Iterator[Sequence[Item]]:
 def compare(state: State, dataset: Dataset, clock: Clock) -> Iterator[Sequence[Item]]:
     """Yield each page for the mirror to learn; at the end note receipts without an item."""
     began = clock.now_ns()
-    state.begin_listing()
+    state.listing.begin()
     for page in pages(dataset):
-        state.listed(item.id for item in page)
+        state.listing.add(item.id for item in page)
         yield page
-    for receipt in state.unlisted(began):
+    for receipt in state.listing.missing(began):
         state.overlay.absent(receipt, clock.now_ns())

@@ -18,7 +18,7 @@ from syncd.engine.job import Job, Result, Step
 from syncd.engine.pool import Pool
 from syncd.engine.settlement import SECOND, Settlement
 from syncd.errors import TransientError
-from syncd.model import Action, Verb
+from syncd.model import Action, ItemState, Verb
 from syncd.plan.backoff import delay
 from syncd.remotes.base import Traits
 from syncd.state.row import Row
@@ -180,7 +180,7 @@ class Dispatcher:
                 self._settlement.hand_over(action, action.origin.remote)
                 self._settlement.take([])
             case Verb.FORGET:
-                self._state.forget([action.path])
+                self._forget(action)
             case Verb.HOLD:
                 self._settlement.refuse(action.path, "held", action.reason, action.key)
             case Verb.CONFLICT:
@@ -188,6 +188,13 @@ class Dispatcher:
             case _:
                 self._state.settle(action.path)
                 self._state.troubles.clear(action.path)
+
+    def _forget(self, action: Action) -> None:
+        remote = action.triple.remote if action.triple else None
+        if remote and remote.state is ItemState.PRESENT:
+            self._state.abandon([action.path])
+        else:
+            self._state.forget([action.path])
 
     def _hold_back(self, given: dict[Verb, list[Step]]) -> None:
         if Verb.REMOVE in given and (

@@ -17,7 +17,7 @@ from syncd.state.store import State
 
 def learn(state: State, items: Sequence[Item], now: int) -> None:
     """Note what differs from the receipts; forget what was noted and does so no more."""
-    rows = state.by_item([item.id for item in items])
+    rows = {**_unanswered(state, items), **state.by_item([item.id for item in items])}
     news: list[Item] = []
     agreed: list[str] = []
     for item in items:
@@ -28,8 +28,8 @@ def learn(state: State, items: Sequence[Item], now: int) -> None:
                 state.overlay.absent(receipt, now)
             else:
                 agreed.append(item.id)
-        elif row and receipt and _ours(state, item):
-            _catch_up(state, row, receipt, item, now)
+        elif row and _ours(state, item):
+            _catch_up(state, row, item, now)
             agreed.append(item.id)
         elif receipt and _as_agreed(item, receipt):
             agreed.append(item.id)
@@ -59,20 +59,25 @@ def _ours(state: State, item: Item) -> bool:
     return item.by == state.get("source") and item.digest is not None
 
 
-def _catch_up(state: State, row: Row, receipt: Receipt, item: Item, now: int) -> None:
-    if _as_agreed(item, receipt) and item.digest == receipt.digest:
+def _unanswered(state: State, items: Sequence[Item]) -> dict[str, Row]:
+    """Items that we stored, but never heard so: theirs who hold the keys and have no receipt."""
+    ours = [item for item in items if _ours(state, item) and item.state is ItemState.PRESENT]
+    if not ours:
+        return {}
+    known = state.overlay.of([item.id for item in ours])
+    holders = state.holders([item.key for item in ours])
+    rows = {item.id: holders.get(item.key) for item in ours if item.id not in known}
+    return {id: row for id, row in rows.items() if row and row.receipt is None}
+
+
+def _catch_up(state: State, row: Row, item: Item, now: int) -> None:
+    known = row.receipt
+    if known and _as_agreed(item, known):
         return
-    state.own(
-        row.path,
-        Receipt(
-            key=item.key,
-            id=item.id,
-            version=item.version,
-            digest=item.digest or receipt.digest,
-            stored_ns=now,
-        ),
-        row.was if item.digest == receipt.digest else None,
+    receipt = Receipt(
+        key=item.key, id=item.id, version=item.version, digest=item.digest or "", stored_ns=now
     )
+    state.own(row.path, receipt, row.was if known and item.digest == known.digest else None)
     state.settle(row.path, now)
 
 

@@ -134,7 +134,7 @@ class Observer:
             path = f"{folder}/{name}" if folder else name
             (gone if self._filter.why(path) is None else left_out).append(name)
         # What a rule leaves out now is nobody's business any more: its item stays as it is.
-        self._state.forget(f"{folder}/{name}" if folder else name for name in left_out)
+        self._state.abandon(f"{folder}/{name}" if folder else name for name in left_out)
         self._state.miss(folder, gone, now, due)
         self._tell(folder, gone)
 

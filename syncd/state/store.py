@@ -16,6 +16,7 @@ from typing import Any
 
 from syncd.errors import StateError
 from syncd.model import Receipt, Stat
+from syncd.state.listing import Listing
 from syncd.state.overlay import Overlay
 from syncd.state.row import COLUMNS, Row, from_values
 from syncd.state.troubles import Troubles, split
@@ -28,6 +29,11 @@ _NO_RECEIPT = (
 )
 _DISOWN = f"{_NO_RECEIPT} WHERE dir = ? AND name = ?"
 _RELEASE = f"{_NO_RECEIPT}, due = coalesce(due, 0) WHERE item_id = ?"
+_ABANDON = (
+    "INSERT OR IGNORE INTO items (id, key, version, digest, state, by)"
+    " SELECT item_id, stored_key, version, stored_digest, 'present', '' FROM files"
+    " WHERE dir = ? AND name = ? AND item_id IS NOT NULL"
+)
 _EACH = "SELECT value FROM json_each(?)"
 
 # Where a file in sync is replaced by another, how it looked is kept: it may be elsewhere now.
@@ -70,6 +76,7 @@ class State:
         self._meta = self._read_meta()
         self.troubles = Troubles(self._sql)
         self.overlay = Overlay(self._sql)
+        self.listing = Listing(self._sql)
 
     def _migrate(self) -> None:
         (found,) = self._sql.execute("PRAGMA user_version").fetchone()
@@ -215,24 +222,6 @@ class State:
         rows = self._select("item_id IN (SELECT value FROM json_each(?))", (json.dumps(ids),))
         return {row.receipt.id: row for row in rows if row.receipt}
 
-    def begin_listing(self) -> None:
-        """Start to compare every receipt with a full listing of the remote."""
-        self._sql.execute("CREATE TEMP TABLE IF NOT EXISTS listed (id TEXT PRIMARY KEY)")
-        self._sql.execute("DELETE FROM listed")
-
-    def listed(self, ids: Iterable[str]) -> None:
-        """The remote has these."""
-        self._sql.executemany("INSERT OR IGNORE INTO listed VALUES (?)", [(i,) for i in ids])
-
-    def unlisted(self, before: int) -> list[Receipt]:
-        """Receipts from before `before` (ns) that the listing did not bring up."""
-        rows = self._select(
-            "item_id IS NOT NULL AND stored_ns < ? AND item_id NOT IN (SELECT id FROM listed)",
-            (before,),
-        )
-        self._sql.execute("DELETE FROM listed")
-        return [row.receipt for row in rows if row.receipt]
-
     def _select(self, where: str, values: Sequence[Any]) -> list[Row]:
         rows = self._sql.execute(f"SELECT {COLUMNS} FROM files WHERE {where}", values)  # noqa: S608
         return [from_values(values) for values in rows]
@@ -372,6 +361,12 @@ class State:
         pairs = [split(path) for path in paths]
         self._sql.executemany("DELETE FROM files WHERE dir = ? AND name = ?", pairs)
         self._sql.executemany("DELETE FROM troubles WHERE dir = ? AND name = ?", pairs)
+
+    def abandon(self, paths: Iterable[str]) -> None:
+        """Drop rows, but remember that their items are there: they are nobody's now."""
+        paths = list(paths)
+        self._sql.executemany(_ABANDON, [split(path) for path in paths])
+        self.forget(paths)
 
     # --- the binding -----------------------------------------------------------------------------
 
