@@ -180,7 +180,7 @@ class _Chunk:
         found = assign(row.path, row.digest, policy, _View(self, row.path))
         if isinstance(found, Placed):
             holder = self._holder(self._bases[row.path])
-            if found.key != self._bases[row.path] and holder and holder.gone:
+            if found.key != self._bases[row.path] and holder and _leaving(holder):
                 self._waiting.append(row.path)
                 return None
             self._holders[found.key] = row
@@ -285,6 +285,11 @@ class _View:
 
     def item(self, key: str) -> Item | None:
         return self._chunk.foreign(key)
+
+
+def _leaving(row: Row) -> bool:
+    """Whether a row will give up its key soon: gone, and that is about to be dealt with."""
+    return row.gone is not None and row.due is not None
 
 
 def _patient(policy: Policy) -> Policy:

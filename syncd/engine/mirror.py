@@ -230,6 +230,9 @@ class Mirror:
         for path, stat in self.settlement.unsettled:
             self.settle.unsettled(path, stat, now)
         self.settlement.unsettled.clear()
+        if self.settlement.puzzled and self._comparison is None:
+            self.settlement.puzzled = False
+            self.compare()
         for result in results:
             if result.outcome and result.outcome.error is None:
                 self.settle.sent(result.step.path, now)

@@ -104,9 +104,12 @@ class Observer:
         return True
 
     def _merge(self, listing: Listing) -> None:
-        known = self._state.observed(listing.dir)
-        if listing.files == known:
+        files = listing.files
+        if dict(zip(files, map(hash, files.values()), strict=True)) == self._state.marks(
+            listing.dir
+        ):
             return
+        known = self._state.observed(listing.dir)
         news = {name: stat for name, stat in listing.files.items() if known.get(name) != stat}
         if news:
             self._see(listing.dir, news)

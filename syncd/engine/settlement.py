@@ -18,6 +18,7 @@ from syncd.errors import (
     ConflictError,
     DeniedError,
     GarbledError,
+    MissingError,
     SyncdError,
     TransientError,
     UnsettledError,
@@ -48,6 +49,8 @@ class Settlement:
         """Paths that changed on disk while a job had them: their result is of old content."""
         self.unsettled: list[tuple[str, Stat]] = []
         self.denied: DeniedError | None = None
+        self.puzzled = False
+        """The remote has lost an item, or moved it, without our hearing of it."""
 
     def take(self, results: list[Result]) -> None:
         """Record what became of a job's steps."""
@@ -209,10 +212,22 @@ class Settlement:
         elif isinstance(error, DeniedError):
             self.denied = error
             self._state.settle(path, now)
-        elif isinstance(error, ConflictError) and result.outcome and result.outcome.item:
-            self._contested(result, result.outcome.item)
+        elif isinstance(error, ConflictError | MissingError):
+            self._mistaken(result, error)
         else:
             self._retry(path, error)
+
+    def _mistaken(self, result: Result, error: SyncdError) -> None:
+        """The item is not what we thought, or is not at all."""
+        verb = result.step.action.verb
+        if result.outcome and result.outcome.item:
+            self._contested(result, result.outcome.item)
+        elif verb is Verb.REMOVE and isinstance(error, MissingError):
+            self._removed(result)
+        else:
+            # What has become of our item, only the remote's own list can tell.
+            self.puzzled |= verb in (Verb.REPLACE, Verb.MOVE)
+            self._retry(result.step.path, error)
 
     def _contested(self, result: Result, item: Item) -> None:
         """The remote holds something else there: remember it and decide again."""
