@@ -40,6 +40,7 @@ CREATE TABLE files (
     size          INTEGER NOT NULL,  -- bytes, as last seen
     mtime_ns      INTEGER NOT NULL,  -- as last seen; 0: look again, the clock was too coarse
     inode         INTEGER NOT NULL,  -- as last seen; pairs a vanished path with a new one
+    mark          INTEGER NOT NULL,  -- hash of the three: what a scan compares first
     gone          INTEGER,           -- ns when it was found missing; NULL: it is there
     digest        TEXT,              -- SHA-256 of that content; NULL: not read since it changed
     was_size      INTEGER,           -- as seen when it was what the receipt says, where it has
