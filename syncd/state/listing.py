@@ -24,15 +24,21 @@ class Listing:
         self._sql.executemany("INSERT OR IGNORE INTO listed VALUES (?)", [(i,) for i in ids])
 
     def missing(self, before: int) -> list[Receipt]:
-        """Receipts from before `before` (ns) that the listing did not bring up; it is over."""
+        """Receipts from before `before` (ns) that the listing did not bring up."""
         rows = self._sql.execute(
             "SELECT stored_key, item_id, version, stored_digest, stored_ns FROM files"
             " WHERE item_id IS NOT NULL AND stored_ns < ?"
             " AND item_id NOT IN (SELECT id FROM listed)",
             (before,),
         ).fetchall()
-        self._sql.execute("DELETE FROM listed")
         return [
             Receipt(key=key, id=id, version=version, digest=digest, stored_ns=stored)
             for key, id, version, digest, stored in rows
         ]
+
+    def strangers(self) -> list[str]:
+        """Items known beyond the receipts that the listing did not bring up either."""
+        rows = self._sql.execute(
+            "SELECT id FROM items WHERE state <> 'absent' AND id NOT IN (SELECT id FROM listed)"
+        )
+        return [row[0] for row in rows]

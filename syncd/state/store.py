@@ -322,7 +322,8 @@ class State:
     def _agree(self, rows: Sequence[tuple[tuple[str, str], Stat, Receipt]]) -> None:
         self._sql.executemany(
             "UPDATE files SET size = ?, mtime_ns = ?, inode = ?, mark = ?, digest = ?, key = ?,"
-            " item_id = ?, version = ?, stored_key = ?, stored_digest = ?, stored_ns = ?, due = NULL,"
+            " item_id = ?, version = ?, stored_key = ?, stored_digest = ?, stored_ns = ?,"
+            " due = NULL,"
             " was_size = NULL, was_mtime_ns = NULL, was_inode = NULL WHERE dir = ? AND name = ?",
             [
                 (
