@@ -8,6 +8,7 @@ batches to the workers, write down what came of them.
 from __future__ import annotations
 
 import logging
+import os
 import queue
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -106,6 +107,7 @@ class Mirror:
             traits=dataset.traits, pool=pool(bench.run, self.post),
         )  # fmt: skip
         self._removes = removes
+        self._vanished: list[str] = []
         self._comparison: Iterator[Sequence[Item]] | None = None
         self._stored = False
         self._began = 0.0
@@ -170,7 +172,7 @@ class Mirror:
         """Begin a full scan; the turns to come carry it out."""
         if self.guard.check() is None:
             self.tally.scanning = True
-            self._stored = self.state.count()[0] > 0
+            self._stored = self.state.anything_stored()
             self._began = self.clock.monotonic()
             self._sweep = self.observer.sweep()
 
@@ -243,8 +245,11 @@ class Mirror:
             self.sweep()
         elif hint.tree:
             self._branch(hint.path)
-        else:
+        elif os.path.lexists(f"{self.subject.root}/{hint.path}"):
             self.settle.hint(hint.path, now, prompt=hint.prompt)
+        else:
+            # Nothing to wait for, and its other half may be a new file that is looked at now.
+            self._vanished.append(hint.path)
 
     def _branch(self, folder: str) -> None:
         if self.guard.check() is None:
@@ -256,7 +261,8 @@ class Mirror:
     def _look(self) -> None:
         """Look at every path whose quiet period is over."""
         now = self.clock.monotonic()
-        paths = self.settle.due(now)
+        paths = [*self._vanished, *self.settle.due(now)]
+        self._vanished.clear()
         if not paths or self.guard.check() is not None:
             return
         for path in paths:
@@ -296,6 +302,9 @@ class Mirror:
             except StopIteration:
                 self._sweep = None
                 self._swept()
+            except LocalError as error:
+                self._sweep = None
+                self.post(Doubt(reason=str(error)))
 
     def _step_comparison(self) -> None:
         if self._comparison is None or self.guard.closed is not None:

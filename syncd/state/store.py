@@ -219,6 +219,11 @@ class State:
         found = self._sql.execute("SELECT 1 FROM files WHERE gone IS NOT NULL LIMIT 1")
         return found.fetchone() is not None
 
+    def anything_stored(self) -> bool:
+        """Some file has a receipt."""
+        found = self._sql.execute("SELECT 1 FROM files WHERE item_id IS NOT NULL LIMIT 1")
+        return found.fetchone() is not None
+
     def removals(self) -> list[Row]:
         """Gone rows that still have a receipt, in path order."""
         return self._select("gone IS NOT NULL AND item_id IS NOT NULL ORDER BY dir, name", ())
