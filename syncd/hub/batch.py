@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,9 +20,6 @@ from syncd.hub.blobs import BlobStore, Place
 from syncd.hub.desk import Desk
 from syncd.hub.ops import Move, Op, Put, Remove, Restore, Result
 from syncd.hub.schema import ItemRow, datasets, items
-
-STEP = 256
-"""Keys or ids looked up at once."""
 
 
 def apply(tx: sa.Connection, blobs: BlobStore, desk: Desk, ops: Sequence[Op]) -> list[Result]:
@@ -47,13 +45,13 @@ def _load(tx: sa.Connection, desk: Desk, ops: Sequence[Op]) -> None:
     wanted |= {(item.folder, item.name) for item in back if item is not None}
     pairs = sorted(wanted - desk.at.keys())
     for start, end in _steps(len(pairs)):
-        _lay(desk, tx.execute(*_by_key(desk.dataset, pairs[start:end])))
+        _lay(desk, _at_keys(tx, desk.dataset, pairs[start:end]))
     desk.held = catalogue.held(tx, list({op.digest for op in ops if isinstance(op, Put)}))
     desk.loaded = dict(desk.known)
 
 
 def _steps(count: int) -> Iterator[tuple[int, int]]:
-    return ((start, start + STEP) for start in range(0, count, STEP))
+    return ((start, start + catalogue.STEP) for start in range(0, count, catalogue.STEP))
 
 
 def _lay(desk: Desk, found: Iterable[Any]) -> None:
@@ -73,15 +71,11 @@ _BY_ID = sa.select(items).where(
 )
 
 
-def _by_key(dataset: str, pairs: Sequence[tuple[str, str]]) -> tuple[sa.TextClause, dict[str, str]]:
-    """The present items under these (folder, name), and the values for it.
-
-    The number of pairs is filled up to a power of two, so that there are few statements."""
-    size = 1 << (len(pairs) - 1).bit_length()
-    given = {"dataset": dataset}
-    for n in range(size):
-        given[f"f{n}"], given[f"n{n}"] = pairs[n] if n < len(pairs) else pairs[0]
-    return _pairs_query(size), given
+def _at_keys(tx: sa.Connection, dataset: str, pairs: list[tuple[str, str]]) -> Iterable[Any]:
+    """The present items under these (folder, name)."""
+    size = schema.filled(len(pairs))
+    pairs = pairs + pairs[:1] * (size - len(pairs))
+    return schema.run(tx, _pairs_query(size), (*chain.from_iterable(pairs), dataset))
 
 
 @cache
@@ -106,29 +100,20 @@ def _store(tx: sa.Connection, blobs: BlobStore, desk: Desk) -> None:
 
 def record(tx: sa.Connection, stored: Sequence[tuple[bytes, int, Place]], now_ns: int) -> None:
     """Note where these digests' bytes lie: from the commit on they are held."""
-    rows = [
-        {
-            "digest": digest,
-            "size": size,
-            "place": place.name,
-            "offset": place.offset,
-            "stored_ns": now_ns,
-        }
-        for digest, size, place in stored
-    ]
+    rows = [(digest, size, place.name, place.offset, now_ns) for digest, size, place in stored]
     if rows:
-        tx.execute(_NEW_BLOBS, rows)
+        schema.run(tx, _NEW_BLOBS, rows)
 
 
 def _write(tx: sa.Connection, desk: Desk) -> None:
     seq = catalogue.take_seq(tx, len(desk.touched))
     rows = [desk.known[id]._replace(seq=seq + n) for n, id in enumerate(desk.touched)]
-    new = [row._asdict() for row in rows if row.id not in desk.loaded]
+    new = [tuple(row) for row in rows if row.id not in desk.loaded]
     changed = [row for row in rows if row.id in desk.loaded]
     if changed:
         update(tx, changed)
     if new:
-        tx.execute(_NEW_ITEMS, new)
+        schema.run(tx, _NEW_ITEMS, new)
     if desk.replaced:
         tx.execute(sa.insert(schema.versions), desk.replaced)
     purged = [row for row in changed if row.state == "purged"]

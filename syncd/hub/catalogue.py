@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -195,15 +196,26 @@ _DATASETS = sa.select(
 )
 CHUNK = 500
 """Values in one IN list: far below every database's limit on bound values."""
+STEP = 256
+"""The same, where lists are filled up to a power of two."""
 
 
 def held(tx: sa.Connection, digests: Sequence[bytes]) -> dict[bytes, int]:
     """Those of the digests whose bytes are held, with their size."""
     known: dict[bytes, int] = {}
-    for start in range(0, len(digests), CHUNK):
-        found = tx.execute(_HELD, {"some": digests[start : start + CHUNK]})
-        known.update((row[0], row[1]) for row in found)
+    for start in range(0, len(digests), STEP):
+        some = list(digests[start : start + STEP])
+        size = schema.filled(len(some))
+        values = tuple(some + some[:1] * (size - len(some)))
+        found = schema.run(tx, _held_query(size), values)
+        known.update((row.digest, row.size) for row in found)
     return known
+
+
+@cache
+def _held_query(size: int) -> sa.TextClause:
+    places = ", ".join(f":d{n}" for n in range(size))
+    return sa.text(f"SELECT digest, size FROM blobs WHERE digest IN ({places})")  # noqa: S608
 
 
 def head(tx: sa.Connection) -> int:
@@ -235,9 +247,6 @@ def count(tx: sa.Connection, dataset: str, *, items: int, bytes: int) -> None:
 
 
 # Statements of the hot path, made once: making one costs more than running it.
-_HELD = sa.select(schema.blobs.c.digest, schema.blobs.c.size).where(
-    schema.blobs.c.digest.in_(sa.bindparam("some", expanding=True))
-)
 _LAST = sa.select(counters.c.seq).with_for_update()
 _RESERVE = sa.update(counters).values(seq=sa.bindparam("last"))
 _COUNT = (

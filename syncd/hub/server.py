@@ -118,6 +118,8 @@ class _Server(uvicorn.Server):
                 loop="uvloop",
                 http=HeadLimited,
                 ws="none",
+                interface="asgi3",
+                proxy_headers=False,
                 lifespan="on",
                 log_config=None,
                 access_log=False,
