@@ -196,6 +196,13 @@ def test_ignore_files_are_read_on_the_way(tree: Tree, chosen: Filter) -> None:
     assert list(listings(root, fresh, "a")["a"].files) == ["y.png"]
 
 
+def test_what_is_syncds_own_is_not_counted(tree: Tree, chosen: Filter) -> None:
+    root = tree({".syncdignore": "", "a/.syncdignore": "", ".syncd-root": "", ".hidden": ""})
+    found = listings(root, chosen)
+    assert (found[""].ignored, found["a"].ignored) == ({"hidden": 1}, {})
+    assert not found[""].files
+
+
 def test_an_ignore_file_nobody_understands_makes_the_folder_unknown(
     tree: Tree, chosen: Filter
 ) -> None:

@@ -48,6 +48,7 @@ def test_moves_lost_by_an_overflow_do_not_mislead(ear: Ear, root: Path, tmp_path
         (root / "renamed").rename(root / "new")
         (root / "gone").rename(tmp_path / "gone")
     ear.until(lambda: "event queue overflow" in ear.doubts)
+    ear.calm()
     ear.hints.clear()
     for path in (root / "new/sub", root / "kept/sub", tmp_path / "gone/sub"):
         (path / "x.jpg").touch()

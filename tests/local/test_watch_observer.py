@@ -25,8 +25,14 @@ from watchdog.observers.inotify_c import InotifyConstants as Kernel
 from syncd.local.hint import Hint
 from syncd.local.watch import Coverage, Watcher
 from syncd.local.watch.event import event_of, hint_of
+from syncd.local.watch.tree import Tree
 from tests.local.ear import PATIENCE, Ear, branch, file
 from tests.local.rights import as_nobody
+
+
+def watching() -> set[str]:
+    return {thread.name for thread in threading.enumerate() if "watch" in thread.name}
+
 
 MEANINGS = [
     (Kernel.IN_CREATE, FileCreatedEvent("a/b"), file("a/b", prompt=False)),
@@ -53,8 +59,7 @@ def test_a_watchdog_observer_runs_an_emitter_in_threads_with_names(ear: Ear) -> 
     assert isinstance(ear.observer, BaseObserver)
     (emitter,) = ear.observer.emitters
     assert isinstance(emitter, EventEmitter)
-    names = {thread.name for thread in threading.enumerate() if "watch" in thread.name}
-    assert names == {"syncd-watch-observer", "syncd-watch-emitter"}
+    assert watching() == {"syncd-watch-observer", "syncd-watch-emitter"}
 
 
 def test_nothing_wakes_up_while_nothing_happens(ear: Ear) -> None:
@@ -234,4 +239,23 @@ def test_stopped_as_soon_as_started(root: Path) -> None:
         watcher = Watcher(root, lambda hint: None, lambda reason: None)
         assert watcher.start() == Coverage(events=True)
         watcher.stop()
+        assert watching() == set()
         watcher.stop()
+
+
+def test_a_walk_under_way_ends_with_the_watch(
+    ear: Ear, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tree moved in may be huge: here it has no end."""
+    walking = threading.Event()
+
+    def watch(tree: Tree, path: str) -> bool:
+        walking.set()
+        time.sleep(0.001)
+        return True
+
+    monkeypatch.setattr(Tree, "_watch", watch)
+    monkeypatch.setattr("syncd.local.watch.tree._folders", lambda path: ["deeper"])
+    (root / "a").mkdir()
+    assert walking.wait(PATIENCE)
+    ear.watcher.stop()
