@@ -34,5 +34,6 @@ def compare(state: State, dataset: Dataset, clock: Clock) -> Iterator[Sequence[I
     for page in pages(dataset):
         state.listing.add(item.id for item in page)
         yield page
+    state.overlay.forget(state.listing.strangers(), clock.now_ns())
     for receipt in state.listing.missing(began):
         state.overlay.absent(receipt, clock.now_ns())

@@ -177,7 +177,7 @@ class _Chunk:
 
     def _find_key(self, row: Row) -> str | None:
         policy = self._policy if row.path in self._final else self._patient
-        found = assign(row.path, row.digest, policy, _View(self, row.path))
+        found = assign(row.path, row.digest, policy, _View(self, row))
         if isinstance(found, Placed):
             holder = self._holder(self._bases[row.path])
             if found.key != self._bases[row.path] and holder and _leaving(holder):
@@ -276,15 +276,17 @@ class _Chunk:
 class _View:
     """What `assign` may ask, for one path."""
 
-    def __init__(self, chunk: _Chunk, path: str) -> None:
+    def __init__(self, chunk: _Chunk, row: Row) -> None:
         self._chunk = chunk
-        self._path = path
+        self._row = row
 
     def holder(self, key: str) -> str | None:
-        return self._chunk.holder_of(key, self._path)
+        return self._chunk.holder_of(key, self._row.path)
 
     def item(self, key: str) -> Item | None:
-        return self._chunk.foreign(key)
+        item = self._chunk.foreign(key)
+        own = self._row.receipt.id if self._row.receipt else None
+        return item if item and item.id != own else None
 
 
 def _leaving(row: Row) -> bool:

@@ -7,7 +7,7 @@ receipt; what a mirror took away is as if it had never been.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from syncd.model import Item, ItemState, Receipt
 from syncd.plan.decide import MIRRORS
@@ -39,15 +39,31 @@ def learn(state: State, items: Sequence[Item], now: int) -> None:
     state.overlay.learn(news, now)
 
 
+def overtaken(state: State, receipts: Mapping[str, Receipt], now: int) -> None:
+    """New receipts, by path: what was known of these items before is forgotten, and what was
+    heard of them while the answer was on its way is decided."""
+    if state.overlay.empty():
+        return
+    known = state.overlay.of([receipt.id for receipt in receipts.values()])
+    for path, receipt in receipts.items():
+        item = known.get(receipt.id)
+        if item is None or _older(item, receipt) or _as_agreed(item, receipt):
+            state.overlay.agree([receipt.id])
+        else:
+            state.settle(path, now)
+
+
 def current(state: State, items: Sequence[Item]) -> list[Item]:
     """Without what a feed tells late: items that have had a newer version by our own doing."""
     rows = state.by_item([item.id for item in items])
-    return [item for item in items if not _overtaken(item, rows.get(item.id))]
+    receipts = {id: row.receipt for id, row in rows.items()}
+    return [item for item in items if not _older(item, receipts.get(item.id))]
 
 
-def _overtaken(item: Item, row: Row | None) -> bool:
-    known = row.receipt.version if row and row.receipt else None
-    return known is not None and item.version is not None and item.version < known
+def _older(item: Item, receipt: Receipt | None) -> bool:
+    if receipt is None or receipt.version is None or item.version is None:
+        return False
+    return item.version < receipt.version
 
 
 def _taken_by_mirror(item: Item) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from syncd.clock import Clock
 from syncd.engine.job import Result, receipt_of
-from syncd.engine.news import learn
+from syncd.engine.news import learn, overtaken
 from syncd.engine.report import Tally
 from syncd.errors import (
     ConflictError,
@@ -56,9 +56,7 @@ class Settlement:
         """Record what became of a job's steps."""
         for result in results:
             self._take(result)
-        if self._agreed:
-            self._state.agree(self._agreed)
-            self._agreed.clear()
+        self._flush()
 
     def _take(self, result: Result) -> None:
         error = result.error or (result.outcome.error if result.outcome else None)
@@ -119,7 +117,6 @@ class Settlement:
             self._leave(action.origin.path, action.path, receipt)
         kept = Item(key=item.key, id=item.id, version=item.version, digest=receipt.digest)
         self._agree(action.path, action.triple.local.stat, kept)
-        self._state.overlay.agree([item.id])
 
     def _leave(self, old: str, new: str, receipt: Receipt) -> None:
         """The receipt leaves `old`, which takes over the one `new` has had, if it had any: that
@@ -165,13 +162,15 @@ class Settlement:
             # The layout wants it elsewhere: that is decided next, with the receipt in hand.
             self._state.place([(action.path, action.key)])
             self._state.settle(action.path, self._clock.now_ns())
-        self._state.overlay.agree([remote.id])
         self._tally.adopted += 1
         self._tally.tell(action.path)
 
     def _flush(self) -> None:
-        self._state.agree(self._agreed)
-        self._agreed.clear()
+        if self._agreed:
+            self._state.agree(self._agreed)
+            receipts = {path: receipt for path, _, receipt in self._agreed}
+            self._agreed.clear()
+            overtaken(self._state, receipts, self._clock.now_ns())
 
     def _agree(self, path: str, stat: Stat, item: Item) -> None:
         receipt = Receipt(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from syncd.model import Item, ItemState, Receipt
@@ -21,8 +22,10 @@ class Overlay:
         self._sql = sql
 
     def learn(self, items: Iterable[Item], due: int) -> None:
-        """Record items that differ from the receipts; whoever is concerned becomes due."""
-        rows = list(items)
+        """Record items that differ from the receipts; whoever is concerned by news becomes due."""
+        told = list(items)
+        known = self.of([i.id for i in told])
+        rows = [i for i in told if known.get(i.id) != replace(i, content_type=None, metadata={})]
         keys = self._keys([i.id for i in rows])
         self._sql.executemany(
             "INSERT OR REPLACE INTO items (id, key, version, digest, size, state, by, modified_ns)"

@@ -222,7 +222,9 @@ class Acts:
 
     def _theirs(self, key: str, j: int) -> None:
         files = sorted(self.world.files().items())
-        content = files[j % len(files)][1] if files and j % 3 == 0 else b"theirs %04d" % self._tick()
+        content = (
+            files[j % len(files)][1] if files and j % 3 == 0 else b"theirs %04d" % self._tick()
+        )
         self.world.meddled = True
         self.world.people.add(digest(content))
         self.world.shelf.store(key, content)

@@ -24,6 +24,7 @@ from syncd.local.hint import Hint
 from syncd.model import Item, ItemState
 from syncd.remotes.base import Feeds
 from syncd.remotes.memory import Fault, MemoryRemote, PlainDataset, Request, Shelf, Trouble
+from syncd.state.row import Row
 from syncd.state.store import State
 
 SECOND = 1_000_000_000
@@ -188,6 +189,7 @@ class World:
                 pass
 
     def turn(self) -> None:
+        self.clock.advance(0.000_001)
         try:
             self.mirror.turn(0.0)
         except Crash:
@@ -295,7 +297,7 @@ class World:
                 assert row.receipt.id not in owners, (path, owners[row.receipt.id])
                 owners[row.receipt.id] = path
             if path in troubles:
-                assert not troubles[path].startswith("failed"), troubles
+                self._check_trouble(row, troubles[path], digest(content))
                 continue
             assert row.due is None, (path, row.due)
             assert row.receipt, f"{path} is neither stored nor listed"
@@ -307,6 +309,26 @@ class World:
         if not self.meddled and not self.lost_state:
             assert not troubles, troubles
             self._check_nothing_else(set(owners))
+
+    def _check_trouble(self, row: Row, trouble: str, content: str) -> None:
+        """A person is asked only where a person did something."""
+        entry = self.shelf.entries.get(row.receipt.id) if row.receipt else None
+        gone = [
+            e.item for e in self.shelf.entries.values() if e.item.state is not ItemState.PRESENT
+        ]
+        people = [item for item in gone if not item.by.startswith("mirror:")]
+        if trouble.startswith("held"):
+            ours = entry and entry.item in people
+            assert ours or any(item.digest == content for item in people), (row.path, trouble)
+            return
+        assert trouble.startswith("conflict"), trouble
+        key = next(t.key for t in self.mirror.state.troubles.all() if t.path == row.path)
+        there = self.shelf.find(key or "")
+        if entry and row.receipt and (there is None or there.id == entry.item.id):
+            assert entry.item.digest != row.receipt.digest or entry.item in people, trouble
+        else:
+            assert there, (row.path, trouble, key)
+            assert there.digest != content
 
     def _check_receipt(self, path: str, id: str, version: int | None, digest: str) -> None:
         entry = self.shelf.entries.get(id)
