@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,7 +41,10 @@ def own_mounts() -> Iterator[None]:
             pytest.skip(f"no mount namespace to be had: {os.strerror(ctypes.get_errno())}")
         subprocess.run(["mount", "--make-rprivate", "/"], check=True)
         yield
-        assert libc.setns(home, CLONE_NEWNS) == 0, os.strerror(ctypes.get_errno())
+        end = time.monotonic() + 10  # refused while a thread that was joined is still ending
+        while libc.setns(home, CLONE_NEWNS) != 0:
+            assert time.monotonic() < end, os.strerror(ctypes.get_errno())
+            time.sleep(0.001)
         os.chdir(here)
     finally:
         os.close(home)
