@@ -52,6 +52,8 @@ class Desk:
             return Result("same", there)
         if op.expect != (there.version if there is not None else None):
             return Result("conflict", there, _clash(op.expect, there))
+        if there is not None and op.id not in (None, there.id):
+            return Result("conflict", there, "another item has the key now")
         if op.digest not in self.held:
             if op.body is None:
                 return Result("missing", None, "the hub does not hold this digest")

@@ -22,6 +22,7 @@ class Put(NamedTuple):
     body: memoryview | None
     expect: int | None
     modified_ns: int
+    id: str | None
 
 
 class Move(NamedTuple):
@@ -79,7 +80,10 @@ def _put(op: dict[str, Any], body: memoryview | None) -> Op:
     if body is not None and (len(body) != size or sha256(body).digest() != digest):
         return Result("mismatch", None, "the body is not what the digest and size announce")
     modified = _whole(op, "modified", -INT64)
-    return Put(folder, name, digest, size, body, _expect(op), modified)
+    id = op.get("id")
+    if id is not None and type(id) is not str:
+        raise keys.BadNameError("an item's id is text")
+    return Put(folder, name, digest, size, body, _expect(op), modified, id)
 
 
 def _other(op: dict[str, Any]) -> Op:

@@ -38,7 +38,7 @@ class Traits:
 class Upload:
     """One file to store under a key. `content` holds the bytes where they are small, else None
     and the adapter reads `file`; `digest` is of those very bytes. `expect` is the version that
-    must be there now: None means the key must be free."""
+    must be there now, of the item `item_id`: None means the key must be free."""
 
     key: str
     digest: str

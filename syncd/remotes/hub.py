@@ -158,7 +158,7 @@ class HubDataset:
                 "modified": upload.modified_ns,
             }  # fmt: skip
             if upload.expect is not None:
-                op["expect"] = upload.expect
+                op |= {"expect": upload.expect, "id": upload.item_id}
             if upload.content is not None and upload.digest not in here:
                 op["body"] = len(upload.content)
                 bodies.append(upload.content)

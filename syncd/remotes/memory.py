@@ -249,6 +249,8 @@ class PlainDataset:
             return Outcome(key=key, item=there)
         if upload.expect != (there.version if there else None):
             return Outcome(key=key, item=there, error=ConflictError("the key is taken"))
+        if there and upload.item_id not in (None, there.id):
+            return Outcome(key=key, item=there, error=ConflictError("another item has the key"))
         content = _content(upload)
         if sha256(content).hexdigest() != upload.digest:
             return Outcome(key=key, error=UnsettledError("changed while it was sent"))
