@@ -264,11 +264,12 @@ class _Chunk:
         return row.path
 
     def foreign(self, key: str) -> Item | None:
-        """A present item under the key; its digest is hidden where a receipt of ours has it."""
+        """A present item under the key; its digest is hidden where a file of ours has it."""
         item = self._item(key)
         if item is None or item.state is not ItemState.PRESENT:
             return None
-        if self._state.by_item([item.id]):
+        owner = self._state.by_item([item.id]).get(item.id)
+        if owner and not owner.gone:
             return Item(key=item.key, id=item.id, version=item.version)
         return item
 

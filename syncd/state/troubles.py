@@ -32,14 +32,15 @@ class Troubles:
         self._sql = sql
 
     def note(self, trouble: Trouble) -> None:
-        """Record why a path is not in sync, and when it is to be decided again."""
+        """Record why a known path is not in sync, and when it is to be decided again."""
         self._sql.execute(
             "INSERT INTO troubles (dir, name, kind, key, reason, tries, since_ns, retry_ns)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (dir, name) DO UPDATE SET"
+            " SELECT dir, name, ?, ?, ?, ?, ?, ? FROM files WHERE dir = ? AND name = ?"
+            " ON CONFLICT (dir, name) DO UPDATE SET"
             " kind = excluded.kind, key = excluded.key, reason = excluded.reason,"
             " tries = excluded.tries, retry_ns = excluded.retry_ns",
-            (*split(trouble.path), trouble.kind, trouble.key, trouble.reason, trouble.tries,
-             trouble.since_ns, trouble.retry_ns),
+            (trouble.kind, trouble.key, trouble.reason, trouble.tries, trouble.since_ns,
+             trouble.retry_ns, *split(trouble.path)),
         )  # fmt: skip
         self._sql.execute(
             "UPDATE files SET due = ? WHERE dir = ? AND name = ?",
