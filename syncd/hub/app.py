@@ -29,7 +29,7 @@ def create(hub: Hub, hosts: Hosts) -> Gate:
     app.state.hub = hub
     app.state.cookie = f"syncd-{hosts.port}"  # cookies do not tell ports apart
     explain(app)
-    for routes in (router, calls.router, transfer.router, page.router):
+    for routes in (calls.router, transfer.router, page.router, router):  # the busiest first
         app.include_router(routes)
     return Gate(
         app,

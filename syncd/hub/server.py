@@ -26,6 +26,7 @@ from syncd.hub.gate import Hosts
 from syncd.hub.heads import HeadLimited
 from syncd.hub.lock import locked
 
+__all__ = ["HubSettings", "serve"]
 log = logging.getLogger(__name__)
 STOP_SECONDS = 10
 
@@ -191,5 +192,5 @@ class _Server(uvicorn.Server):
             "url": self.url,
             "token": self.hub.token,
             "pid": os.getpid(),
-            "data": str(self.hub.settings.data),
+            "data": str(self.hub.settings.data.absolute()),
         }

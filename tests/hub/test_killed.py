@@ -14,7 +14,7 @@ import pytest
 from tests.hub.asking import Asker, asking, digest, packed, put
 from tests.running import RunningHub, start
 
-KILLS = 4
+KILLS = 3
 
 
 class Sender(threading.Thread):
