@@ -148,13 +148,17 @@ class _Answer:
 
 
 async def refuse(send: Send, status: int, sentence: str) -> None:
-    """Answer in the form of all the hub's errors, and hear no more from there."""
+    """Answer in the form of all the hub's errors.
+
+    The line is cut only where the rest would be too much: whoever is cut off while sending may
+    never read the answer, and would try again."""
     body = json.dumps({"error": sentence}).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
-        (b"connection", b"close"),
     ]
+    if status in (413, 431, 503):
+        headers.append((b"connection", b"close"))
     if status == 503:
         headers.append((b"retry-after", b"1"))
     if status == 401:

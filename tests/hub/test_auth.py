@@ -70,6 +70,12 @@ def test_cve_2026_49980_nothing_is_answered_without_a_token(stranger, verb, path
     assert stranger.get("/health").status_code == 200
 
 
+def test_a_refusal_is_heard_by_whoever_is_still_sending(pets, stranger):
+    for _ in range(3):
+        answer = stranger.post(f"{pets.base}/batch", content=bytes(20_000_000))
+        assert answer.status_code == 401
+
+
 def test_the_token_is_long_private_and_never_made_over(tmp_path):
     before = os.umask(0)
     try:

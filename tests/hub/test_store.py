@@ -82,6 +82,20 @@ def test_other_content_needs_the_version_it_replaces(store, pets):
     assert read(store, first.item) == b"one"  # the version before is kept for its time
 
 
+def test_a_replacement_is_of_the_very_item_meant(store, pets):
+    (old,) = (r.item for r in do(store, pets, put("a", b"one")))
+    (new,) = do(store, pets, {"op": "trash", "id": old.id}, put("a", b"two"))[1:]
+    other, meant, odd = do(
+        store,
+        pets,
+        put("a", b"three", expect=1, id=old.id),
+        put("a", b"three", expect=1, id=new.item.id),
+        put("a", b"four", expect=2, id=5),
+    )
+    assert statuses([other, meant, odd]) == ["conflict", "stored", "refused"]
+    assert other.item.id == meant.item.id == new.item.id
+
+
 def test_bytes_that_are_held_need_not_be_sent(store, pets):
     lacking = do(store, pets, put("a", b"cat", body=None))
     do(store, pets, put("b", b"cat"))
