@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 TICK_S = 1.0
 SWEEP_S = 3600.0
 JITTER = 0.25
+BURST = 200
+REST_S = 10.0
+"""After a burst of that many hints a scan follows, but not more often than this."""
 POLL_S = 15.0
 """Between scans where events are not to be had; more where a scan takes long."""
 
@@ -121,6 +124,8 @@ class _Loop:
         self._watcher = watcher
         self._tick = 0.0
         self._sweep_at = 0.0
+        self._heard = 0
+        self._rested = 0.0
         self._coverage = watcher.start()
         self._say(self._coverage)
 
@@ -148,6 +153,20 @@ class _Loop:
             self._sweep_at = now
         if now >= self._sweep_at and not self._mirror.sweeping:
             self._sweep(now)
+        elif self._burst_is_over(now):
+            self._mirror.sweep()
+
+    def _burst_is_over(self, now: float) -> bool:
+        """So many events came that some may have been of things not there yet, as a link is
+        whose target comes later; now it is calm, and the last scan is a while ago."""
+        heard, self._heard = self._heard, self._mirror.hints
+        if heard < BURST or heard != self._heard or self._mirror.sweeping:
+            return False
+        calm = max(REST_S, 20 * self._mirror.sweep_seconds)
+        if now - self._rested < calm:
+            return False
+        self._rested = now
+        return True
 
     def _sweep(self, now: float) -> None:
         self._mirror.sweep()

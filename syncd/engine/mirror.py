@@ -112,6 +112,8 @@ class Mirror:
         self._stored = False
         self._began = 0.0
         self.sweep_seconds = 0.0
+        self.hints = 0
+        """How many hints were heard since the last sweep began."""
         self._sweep: Iterator[None] | None = None
 
     def post(self, message: Message) -> None:
@@ -174,6 +176,7 @@ class Mirror:
             self.tally.scanning = True
             self._stored = self.state.anything_stored()
             self._began = self.clock.monotonic()
+            self.hints = 0
             self._sweep = self.observer.sweep()
 
     def compare(self) -> None:
@@ -240,6 +243,7 @@ class Mirror:
                 self.settle.sent(result.step.path, now)
 
     def _hint(self, hint: Hint) -> None:
+        self.hints += 1
         now = self.clock.monotonic()
         if hint.path.rpartition("/")[2] == IGNORE_NAME:
             self.sweep()
