@@ -31,8 +31,8 @@ def carry_out(mirror: Mirror, words: Sequence[str]) -> str:
 def _retry(mirror: Mirror) -> str:
     """Try again now whatever failed, and ask the remote again."""
     troubles = mirror.state.troubles.all()
-    mirror.state.put(away=None)
-    mirror.state.wake_troubled(mirror.clock.now_ns())
+    mirror.state.meta.put(away=None)
+    mirror.state.agenda.wake_troubled(mirror.clock.now_ns())
     return f"{len(troubles)} files are tried again"
 
 
@@ -48,12 +48,12 @@ def _approve(mirror: Mirror, plan: str) -> str:
         raise NotFoundError(f"no plan {plan!r} waits for approval", hint="see syncd status")
     mirror.sweep()
     mirror.compare()
-    mirror.state.wake_gone(mirror.clock.now_ns())
+    mirror.state.agenda.wake_gone(mirror.clock.now_ns())
     return f"approved: {said}"
 
 
 def _resolve(mirror: Mirror, path: str, choice: str) -> str:
-    row = mirror.state.row(path)
+    row = mirror.state.files.row(path)
     trouble = next((t for t in mirror.state.troubles.all() if t.path == path), None)
     if row is None or trouble is None or trouble.kind not in ("conflict", "held"):
         raise NotFoundError("is in no conflict", path=path)
@@ -61,7 +61,7 @@ def _resolve(mirror: Mirror, path: str, choice: str) -> str:
     remote = _remote(mirror, row, trouble.key or row.key or "")
     said = choices[choice](mirror, row, remote)
     mirror.state.troubles.clear(path)
-    mirror.state.settle(path, mirror.clock.now_ns())
+    mirror.state.agenda.settle(path, mirror.clock.now_ns())
     return said
 
 
@@ -76,14 +76,14 @@ def _take_local(mirror: Mirror, row: Row, remote: Item | None) -> str:
     """Ours is right: what the remote has now is what we mean to replace, or remove."""
     state = mirror.state
     if remote is None or remote.state is not ItemState.PRESENT:
-        state.disown(row.path)
-        state.place([(row.path, None)])
+        state.receipts.disown(row.path)
+        state.names.place([(row.path, None)])
         if remote:
             state.overlay.agree([remote.id])
         return f"{row.path}: will be stored anew"
     state.overlay.agree([remote.id])
-    state.place([(row.path, remote.key)])
-    state.own(row.path, Receipt(
+    state.names.place([(row.path, remote.key)])
+    state.receipts.own(row.path, Receipt(
         key=remote.key, id=remote.id, version=remote.version, digest=remote.digest or "",
         stored_ns=mirror.clock.now_ns(),
     ))  # fmt: skip
@@ -106,12 +106,12 @@ def _take_remote(mirror: Mirror, row: Row, remote: Item | None) -> str:
 def _take_both(mirror: Mirror, row: Row, remote: Item | None) -> str:
     """Both are kept: ours goes beside the remote's, under a name of its own."""
     if row.gone or remote is None:
-        mirror.state.abandon([row.path])
+        mirror.state.receipts.abandon([row.path])
         return f"{row.path}: the remote item is kept and no longer followed"
     taken = mirror.state.holders
     for key in suffixed(row.path, mirror.subject.policy):
         if key not in taken([key]) and key not in mirror.state.overlay.at([key]):
-            mirror.state.disown(row.path)
-            mirror.state.place([(row.path, key)])
+            mirror.state.receipts.disown(row.path)
+            mirror.state.names.place([(row.path, key)])
             return f"{row.path}: will be stored as {key}"
     raise UsageError("no free name was found", path=row.path)

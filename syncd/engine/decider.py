@@ -52,13 +52,13 @@ class Decider:
     def _fresh(self, rows: Sequence[Row]) -> Decisions | None:
         """The short way of the first sync: new files only, whose names nobody here or at the
         remote has, and nothing vanished that they could be. None where it is not like that."""
-        if self._state.anything_gone() or not self._state.overlay.empty():
+        if self._state.files.anything_gone() or not self._state.overlay.empty():
             return None
         try:
             keys = {row.path: place(row.path, self._policy) for row in rows}
         except NameRefusedError:
             return None
-        if not self._state.place_free(keys):
+        if not self._state.names.place_free(keys):
             return None
         triples = (
             Triple(path=row.path, key=keys[row.path], local=row.local, remote=None, receipt=None)
@@ -87,7 +87,7 @@ class _Chunk:
         self._bases = self._place_all()
         keys = [row.key for row in rows if row.key] + list(self._bases.values())
         self._holders: dict[str, Row | None] = dict.fromkeys(keys)
-        self._holders.update(state.holders(keys))
+        self._holders.update(state.names.holders(keys))
         self._alone = state.overlay.empty()
         self._items: dict[str, Item | None] = dict.fromkeys(keys)
         if not self._alone:
@@ -105,7 +105,7 @@ class _Chunk:
         for row in self._rows:
             if row.path in leaving:
                 self._left(row, leaving[row.path])
-        self._state.place(self._placed)
+        self._state.names.place(self._placed)
         return Decisions(
             actions=tuple(self._actions),
             later=tuple(self._later),
@@ -148,7 +148,7 @@ class _Chunk:
         if row.key is None or row.receipt or row.gone or self.foreign(row.key) is None:
             return row.key is not None
         self._holders[row.key] = None
-        self._state.place([(row.path, None)])
+        self._state.names.place([(row.path, None)])
         return False
 
     def _place_all(self) -> dict[str, str]:
@@ -239,13 +239,17 @@ class _Chunk:
 
     def _tombstone(self, key: str) -> Item | None:
         item = self._item(key)
-        if item is None or item.state is ItemState.PRESENT or self._state.by_item([item.id]):
+        if (
+            item is None
+            or item.state is ItemState.PRESENT
+            or self._state.receipts.by_item([item.id])
+        ):
             return None
         return item
 
     def _holder(self, key: str) -> Row | None:
         if key not in self._holders:
-            self._holders[key] = self._state.holders([key]).get(key)
+            self._holders[key] = self._state.names.holders([key]).get(key)
         return self._holders[key]
 
     def _item(self, key: str) -> Item | None:
@@ -268,7 +272,7 @@ class _Chunk:
         item = self._item(key)
         if item is None or item.state is not ItemState.PRESENT:
             return None
-        owner = self._state.by_item([item.id]).get(item.id)
+        owner = self._state.receipts.by_item([item.id]).get(item.id)
         if owner and not owner.gone:
             return Item(key=item.key, id=item.id, version=item.version)
         return item

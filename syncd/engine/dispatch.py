@@ -66,7 +66,7 @@ class Dispatcher:
     @property
     def idle(self) -> bool:
         """Nothing is given out, and nothing is due now."""
-        due = self._state.next_due()
+        due = self._state.agenda.next_due()
         return not self._jobs and (due is None or due > self._clock.now_ns())
 
     def next_due(self) -> int | None:
@@ -74,8 +74,8 @@ class Dispatcher:
         if self._jobs >= self._most_jobs:
             return None
         # With jobs under way, what lies before the cursor is theirs or waits for their end.
-        due = self._state.next_due(self._after if self._jobs else _START)
-        away = self._state.get("away")
+        due = self._state.agenda.next_due(self._after if self._jobs else _START)
+        away = self._state.meta.get("away")
         return max(due, away["until_ns"]) if due is not None and away else due
 
     @property
@@ -84,7 +84,7 @@ class Dispatcher:
 
     def step(self, *, scanning: bool) -> None:
         """Give out work until the workers have enough or nothing is due."""
-        away = self._state.get("away")
+        away = self._state.meta.get("away")
         if away and away["until_ns"] > self._clock.now_ns():
             return
         while self._jobs < self._most_jobs:
@@ -110,8 +110,8 @@ class Dispatcher:
         if not self._failed_whole(results):
             self._widest = min(self._traits.batch_files, self._widest * 2)
             self._misses = 0 if results[0].error is None else self._misses
-            if self._state.get("away"):
-                self._state.put(away=None)
+            if self._state.meta.get("away"):
+                self._state.meta.put(away=None)
             self._settlement.take(results)
         for result in results:
             self._settlement.touched.discard(result.step.path)
@@ -123,10 +123,10 @@ class Dispatcher:
 
     def _next_rows(self) -> list[Row]:
         now = self._clock.now_ns()
-        rows = self._state.due(now, CHUNK, self._after)
+        rows = self._state.agenda.due(now, CHUNK, self._after)
         if not rows and not self._jobs and self._after != _START:
             self._after = _START
-            rows = self._state.due(now, CHUNK, self._after)
+            rows = self._state.agenda.due(now, CHUNK, self._after)
         if rows:
             last = rows[-1]
             self._after = (last.due or 0, last.dir, last.name)
@@ -153,9 +153,9 @@ class Dispatcher:
     def _defer(self, found: Decisions) -> None:
         now = self._clock.now_ns()
         for path in found.later:
-            self._state.settle(path, now + SECOND // 20)
+            self._state.agenda.settle(path, now + SECOND // 20)
         for path in found.waiting:
-            self._state.settle(path, now + SECOND)
+            self._state.agenda.settle(path, now + SECOND)
         for path, reason in found.refused:
             self._settlement.refuse(path, "refused", reason)
 
@@ -186,22 +186,22 @@ class Dispatcher:
             case Verb.CONFLICT:
                 self._settlement.refuse(action.path, "conflict", action.reason, action.key)
             case _:
-                self._state.settle(action.path)
+                self._state.agenda.settle(action.path)
                 self._state.troubles.clear(action.path)
 
     def _forget(self, action: Action) -> None:
         remote = action.triple.remote if action.triple else None
         if remote and remote.state is ItemState.PRESENT:
-            self._state.abandon([action.path])
+            self._state.receipts.abandon([action.path])
         else:
-            self._state.forget([action.path])
+            self._state.files.forget([action.path])
 
     def _hold_back(self, given: dict[Verb, list[Step]]) -> None:
         if Verb.REMOVE in given and (
             self._guard.check() is not None or not self._guard.allows(self.busy)
         ):
             for step in given.pop(Verb.REMOVE):
-                self._state.settle(step.path)
+                self._state.agenda.settle(step.path)
 
     # --- actions to jobs ------------------------------------------------------------------------
 
@@ -239,7 +239,7 @@ class Dispatcher:
                 return False  # This file alone may be the trouble: it waits by itself.
         now = self._clock.now_ns()
         for result in results:
-            self._state.settle(result.step.path, now)
+            self._state.agenda.settle(result.step.path, now)
         if error.answered and error.retry_after is None and len(results) > 1:
             self._widest = max(1, len(results) // 2)
         else:
@@ -249,11 +249,11 @@ class Dispatcher:
 
     def _wait(self, error: TransientError) -> None:
         now = self._clock.now_ns()
-        away = self._state.get("away")
+        away = self._state.meta.get("away")
         if away and away["until_ns"] > now:
             return
         tries = away["tries"] + 1 if away else 1
         pause = delay(error, tries, random.random()) or 0.0  # noqa: S311
         until = now + int(pause * SECOND)
-        self._state.put(away={"tries": tries, "until_ns": until, "reason": error.message})
+        self._state.meta.put(away={"tries": tries, "until_ns": until, "reason": error.message})
         log.warning("remote away reason=%s retry_s=%.1f", error.message, pause)

@@ -30,38 +30,38 @@ class Guard:
 
     def bind(self) -> None:
         """Tie the state to this root the first time, or compare it with the root it knows."""
-        if self._state.get("root") is None:
+        if self._state.meta.get("root") is None:
             self._claim()
         self.check()
 
     def check(self) -> str | None:
         """Look at the root; return why it cannot be trusted, or None. Other reasons stay."""
-        known = self._state.get("root")
+        known = self._state.meta.get("root")
         doubt = trouble(self._root, RootIdentity(**known)) if known else None
         if doubt is not None:
             self.close("root", doubt)
-        elif self._state.get("gate", {}).get("kind") == "root":
+        elif self._state.meta.get("gate", {}).get("kind") == "root":
             self._open()
         return self.closed
 
     def generation(self, found: str) -> None:
         """Compare the remote's generation with the one the receipts are from."""
-        known = self._state.get("generation")
+        known = self._state.meta.get("generation")
         if known is None:
-            self._state.put(generation=found)
+            self._state.meta.put(generation=found)
         elif known != found:
             self.close("generation", "the remote was restored from a backup")
-            self._state.put(generation_found=found)
+            self._state.meta.put(generation_found=found)
 
     def allows(self, busy: Iterable[str]) -> bool:
         """Whether the removals that stand now may be carried out."""
-        stored, _ = self._state.count()
+        stored, _ = self._state.receipts.count()
         waiting = self.removals(busy)
         plan = fingerprint(waiting)
-        if not exceeds(len(waiting), stored) or self._state.get("approved") == plan:
+        if not exceeds(len(waiting), stored) or self._state.meta.get("approved") == plan:
             return True
         reason = f"{len(waiting)} of {stored} stored files are gone: they are not removed unasked"
-        self._state.put(held={"plan": plan, "removals": len(waiting), "reason": reason})
+        self._state.meta.put(held={"plan": plan, "removals": len(waiting), "reason": reason})
         log.warning("removals held back count=%d stored=%d plan=%s", len(waiting), stored, plan)
         return False
 
@@ -70,7 +70,7 @@ class Guard:
         under_way = set(busy)
         return [
             f"{Verb.REMOVE} {row.receipt.id} {row.receipt.version} {row.receipt.key}"
-            for row in self._state.removals()
+            for row in self._state.receipts.removals()
             if row.receipt and row.path not in under_way
         ]
 
@@ -80,37 +80,37 @@ class Guard:
             log.warning("paused reason=%s", reason)
         self.closed = reason
         plan = fingerprint([kind, reason, str(self._look())])
-        self._state.put(gate={"kind": kind, "reason": reason, "plan": plan})
+        self._state.meta.put(gate={"kind": kind, "reason": reason, "plan": plan})
 
     def approve(self, plan: str) -> str | None:
         """Carry out what was asked about; return what it was, or None for a plan not asked."""
-        gate, held = self._state.get("gate"), self._state.get("held")
+        gate, held = self._state.meta.get("gate"), self._state.meta.get("held")
         if gate and gate["plan"] == plan:
             if gate["kind"] == "root":
                 self._claim()
             elif gate["kind"] == "generation":
-                self._state.put(generation=self._state.get("generation_found"), cursor=0)
+                self._state.meta.put(generation=self._state.meta.get("generation_found"), cursor=0)
             self._open()
             return str(gate["reason"])
         if held and held["plan"] == plan:
-            self._state.put(approved=plan, held=None)
+            self._state.meta.put(approved=plan, held=None)
             return str(held["reason"])
         return None
 
     def release(self) -> None:
         """Removals were carried out, or are no longer too many."""
-        if self._state.get("held") or self._state.get("approved"):
-            self._state.put(held=None, approved=None)
+        if self._state.meta.get("held") or self._state.meta.get("approved"):
+            self._state.meta.put(held=None, approved=None)
 
     def _claim(self) -> None:
         known = identify(self._root)
         marker = claim(self._root, known.marker or uuid4().hex)
-        self._state.put(root={"fsid": known.fsid, "inode": known.inode, "marker": marker})
+        self._state.meta.put(root={"fsid": known.fsid, "inode": known.inode, "marker": marker})
 
     def _open(self) -> None:
         log.info("resumed")
         self.closed = None
-        self._state.put(gate=None)
+        self._state.meta.put(gate=None)
 
     def _look(self) -> object:
         try:

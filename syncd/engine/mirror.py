@@ -174,7 +174,7 @@ class Mirror:
         """Begin a full scan; the turns to come carry it out."""
         if self.guard.check() is None:
             self.tally.scanning = True
-            self._stored = self.state.anything_stored()
+            self._stored = self.state.receipts.anything_stored()
             self._began = self.clock.monotonic()
             self.hints = 0
             self._sweep = self.observer.sweep()
@@ -188,7 +188,7 @@ class Mirror:
         self.guard.generation(changes.generation)
         if self.guard.closed is None:
             self.learn(current(self.state, changes.items))
-            self.state.put(cursor=changes.cursor)
+            self.state.meta.put(cursor=changes.cursor)
 
     def learn(self, items: Sequence[Item]) -> None:
         """Compare what the remote says it holds with the receipts, and note what differs."""
@@ -279,7 +279,7 @@ class Mirror:
                 self._seen(path, found.stat, now)
 
     def _gone(self, path: str) -> None:
-        if self.state.row(path) is not None:
+        if self.state.files.row(path) is not None:
             self.observer.note(path, None)
         else:
             self.observer.branch(path)
@@ -290,7 +290,7 @@ class Mirror:
             self.dispatcher.trust(path)
             news = True
         if news:
-            self.state.wake(self.clock.now_ns(), [path])
+            self.state.agenda.wake(self.clock.now_ns(), [path])
 
     def _changed(self, path: str) -> None:
         if path in self.dispatcher.busy:
@@ -323,10 +323,10 @@ class Mirror:
 
     def _swept(self) -> None:
         now = self.clock.now_ns()
-        self.state.wake_open(now)
+        self.state.agenda.wake_open(now)
         if self._removes:
-            self.state.wake_gone(now + GRACE_NS)
-        self.state.put(last_sweep=now)
+            self.state.agenda.wake_gone(now + GRACE_NS)
+        self.state.meta.put(last_sweep=now)
         self.sweep_seconds = self.clock.monotonic() - self._began
         self.tally.scanning = False
         self.tally.files = self.observer.files

@@ -17,7 +17,7 @@ from syncd.state.store import State
 
 def learn(state: State, items: Sequence[Item], now: int) -> None:
     """Note what differs from the receipts; forget what was noted and does so no more."""
-    rows = {**_unanswered(state, items), **state.by_item([item.id for item in items])}
+    rows = {**_unanswered(state, items), **state.receipts.by_item([item.id for item in items])}
     news: list[Item] = []
     agreed: list[str] = []
     for item in items:
@@ -50,12 +50,12 @@ def overtaken(state: State, receipts: Mapping[str, Receipt], now: int) -> None:
         if item is None or _older(item, receipt) or _as_agreed(item, receipt):
             state.overlay.agree([receipt.id])
         else:
-            state.settle(path, now)
+            state.agenda.settle(path, now)
 
 
 def current(state: State, items: Sequence[Item]) -> list[Item]:
     """Without what a feed tells late: items that have had a newer version by our own doing."""
-    rows = state.by_item([item.id for item in items])
+    rows = state.receipts.by_item([item.id for item in items])
     receipts = {id: row.receipt for id, row in rows.items()}
     return [item for item in items if not _older(item, receipts.get(item.id))]
 
@@ -72,7 +72,7 @@ def _taken_by_mirror(item: Item) -> bool:
 
 def _ours(state: State, item: Item) -> bool:
     """We were the last to change it, so it is what we sent, whether we were told or not."""
-    return item.by == state.get("source") and item.digest is not None
+    return item.by == state.meta.get("source") and item.digest is not None
 
 
 def _unanswered(state: State, items: Sequence[Item]) -> dict[str, Row]:
@@ -81,7 +81,7 @@ def _unanswered(state: State, items: Sequence[Item]) -> dict[str, Row]:
     if not ours:
         return {}
     known = state.overlay.of([item.id for item in ours])
-    holders = state.holders([item.key for item in ours])
+    holders = state.names.holders([item.key for item in ours])
     rows = {item.id: holders.get(item.key) for item in ours if item.id not in known}
     return {id: row for id, row in rows.items() if row and row.receipt is None}
 
@@ -93,8 +93,10 @@ def _catch_up(state: State, row: Row, item: Item, now: int) -> None:
     receipt = Receipt(
         key=item.key, id=item.id, version=item.version, digest=item.digest or "", stored_ns=now
     )
-    state.own(row.path, receipt, row.was if known and item.digest == known.digest else None)
-    state.settle(row.path, now)
+    state.receipts.own(
+        row.path, receipt, row.was if known and item.digest == known.digest else None
+    )
+    state.agenda.settle(row.path, now)
 
 
 def _as_agreed(item: Item, receipt: Receipt) -> bool:

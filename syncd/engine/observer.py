@@ -65,7 +65,9 @@ class Observer:
                 refused.append((listing.dir or ".", listing.error or "could not be listed"))
             yield
         self._drop_unlisted("", listed, unknown)
-        self._state.put(ignored=dict(ignored), refused=refused[:SHOWN], refused_count=len(refused))
+        self._state.meta.put(
+            ignored=dict(ignored), refused=refused[:SHOWN], refused_count=len(refused)
+        )
 
     def branch(self, folder: str) -> None:
         """Look at a folder and everything below it now."""
@@ -84,7 +86,7 @@ class Observer:
             found = look(self._root, self._filter, name)
             if found and found.stat:
                 self.note(name, found.stat)
-                self._state.wake(self._clock.now_ns(), [name])
+                self._state.agenda.wake(self._clock.now_ns(), [name])
                 self.files += 1
             else:
                 self.ignored[self._filter.why(name) or "not a file"] += 1
@@ -92,7 +94,7 @@ class Observer:
     def note(self, path: str, stat: Stat | None) -> bool:
         """Record one file as `look` found it; None is gone. True where that is news."""
         folder, _, name = path.rpartition("/")
-        row = self._state.row(path)
+        row = self._state.files.row(path)
         if stat is None:
             if row is None or row.gone:
                 return False
@@ -105,11 +107,11 @@ class Observer:
 
     def _merge(self, listing: Listing) -> None:
         files = listing.files
-        if dict(zip(files, map(hash, files.values()), strict=True)) == self._state.marks(
+        if dict(zip(files, map(hash, files.values()), strict=True)) == self._state.files.marks(
             listing.dir
         ):
             return
-        known = self._state.observed(listing.dir)
+        known = self._state.files.observed(listing.dir)
         news = {name: stat for name, stat in listing.files.items() if known.get(name) != stat}
         if news:
             self._see(listing.dir, news)
@@ -119,13 +121,13 @@ class Observer:
                 self._miss(listing.dir, missing)
 
     def _drop_unlisted(self, top: str, listed: set[str], unknown: list[str]) -> None:
-        for folder in self._state.subfolders(top):
+        for folder in self._state.files.subfolders(top):
             if folder in listed or any(_within(folder, dark) for dark in unknown):
                 continue
-            self._miss(folder, self._state.observed(folder))
+            self._miss(folder, self._state.files.observed(folder))
 
     def _see(self, folder: str, files: dict[str, Stat]) -> None:
-        self._state.see(folder, files, self._clock.now_ns())
+        self._state.files.see(folder, files, self._clock.now_ns())
         self._tell(folder, files)
 
     def _miss(self, folder: str, names: Iterable[str]) -> None:
@@ -137,8 +139,8 @@ class Observer:
             path = f"{folder}/{name}" if folder else name
             (gone if self._filter.why(path) is None else left_out).append(name)
         # What a rule leaves out now is nobody's business any more: its item stays as it is.
-        self._state.abandon(f"{folder}/{name}" if folder else name for name in left_out)
-        self._state.miss(folder, gone, now, due)
+        self._state.receipts.abandon(f"{folder}/{name}" if folder else name for name in left_out)
+        self._state.files.miss(folder, gone, now, due)
         self._tell(folder, gone)
 
     def _tell(self, folder: str, names: Iterable[str]) -> None:

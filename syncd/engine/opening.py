@@ -68,7 +68,7 @@ def opened(
         state = State(folder)
         try:
             # Known before the remote answers, so that status can name a mirror that waits for it.
-            state.put(
+            state.meta.put(
                 name=target.root.name or "root", root_path=str(target.root),
                 dataset_name=target.dataset, remote=target.remote,
             )  # fmt: skip

@@ -35,7 +35,7 @@ def find(
     arrived = [row for row in rows if not row.gone and (row.receipt is None or row.displaced)]
     if not arrived:
         return Pairs()
-    known = state.vanished(row.stat for row in arrived)
+    known = state.files.vanished(row.stat for row in arrived)
     origins = movable([row for row in known if row.receipt and row.path not in busy])
     found = _handed_on(state, arrived, origins)
     taken = {row.path for row in found.values()}
@@ -94,6 +94,6 @@ class _Names:
 
     def _place_of(self, stat: Stat | None) -> Row | None:
         if stat is not None and stat not in self._at:
-            found = self._state.displaced(stat)
+            found = self._state.files.displaced(stat)
             self._at[stat] = found[0] if found else None
         return self._at[stat] if stat is not None else None

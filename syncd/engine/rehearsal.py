@@ -26,7 +26,7 @@ def rehearsed(target: Target, remote: Remote, mirrors: Path) -> Iterator[Mirror]
     state = State.snapshot(target.folder(mirrors))
     try:
         dataset: Dataset = remote.open(
-            target.dataset, create=False, source=state.get("source") or ""
+            target.dataset, create=False, source=state.meta.get("source") or ""
         )
     except NotFoundError:
         dataset = Nothing(target.dataset)
@@ -39,11 +39,11 @@ def rehearsed(target: Target, remote: Remote, mirrors: Path) -> Iterator[Mirror]
 
 def rehearse(mirror: Mirror, names: Sequence[str] = ()) -> list[Action]:
     """Every action a push would carry out, in order."""
-    if mirror.state.get("dataset", mirror.dataset.info.id) != mirror.dataset.info.id:
+    if mirror.state.meta.get("dataset", mirror.dataset.info.id) != mirror.dataset.info.id:
         mirror.state.reset()
     catch_up(mirror)
-    mirror.state.wake_troubled(mirror.clock.now_ns())
-    mirror.state.wake_open(mirror.clock.now_ns())
+    mirror.state.agenda.wake_troubled(mirror.clock.now_ns())
+    mirror.state.agenda.wake_open(mirror.clock.now_ns())
     if names:
         mirror.observer.only(names)
     else:

@@ -23,10 +23,10 @@ SECOND = 1_000_000_000
 
 def source_of(state: State) -> str:
     """The name under which this mirror changes things at the remote; made once per state file."""
-    known = state.get("source")
+    known = state.meta.get("source")
     if known is None:
         known = f"mirror:{uuid4().hex}"
-        state.put(source=known)
+        state.meta.put(source=known)
         state.commit()
     return str(known)
 
@@ -35,19 +35,19 @@ def bind(mirror: Mirror) -> None:
     """Tie the state file to its root, dataset and layout, and bring the remote side up to date."""
     state, subject = mirror.state, mirror.subject
     info = mirror.dataset.info
-    if state.get("dataset", info.id) != info.id:
+    if state.meta.get("dataset", info.id) != info.id:
         # Another dataset of the same name: what the old receipts prove is not about this one.
         state.reset()
     layout = [subject.policy.layout.value, subject.policy.prefix]
-    if state.get("layout", layout) != layout:
-        state.unplace_all(mirror.clock.now_ns())
-    state.put(
+    if state.meta.get("layout", layout) != layout:
+        state.names.unplace_all(mirror.clock.now_ns())
+    state.meta.put(
         dataset=info.id, dataset_name=info.name, layout=layout,
         name=subject.name, root_path=str(subject.root),
     )  # fmt: skip
     mirror.guard.bind()
     catch_up(mirror)
-    state.wake_open(mirror.clock.now_ns())
+    state.agenda.wake_open(mirror.clock.now_ns())
     state.commit()
 
 
@@ -57,7 +57,7 @@ def catch_up(mirror: Mirror) -> None:
         return
     more = True
     while more and mirror.guard.closed is None:
-        page = mirror.dataset.changes(mirror.state.get("cursor", 0))
+        page = mirror.dataset.changes(mirror.state.meta.get("cursor", 0))
         mirror.hear_of(page)
         more = page.more
 
@@ -70,7 +70,7 @@ def push(mirror: Mirror, names: tuple[str, ...] = ()) -> Report:
     began = mirror.clock.monotonic()
     if mirror.guard.closed:
         raise StateError(mirror.guard.closed, hint=f"syncd approve {gate_plan(mirror.state)}")
-    mirror.state.wake_troubled(mirror.clock.now_ns())
+    mirror.state.agenda.wake_troubled(mirror.clock.now_ns())
     if names:
         mirror.observer.only(names)
     else:
@@ -79,6 +79,8 @@ def push(mirror: Mirror, names: tuple[str, ...] = ()) -> Report:
         mirror.turn(mirror.wait_for(1.0))
         if mirror.settlement.denied:
             raise mirror.settlement.denied
+        if mirror.guard.closed:
+            raise StateError(mirror.guard.closed, path=str(mirror.subject.root))
     return report(mirror, mirror.clock.monotonic() - began, names)
 
 
@@ -91,7 +93,7 @@ def _over(mirror: Mirror) -> bool:
 
 
 def _given_up(mirror: Mirror) -> bool:
-    away = mirror.state.get("away")
+    away = mirror.state.meta.get("away")
     return bool(away and away["tries"] >= AWAY_TRIES and not mirror.dispatcher.busy)
 
 
@@ -101,18 +103,18 @@ def report(mirror: Mirror, seconds: float, names: tuple[str, ...] = ()) -> Repor
     failed = _failures(mirror)
     if names:
         failed = [failure for failure in failed if failure.path in names]
-    attempted = mirror.observer.files + (0 if names else state.get("refused_count", 0))
+    attempted = mirror.observer.files + (0 if names else state.meta.get("refused_count", 0))
     return Report(
         dataset=mirror.dataset.info.name,
         attempted=attempted,
         uploaded=tally.uploaded,
         skipped=max(0, attempted - tally.uploaded - len(failed)),
-        renamed=state.renamed(),
+        renamed=state.names.renamed(),
         ignored=sum(mirror.observer.ignored.values()),
         failed=tuple(failed),
         bytes=tally.bytes,
         seconds=round(seconds, 3),
-        away=(state.get("away") or {}).get("reason"),
+        away=(state.meta.get("away") or {}).get("reason"),
     )
 
 
@@ -123,13 +125,13 @@ def _failures(mirror: Mirror) -> list[Failure]:
         for trouble in state.troubles.all()
         if trouble.kind != "held"
     ]
-    failed += [Failure(path=path, reason=reason) for path, reason in state.get("refused", [])]
-    away = state.get("away")
+    failed += [Failure(path=path, reason=reason) for path, reason in state.meta.get("refused", [])]
+    away = state.meta.get("away")
     if away:
         listed = {failure.path for failure in failed}
         failed += [
             Failure(path=path, reason=f"not sent: {away['reason']}")
-            for path in state.unsent()
+            for path in state.files.unsent()
             if path not in listed
         ]
     return failed
@@ -137,4 +139,4 @@ def _failures(mirror: Mirror) -> list[Failure]:
 
 def gate_plan(state: State) -> str:
     """The name of the plan that `syncd approve` is asked for."""
-    return str((state.get("gate") or {}).get("plan", ""))
+    return str((state.meta.get("gate") or {}).get("plan", ""))

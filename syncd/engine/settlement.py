@@ -77,11 +77,11 @@ class Settlement:
             return
         path = result.step.path
         if path in self.touched:
-            self._state.settle(path, self._clock.now_ns())
+            self._state.agenda.settle(path, self._clock.now_ns())
         else:
             # Behind every row that was due before: those may be this one's siblings.
             due = self._clock.now_ns()
-            self._state.read(path, result.content.stat, result.content.digest, due)
+            self._state.files.read(path, result.content.stat, result.content.digest, due)
 
     def _stored(self, result: Result) -> None:
         path, content, outcome = result.step.path, result.content, result.outcome
@@ -121,31 +121,31 @@ class Settlement:
     def _leave(self, old: str, new: str, receipt: Receipt) -> None:
         """The receipt leaves `old`, which takes over the one `new` has had, if it had any: that
         file may have moved on too, or it is gone like any other."""
-        left, come = self._state.row(old), self._state.row(new)
+        left, come = self._state.files.row(old), self._state.files.row(new)
         if left is None or left.receipt is None or left.receipt.id != receipt.id:
             return
         now = self._clock.now_ns()
         if come and come.receipt:
-            self._state.own(old, come.receipt, come.kept)
-            self._state.disown(new)
-            self._state.settle(old, now + GRACE_NS if left.gone else now)
+            self._state.receipts.own(old, come.receipt, come.kept)
+            self._state.receipts.disown(new)
+            self._state.agenda.settle(old, now + GRACE_NS if left.gone else now)
         elif left.gone:
-            self._state.forget([old])
+            self._state.files.forget([old])
         else:
-            self._state.disown(old)
-            self._state.settle(old, now)
+            self._state.receipts.disown(old)
+            self._state.agenda.settle(old, now)
 
     def _removed(self, result: Result) -> None:
         receipt = receipt_of(result.step.action)
-        row = self._state.row(result.step.path)
+        row = self._state.files.row(result.step.path)
         if row is None or receipt is None:
             return
         if row.gone:
-            self._state.forget([row.path])
+            self._state.files.forget([row.path])
         else:
             # It came back while its item was on the way to the trash: a new file now.
-            self._state.forget([row.path])
-            self._state.see(row.dir, {row.name: row.stat}, self._clock.now_ns())
+            self._state.files.forget([row.path])
+            self._state.files.see(row.dir, {row.name: row.stat}, self._clock.now_ns())
         self._state.overlay.agree([receipt.id])
         self._tally.removed += 1
 
@@ -155,19 +155,19 @@ class Settlement:
         if triple is None or triple.local is None or triple.remote is None:
             return
         remote = replace(triple.remote, digest=triple.remote.digest or triple.local.digest)
-        self._state.evict(action.path, remote.key)
+        self._state.names.evict(action.path, remote.key)
         self._agree(action.path, triple.local.stat, remote)
         self._flush()
         if action.key != remote.key:
             # The layout wants it elsewhere: that is decided next, with the receipt in hand.
-            self._state.place([(action.path, action.key)])
-            self._state.settle(action.path, self._clock.now_ns())
+            self._state.names.place([(action.path, action.key)])
+            self._state.agenda.settle(action.path, self._clock.now_ns())
         self._tally.adopted += 1
         self._tally.tell(action.path)
 
     def _flush(self) -> None:
         if self._agreed:
-            self._state.agree(self._agreed)
+            self._state.receipts.agree(self._agreed)
             receipts = {path: receipt for path, _, receipt in self._agreed}
             self._agreed.clear()
             overtaken(self._state, receipts, self._clock.now_ns())
@@ -185,32 +185,32 @@ class Settlement:
     def _late(self, path: str, stat: Stat, receipt: Receipt) -> None:
         """A receipt for content the file no longer has, or for a file that is gone by now."""
         now = self._clock.now_ns()
-        if self._state.row(path) is None:
+        if self._state.files.row(path) is None:
             folder, name = split(path)
-            self._state.see(folder, {name: stat}, now)
-            self._state.receive(path, stat, receipt, now)
-            self._state.place_free({path: receipt.key})
-            self._state.miss(folder, [name], now, now + GRACE_NS)
+            self._state.files.see(folder, {name: stat}, now)
+            self._state.receipts.receive(path, stat, receipt, now)
+            self._state.names.place_free({path: receipt.key})
+            self._state.files.miss(folder, [name], now, now + GRACE_NS)
         else:
-            self._state.receive(path, stat, receipt, now)
+            self._state.receipts.receive(path, stat, receipt, now)
 
     # --- what went wrong --------------------------------------------------------------------------
 
     def _fail(self, result: Result, error: SyncdError) -> None:
         path, now = result.step.path, self._clock.now_ns()
         if path in self.touched:
-            self._state.settle(path, now)
+            self._state.agenda.settle(path, now)
         elif isinstance(error, VanishedError):
             folder, name = split(path)
-            self._state.miss(folder, [name], now, now + GRACE_NS)
+            self._state.files.miss(folder, [name], now, now + GRACE_NS)
             self._tally.tell(path)
         elif isinstance(error, UnsettledError):
             # `due` is the safety net; the two looks of `Settle` come long before it.
-            self._state.settle(path, now + 60 * SECOND)
+            self._state.agenda.settle(path, now + 60 * SECOND)
             self.unsettled.append((path, result.content.stat if result.content else (0, 0, 0)))
         elif isinstance(error, DeniedError):
             self.denied = error
-            self._state.settle(path, now)
+            self._state.agenda.settle(path, now)
         elif isinstance(error, ConflictError | MissingError):
             self._mistaken(result, error)
         else:
@@ -231,17 +231,19 @@ class Settlement:
     def _contested(self, result: Result, item: Item) -> None:
         """The remote holds something else there: remember it and decide again."""
         path, now = result.step.path, self._clock.now_ns()
-        owner = self._state.by_item([item.id]).get(item.id)
-        origin = result.step.action.origin
+        owner = self._state.receipts.by_item([item.id]).get(item.id)
+        origin, receipt = result.step.action.origin, receipt_of(result.step.action)
+        # Somebody else's has our item's name: where is ours?
+        self.puzzled |= receipt is not None and receipt.key == item.key and receipt.id != item.id
         if result.content is not None:
-            self._state.read(path, result.content.stat, result.content.digest, now)
+            self._state.files.read(path, result.content.stat, result.content.digest, now)
         if owner is None or owner.path in (path, origin.path if origin else path):
             learn(self._state, [item], now)
             if owner is None and item.key == result.step.action.key:
-                self._state.place([(path, None)])
+                self._state.names.place([(path, None)])
         elif self._stays(owner, path):
-            self._state.evict(owner.path, item.key)
-            self._state.place([(owner.path, item.key)])
+            self._state.names.evict(owner.path, item.key)
+            self._state.names.place([(owner.path, item.key)])
         self._again(path, ConflictError("the remote changes faster than it can be compared"))
 
     def _stays(self, owner: Row, path: str) -> bool:

@@ -87,7 +87,7 @@ def _held(
         digest = read(root, path, keep=0, settled=True).digest
     except SyncdError as error:
         return f"cannot be read: {error.message}"
-    row = state.row(path)
+    row = state.files.row(path)
     keys = [row.receipt.key] if row and row.receipt else list(islice(alternates(path, policy), 4))
     if any(there.get(key) == digest for key in keys):
         return None

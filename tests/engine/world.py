@@ -8,9 +8,7 @@ it. `settle` lets the mirror come to rest, and `check` holds what must then be t
 from __future__ import annotations
 
 import os
-import random
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,10 +18,9 @@ from syncd.engine.opening import Target, assemble
 from syncd.engine.options import Options
 from syncd.engine.session import bind, source_of
 from syncd.errors import DeniedError, SyncdError
-from syncd.local.hint import Hint
 from syncd.model import Item, ItemState
 from syncd.remotes.base import Feeds
-from syncd.remotes.memory import Fault, MemoryRemote, PlainDataset, Request, Shelf, Trouble
+from syncd.remotes.memory import Fault, MemoryRemote, PlainDataset, Request, Shelf
 from syncd.state.row import Row
 from syncd.state.store import State
 
@@ -182,7 +179,7 @@ class World:
         dataset = self.mirror.dataset
         if isinstance(dataset, Feeds):
             try:
-                self.mirror.post(dataset.changes(self.mirror.state.get("cursor", 0)))
+                self.mirror.post(dataset.changes(self.mirror.state.meta.get("cursor", 0)))
             except DeniedError as error:
                 self.mirror.post(error)
             except SyncdError:
@@ -271,7 +268,7 @@ class World:
         return {item.key: self.shelf.content(item.key) for item in self.shelf.present()}
 
     def id_of(self, path: str) -> str:
-        row = self.mirror.state.row(path)
+        row = self.mirror.state.files.row(path)
         assert row is not None, path
         assert row.receipt is not None, (path, self.troubles())
         return row.receipt.id
@@ -289,7 +286,7 @@ class World:
         troubles = self.troubles()
         owners: dict[str, str] = {}
         for path, content in self.files().items():
-            row = self.mirror.state.row(path)
+            row = self.mirror.state.files.row(path)
             assert row is not None, f"{path} is not known"
             assert not row.gone, f"{path} is held to be gone"
             if row.receipt:
@@ -338,7 +335,7 @@ class World:
 
     def _check_nothing_else(self, owned: set[str]) -> None:
         others = [item for item in self.shelf.present() if item.id not in owned]
-        if not self.unheard and not self.mirror.state.get("held") and self.removes:
+        if not self.unheard and not self.mirror.state.meta.get("held") and self.removes:
             assert not others, [item.key for item in others]
 
 
