@@ -153,7 +153,7 @@ class RemoteDataset:
     def _run(self, errand: Errand, progress: Progress | None, watcher: Watcher | None) -> Report:
         client = self._client
         with opened(errand.target, client.remote, client.places.mirrors, removes=False) as mirror:
-            mirror.state.put(remote=client.name)
+            mirror.state.meta.put(remote=client.name)
             if progress:
                 mirror.tally.watchers.append(_told(progress, mirror))
             if watcher:

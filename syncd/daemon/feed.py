@@ -25,8 +25,8 @@ class Feed:
         self._mirror = mirror
         self._revive = revive
         self._stop = threading.Event()
-        self._cursor = int(mirror.state.get("cursor", 0))
-        self._generation = mirror.state.get("generation")
+        self._cursor = int(mirror.state.meta.get("cursor", 0))
+        self._generation = mirror.state.meta.get("generation")
         self._thread = threading.Thread(target=self._run, name="syncd-feed", daemon=True)
 
     def start(self) -> None:

@@ -30,13 +30,16 @@ def carry_out_offline(folder: Path, words: Sequence[str]) -> str:
 
 
 def _target(state: State) -> tuple[Target, str | None]:
-    root = state.get("root_path")
+    root = state.meta.get("root_path")
     if not root:
         raise NotFoundError("this mirror was never begun")
-    layout, prefix = state.get("layout")
-    remote = state.get("remote")
+    layout, prefix = state.meta.get("layout")
+    remote = state.meta.get("remote")
     options = Options(layout=Layout(layout), prefix=prefix)
     target = Target(
-        root=Path(root), remote=remote or "hub", dataset=state.get("dataset_name"), options=options
+        root=Path(root),
+        remote=remote or "hub",
+        dataset=state.meta.get("dataset_name"),
+        options=options,
     )
     return target, remote

@@ -102,7 +102,7 @@ class Service:
         ]  # fmt: skip
 
     def _ready(self, mirror: Mirror) -> Sayings:
-        mirror.state.put(remote=self._client.name)
+        mirror.state.meta.put(remote=self._client.name)
         subject, name = mirror.subject, mirror.dataset.info.name
         self._say(f"drop files into {subject.root}: they appear in the dataset {name!r}")
         if not self._linked:

@@ -172,12 +172,12 @@ class _Loop:
         self._mirror.sweep()
         if self._coverage.events:
             self._sweep_at = now + SWEEP_S * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
-            if self._mirror.state.get("last_sweep"):
+            if self._mirror.state.meta.get("last_sweep"):
                 self._mirror.compare()
         else:
             self._sweep_at = now + max(POLL_S, 20 * self._mirror.sweep_seconds)
 
     def _say(self, coverage: Coverage) -> None:
-        self._mirror.state.put(coverage=coverage.reason if not coverage.events else "")
+        self._mirror.state.meta.put(coverage=coverage.reason if not coverage.events else "")
         if not coverage.events:
             log.warning("scanning instead of watching reason=%s", coverage.reason)

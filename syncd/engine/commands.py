@@ -108,7 +108,7 @@ def _take_both(mirror: Mirror, row: Row, remote: Item | None) -> str:
     if row.gone or remote is None:
         mirror.state.receipts.abandon([row.path])
         return f"{row.path}: the remote item is kept and no longer followed"
-    taken = mirror.state.holders
+    taken = mirror.state.names.holders
     for key in suffixed(row.path, mirror.subject.policy):
         if key not in taken([key]) and key not in mirror.state.overlay.at([key]):
             mirror.state.receipts.disown(row.path)

@@ -16,6 +16,7 @@ from typing import Any
 
 from syncd.errors import StateError
 from syncd.state.lock import holder
+from syncd.state.names import Names
 from syncd.state.store import FILE
 from syncd.state.troubles import Trouble, Troubles, split
 
@@ -85,7 +86,7 @@ def status(folder: Path) -> MirrorStatus:
                 "SELECT count(*) FROM files WHERE due IS NOT NULL AND (dir, name) NOT IN"
                 " (SELECT dir, name FROM troubles)"
             ).fetchone()[0],
-            renamed=_renamed(sql) if meta.get("renames") else 0,
+            renamed=Names(sql).renamed(),
             troubles=tuple(Troubles(sql).all()[:MOST]),
             refused=tuple((path, why) for path, why in meta.get("refused") or ()),
             ignored=meta.get("ignored") or {},
@@ -110,12 +111,13 @@ def file_status(folder: Path, path: str) -> FileStatus | None:
     safe = stored_digest is not None and digest == stored_digest and not gone
     return FileStatus(
         path=path, safe=safe and (trouble is None), key=stored_key or key, digest=stored_digest,
-        stored_ns=stored_ns, reason=_why(safe, trouble, gone=gone, due=due, stored=stored_digest),
+        stored_ns=stored_ns,
+        reason=_why(trouble, safe=safe, gone=gone, due=due, stored=stored_digest),
     )  # fmt: skip
 
 
 def _why(
-    safe: bool, trouble: Trouble | None, *, gone: int | None, due: int | None, stored: str | None
+    trouble: Trouble | None, *, safe: bool, gone: int | None, due: int | None, stored: str | None
 ) -> str:
     if trouble:
         return f"{trouble.kind}: {trouble.reason}"
@@ -148,15 +150,6 @@ def _condition(meta: Mapping[str, Any], pid: int | None) -> tuple[str, str, str 
 
 def _meta(sql: sqlite3.Connection) -> dict[str, Any]:
     return {name: json.loads(value) for name, value in sql.execute("SELECT * FROM meta")}
-
-
-def _renamed(sql: sqlite3.Connection) -> int:
-    return int(
-        sql.execute(
-            "SELECT count(*) FROM files WHERE key IS NOT NULL AND gone IS NULL"
-            " AND key <> name AND substr(key, -length(name) - 1) <> '/' || name"
-        ).fetchone()[0]
-    )
 
 
 @contextmanager

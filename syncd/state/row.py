@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,9 @@ COLUMNS = (
     " item_id, version, stored_key, stored_digest, stored_ns, due,"
     " was_size, was_mtime_ns, was_inode"
 )
+
+RENAMED = "gone IS NULL AND key <> name AND substr(key, -length(name) - 1) <> '/' || name"
+"""True of a file that is stored under another name than its own; an index has just these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,3 +76,9 @@ def from_values(values: Sequence[Any]) -> Row:
         due=due,
         was=None if was[0] is None else (was[0], was[1], was[2]),
     )
+
+
+def select(sql: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[Row]:
+    """The rows of `files` for which a condition holds."""
+    found = sql.execute(f"SELECT {COLUMNS} FROM files WHERE {where}", values)  # noqa: S608
+    return [from_values(values) for values in found]

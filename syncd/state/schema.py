@@ -9,6 +9,8 @@ import sqlite3
 
 from sqlite_utils import Database, Migrations
 
+from syncd.state.row import RENAMED
+
 migrations = Migrations("syncd")
 
 
@@ -62,6 +64,7 @@ FILES_INDEXES = (
     "CREATE UNIQUE INDEX files_item ON files(item_id) WHERE item_id IS NOT NULL",
     "CREATE INDEX files_due ON files(due, dir, name) WHERE due IS NOT NULL",
     "CREATE INDEX files_open ON files(dir, name) WHERE item_id IS NULL OR digest IS NULL",
+    f"CREATE INDEX files_renamed ON files(dir) WHERE {RENAMED}",
     "CREATE INDEX files_gone_inode ON files(inode) WHERE gone IS NOT NULL",
     "CREATE INDEX files_gone_size ON files(size) WHERE gone IS NOT NULL",
     "CREATE INDEX files_was ON files(was_inode) WHERE was_inode IS NOT NULL",

@@ -1,0 +1,67 @@
+"""When rows are next to be decided: the column `due`, the only thing pending that is kept."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+from syncd.state.row import Row, select
+from syncd.state.troubles import split
+
+
+class Agenda:
+    """Part of an open `State`: same connection, same transaction."""
+
+    def __init__(self, sql: sqlite3.Connection) -> None:
+        self._sql = sql
+
+    def due(self, now: int, limit: int, after: tuple[int, str, str]) -> list[Row]:
+        """Rows to decide by `now`, oldest first, behind `after`: (due, dir, name)."""
+        return select(
+            self._sql,
+            "due <= ? AND (due, dir, name) > (?, ?, ?) ORDER BY due, dir, name LIMIT ?",
+            (now, *after, limit),
+        )
+
+    def next_due(self, after: tuple[int, str, str] = (-1, "", "")) -> int | None:
+        """When the next row behind `after` is due, in ns."""
+        found = self._sql.execute(
+            "SELECT due FROM files WHERE due >= ? AND (due, dir, name) > (?, ?, ?)"
+            " ORDER BY due, dir, name LIMIT 1",
+            (after[0], *after),
+        ).fetchone()
+        return found[0] if found else None
+
+    def wake(self, due: int, paths: Iterable[str]) -> None:
+        """Make these rows due."""
+        self._sql.executemany(
+            "UPDATE files SET due = ? WHERE dir = ? AND name = ?",
+            [(due, *split(path)) for path in paths],
+        )
+
+    def wake_troubled(self, due: int) -> None:
+        """Make every row due that failed, conflicts, is held or refused."""
+        self._sql.execute(
+            "UPDATE files SET due = ? WHERE (dir, name) IN (SELECT dir, name FROM troubles)",
+            (due,),
+        )
+
+    def wake_gone(self, due: int) -> None:
+        """Make every vanished row due: their removal was held back, or another run's."""
+        self._sql.execute("UPDATE files SET due = ? WHERE gone IS NOT NULL", (due,))
+
+    def wake_open(self, due: int) -> None:
+        """Make due what has no receipt for its content and no reason not to: nothing is lost
+        to a run that ended between two lines."""
+        self._sql.execute(
+            "UPDATE files SET due = ? WHERE due IS NULL AND gone IS NULL"
+            " AND (item_id IS NULL OR digest IS NULL) AND (dir, name) NOT IN"
+            " (SELECT dir, name FROM troubles WHERE retry_ns IS NULL)",
+            (due,),
+        )
+
+    def settle(self, path: str, due: int | None = None) -> None:
+        """Nothing to do for this path, or not before `due`."""
+        self._sql.execute(
+            "UPDATE files SET due = ? WHERE dir = ? AND name = ?", (due, *split(path))
+        )
