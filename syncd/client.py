@@ -26,7 +26,7 @@ from syncd.engine.rehearsal import rehearse, rehearsed
 from syncd.engine.report import Report, Tally
 from syncd.engine.session import bind, push
 from syncd.errors import UsageError
-from syncd.model import Action, Item, Layout
+from syncd.model import Action, Item, Layout, Verb
 from syncd.remotes.hub import HubDataset, HubRemote
 
 Progress = Callable[[int, int, str], None]
@@ -83,9 +83,16 @@ class Client:
     def plan(self, name: str, paths: Iterable[Path], options: Options) -> list[Action]:
         """What a push would do, without doing it or leaving a trace."""
         actions: list[Action] = []
-        for errand in group(list(paths), checked_name(name), self.name, options):
-            with rehearsed(errand.target, self.remote, self.places.mirrors) as mirror:
-                actions += rehearse(mirror, errand.names)
+        ahead: dict[str, Path] = {}
+        errands = group(list(paths), checked_name(name), self.name, options)
+        for errand in errands:
+            root = errand.target.root
+            with rehearsed(errand.target, self.remote, self.places.mirrors, ahead) as mirror:
+                found = rehearse(mirror, errand.names)
+            ahead |= {a.key: root / a.path for a in found if a.verb in (Verb.PUT, Verb.MOVE)}
+            if len(errands) > 1:
+                found = [replace(action, path=str(root / action.path)) for action in found]
+            actions += found
         return actions
 
     def close(self) -> None:
@@ -133,7 +140,8 @@ class RemoteDataset:
         if path:
             chosen = replace(chosen, prefix=path)
         errands = group([Path(one) for one in paths], self.name, self._client.name, chosen)
-        return merge(self.name, [self._run(errand, progress, watcher) for errand in errands])
+        reports = [self._run(errand, progress, watcher) for errand in errands]
+        return merge(self.name, errands, reports)
 
     def items(self, folder: str = "") -> Iterator[Item]:
         """Every item at or below a folder, ordered by folder and name."""

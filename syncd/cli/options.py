@@ -24,7 +24,7 @@ TokenFile = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but what failed.")]
 PreserveFolders = Annotated[
     bool, typer.Option("--preserve-folders", help="Keep the whole folder structure.")
 ]

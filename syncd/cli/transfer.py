@@ -48,8 +48,7 @@ def push(
             return
         with display(quiet=quiet or json) as shown:
             done = client.dataset(to).push(paths, options=chosen, watcher=shown.show)
-    render.report(done, json=json)
-    _leave(done)
+    _tell(done, json=json, quiet=quiet)
 
 
 def pull(
@@ -63,8 +62,7 @@ def pull(
     """Bring a whole dataset into a folder, verified. Run it again to resume."""
     with reach.client(remote, token_file) as client, display(quiet=quiet or json) as shown:
         done = client.dataset(dataset, create=False).pull(folder, watcher=shown.show)
-    render.report(done, json=json, verb="fetched")
-    _leave(done)
+    _tell(done, json=json, quiet=quiet, verb="fetched")
 
 
 def get(
@@ -93,7 +91,10 @@ def get(
         render.note(f"{render.shown(str(place))} written")
 
 
-def _leave(done: Report) -> None:
+def _tell(done: Report, *, json: bool, quiet: bool, verb: str = "uploaded") -> None:
+    """The report, and the exit status; --quiet speaks of failures only."""
+    if json or not quiet or not done.success:
+        render.report(done, json=json, verb=verb)
     if done.away:
         render.note(f"syncd: {done.away}")
         raise typer.Exit(5)

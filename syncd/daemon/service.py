@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 from syncd.client import Client, checked_name
 from syncd.daemon.sayings import Sayings
 from syncd.daemon.watching import Watching
-from syncd.engine.errand import distinct
+from syncd.engine.errand import distinct, refuse_nesting
 from syncd.engine.mirror import Mirror
 from syncd.engine.opening import Target, root_of
 from syncd.engine.options import Options
@@ -89,7 +89,7 @@ class Service:
 
     def _targets(self, folders: Sequence[Path], to: str | None, options: Options) -> list[Target]:
         roots = list(dict.fromkeys(root_of(folder) for folder in folders))
-        _refuse_nesting(roots)
+        refuse_nesting(roots, roots)
         names = {root: _dataset(root, to) for root in roots}
         several = Counter(names.values())
         sources = distinct(roots)
@@ -125,12 +125,3 @@ def _dataset(root: Path, to: str | None) -> str:
 
 def _beside(options: Options, source: str) -> Options:
     return replace(options, on_conflict=OnConflict.SUFFIX, source=options.source or source)
-
-
-def _refuse_nesting(roots: Sequence[Path]) -> None:
-    for root in roots:
-        for other in roots:
-            if root != other and root in other.parents:
-                raise UsageError(
-                    f"lies inside {root}, which is watched too: name only one", path=str(other)
-                )

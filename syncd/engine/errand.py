@@ -25,7 +25,7 @@ def group(paths: Sequence[Path], dataset: str, remote: str, options: Options) ->
     """One errand per folder, and one per folder that single files lie in.
 
     Where several folders go into one dataset, a name that is taken gets its folder's name.
-    Raises NotFoundError for a path that is not there.
+    Raises NotFoundError for a path that is not there, UsageError for folders within folders.
     """
     if not paths:
         raise UsageError("there is nothing to push: name a folder or a file")
@@ -39,6 +39,7 @@ def group(paths: Sequence[Path], dataset: str, remote: str, options: Options) ->
                 names.append(path.name)
         else:
             raise NotFoundError("there is no such file or folder", path=str(path))
+    refuse_nesting(list(wanted), [root for root, names in wanted.items() if names is None])
     sources = distinct(list(wanted))
     return [
         Errand(
@@ -50,6 +51,14 @@ def group(paths: Sequence[Path], dataset: str, remote: str, options: Options) ->
         )
         for root, names in wanted.items()
     ]  # fmt: skip
+
+
+def refuse_nesting(roots: Sequence[Path], whole: Sequence[Path]) -> None:
+    """Raise UsageError where a root lies in a whole folder: its files would be stored twice."""
+    for root in whole:
+        for other in roots:
+            if root in other.parents:
+                raise UsageError(f"lies inside {root}: name only one of them", path=str(other))
 
 
 def distinct(roots: Sequence[Path]) -> dict[Path, str]:
@@ -65,8 +74,10 @@ def _beside(options: Options, source: str) -> Options:
     return replace(options, on_conflict=OnConflict.SUFFIX, source=options.source or source)
 
 
-def merge(dataset: str, reports: Sequence[Report]) -> Report:
-    """One report of several."""
+def merge(dataset: str, errands: Sequence[Errand], reports: Sequence[Report]) -> Report:
+    """One report of several; where there are several, paths are given in full."""
+    if len(errands) > 1:
+        reports = [_in_full(e.target.root, r) for e, r in zip(errands, reports, strict=True)]
     return Report(
         dataset=dataset,
         attempted=sum(r.attempted for r in reports),
@@ -79,3 +90,8 @@ def merge(dataset: str, reports: Sequence[Report]) -> Report:
         seconds=round(sum(r.seconds for r in reports), 3),
         away=next((r.away for r in reports if r.away), None),
     )
+
+
+def _in_full(root: Path, report: Report) -> Report:
+    failed = [replace(failure, path=str(root / failure.path)) for failure in report.failed]
+    return replace(report, failed=tuple(failed))

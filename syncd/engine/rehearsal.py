@@ -1,28 +1,37 @@
 """A push that only says what it would do: the same mirror on a private copy of its state.
 
-Files may be read for comparison; nothing is sent, written or claimed.
+Files may be read for comparison; nothing is sent, written or claimed. What would be sent is taken
+for stored, so that what follows is decided as the push itself would.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from syncd.clock import SystemClock
-from syncd.engine.job import Job, Result
+from syncd.engine.job import Job, Result, Step, receipt_of
 from syncd.engine.mirror import Mirror
 from syncd.engine.opening import Target, assemble
-from syncd.engine.session import catch_up
-from syncd.errors import NotFoundError, RejectedError
+from syncd.engine.session import catch_up, over
+from syncd.errors import NotFoundError, RejectedError, StateError
+from syncd.local.read import Content, read
 from syncd.model import Action, Item, Verb
 from syncd.remotes.base import Dataset, DatasetInfo, Outcome, Remote, Removal, Traits, Upload
 from syncd.state.store import State
 
+UNREAD = "0" * 64
+"""Stands for a digest that nobody needs to know in a rehearsal."""
+
 
 @contextmanager
-def rehearsed(target: Target, remote: Remote, mirrors: Path) -> Iterator[Mirror]:
-    """A mirror whose decisions can be looked at; needs no lock and leaves no trace."""
+def rehearsed(
+    target: Target, remote: Remote, mirrors: Path, ahead: Mapping[str, Path]
+) -> Iterator[Mirror]:
+    """A mirror whose decisions can be looked at; needs no lock and leaves no trace. `ahead` are
+    the files, by key, that the same push would have stored before."""
     state = State.snapshot(target.folder(mirrors))
     try:
         dataset: Dataset = remote.open(
@@ -30,7 +39,8 @@ def rehearsed(target: Target, remote: Remote, mirrors: Path) -> Iterator[Mirror]
         )
     except NotFoundError:
         dataset = Nothing(target.dataset)
-    mirror = assemble(target, state, dataset, SystemClock(), pool=Script, removes=False)
+    script = Script(state, ahead)
+    mirror = assemble(target, state, dataset, SystemClock(), pool=script.begin, removes=False)
     try:
         yield mirror
     finally:
@@ -42,38 +52,80 @@ def rehearse(mirror: Mirror, names: Sequence[str] = ()) -> list[Action]:
     if mirror.state.meta.get("dataset", mirror.dataset.info.id) != mirror.dataset.info.id:
         mirror.state.reset()
     catch_up(mirror)
+    script = mirror.dispatcher.pool
+    if not isinstance(script, Script):
+        raise TypeError("this mirror was not opened to be rehearsed")
+    script.announce(mirror.clock.now_ns())
     mirror.state.agenda.wake_troubled(mirror.clock.now_ns())
     mirror.state.agenda.wake_open(mirror.clock.now_ns())
     if names:
         mirror.observer.only(names)
     else:
         mirror.sweep()
-    while not mirror.quiet:
+    while not over(mirror):
         mirror.turn(mirror.wait_for(1.0))
-    script = mirror.dispatcher.pool
-    return script.actions if isinstance(script, Script) else []
+        if mirror.guard.closed:
+            raise StateError(mirror.guard.closed, path=str(mirror.subject.root))
+    return script.actions
 
 
 class Script:
     """A pool that writes down what it is given instead of doing it; reading is done."""
 
-    def __init__(
+    def __init__(self, state: State, ahead: Mapping[str, Path]) -> None:
+        self._state = state
+        self._ahead = dict(ahead)
+        self.actions: list[Action] = []
+
+    def begin(
         self, work: Callable[[Job], list[Result]], deliver: Callable[[list[Result]], None]
-    ) -> None:
+    ) -> Script:
+        """Take the place of the workers."""
         self._work = work
         self._deliver = deliver
-        self.actions: list[Action] = []
+        return self
+
+    def announce(self, now: int) -> None:
+        """Let the names be taken that are taken by the time this mirror is pushed."""
+        self._state.overlay.learn([_stored(key, UNREAD) for key in self._ahead], now)
 
     def give(self, job: Job) -> None:
         if job.verb is Verb.READ:
+            self._compare(job)
             self._deliver(self._work(job))
             return
         self.actions += [step.action for step in job.steps]
-        done = RejectedError("only rehearsed")
-        self._deliver([Result(step=step, error=done) for step in job.steps])
+        self._deliver([_done(step) for step in job.steps])
 
     def close(self) -> None:
         """Nothing was begun."""
+
+    def _compare(self, job: Job) -> None:
+        """What holds a name that is asked about is read only now, when it matters."""
+        for step in job.steps:
+            file = self._ahead.pop(step.action.key, None)
+            if file is not None:
+                content = read(file.parent, file.name, keep=0, settled=True)
+                self._state.overlay.learn([_stored(step.action.key, content.digest)], 0)
+
+
+def _stored(key: str, digest: str) -> Item:
+    return Item(key=key, id=f"rehearsed {key}", version=1, digest=digest)
+
+
+def _done(step: Step) -> Result:
+    """The answer of a remote to which everything is right."""
+    receipt = receipt_of(step.action)
+    item = _stored(step.action.key, receipt.digest if receipt else UNREAD)
+    if step.action.verb is not Verb.MOVE:
+        item = replace(item, digest=UNREAD)
+    if receipt:
+        item = replace(item, id=receipt.id, version=(receipt.version or 0) + 1)
+    return Result(
+        step=step,
+        content=Content(stat=step.stat, digest=UNREAD, data=None),
+        outcome=Outcome(key=item.key, item=item),
+    )
 
 
 class Nothing:

@@ -75,7 +75,7 @@ def push(mirror: Mirror, names: tuple[str, ...] = ()) -> Report:
         mirror.observer.only(names)
     else:
         mirror.sweep()
-    while not _over(mirror):
+    while not over(mirror):
         mirror.turn(mirror.wait_for(1.0))
         if mirror.settlement.denied:
             raise mirror.settlement.denied
@@ -84,7 +84,8 @@ def push(mirror: Mirror, names: tuple[str, ...] = ()) -> Report:
     return report(mirror, mirror.clock.monotonic() - began, names)
 
 
-def _over(mirror: Mirror) -> bool:
+def over(mirror: Mirror) -> bool:
+    """Whether nothing is under way, and nothing comes due soon enough to wait for."""
     if not mirror.quiet and not _given_up(mirror):
         return False
     due = mirror.dispatcher.next_due()

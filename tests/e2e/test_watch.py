@@ -48,7 +48,7 @@ def test_moves_keep_the_item_and_send_nothing(root, tmp_path, watched, shelf):
     for number in range(5):
         (root / "old" / f"{number}.jpg").write_bytes(picture(number))
     (root / "big.jpg").write_bytes(big)
-    running = watched()
+    watched()
     pictures = {f"{n}.jpg": picture(n) for n in range(5)}
     before = shelf.becomes({"big.jpg": big} | {f"old/{n}": c for n, c in pictures.items()})
 
