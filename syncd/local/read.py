@@ -81,16 +81,17 @@ def _read(fd: int, root: Path, path: str, *, keep: int, settled: bool) -> Conten
 def _bytes(fd: int, size: int, keep: int) -> tuple[bytes | None, str, int]:
     """The bytes where they are to be kept, their digest, and how many there were."""
     if size > keep:
-        return None, *_digest(fd)
+        return None, *_digest(fd, size)
     data = os.read(fd, size + 1)
     while 0 < len(data) < size and (more := os.read(fd, size + 1 - len(data))):
         data += more
     return data, hashlib.sha256(data).hexdigest(), len(data)
 
 
-def _digest(fd: int) -> tuple[str, int]:
+def _digest(fd: int, size: int) -> tuple[str, int]:
     digest, count = hashlib.sha256(), 0
-    buffer = memoryview(bytearray(PIECE))
+    # A fresh MiB costs 50 µs to clear: five times what reading a small file does.
+    buffer = memoryview(bytearray(min(PIECE, size + 1)))
     while got := os.readv(fd, [buffer]):
         digest.update(buffer[:got])
         count += got
