@@ -1,4 +1,4 @@
-"""The calls about datasets and what is in them. docs/design.md, section 5, is the contract.
+"""The calls about datasets and what is in them. docs/design.md, section 7, is the contract.
 
 Every call is declared with its models, so that /openapi.json is true; answers are built by `forms`
 and sent as they are.

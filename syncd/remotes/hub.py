@@ -1,4 +1,4 @@
-"""The hub as a remote: the client half of the protocol in docs/design.md, section 5.
+"""The hub as a remote: the client half of the protocol in docs/design.md, section 7.
 
 Small bodies travel straight in one framed request; larger ones only when the hub does not hold
 their digest; what does not fit a batch goes in parts that can be resumed.

@@ -1,6 +1,6 @@
 """A remote in memory: what a remote must do, said in code; for tests and for trying things out.
 
-The rules are the hub's (docs/design.md, section 5). A `Shelf` is one dataset as the service keeps
+The rules are the hub's (docs/design.md, section 7). A `Shelf` is one dataset as the service keeps
 it, with the hands of whoever else is at work there; `trouble` is asked at every request and may
 order a fault. What is true of a real remote's clients must hold against this one as well.
 """

@@ -1,4 +1,4 @@
-"""The protocol of docs/design.md, section 5, against a real hub."""
+"""The protocol of docs/design.md, section 7, against a real hub."""
 
 from __future__ import annotations
 
