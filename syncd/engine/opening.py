@@ -81,7 +81,8 @@ def opened(
             state.close()
             raise
         try:
-            yield mirror
+            with state.in_use():
+                yield mirror
         finally:
             mirror.close()
 

@@ -8,7 +8,8 @@ transaction, or the whole file, costs comparisons, never an upload or an item.
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from syncd.errors import StateError
@@ -91,8 +92,18 @@ class State:
                 raise self._damage(error) from error
 
     def close(self) -> None:
-        self.commit()
-        self._sql.close()
+        try:
+            self.commit()
+        finally:
+            self._sql.close()
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Turn what SQLite raises meanwhile (a full disk, a damaged file) into a StateError."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._damage(error) from error
 
     def reset(self) -> None:
         """Forget everything: the file is about another dataset now."""
