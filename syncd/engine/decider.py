@@ -94,6 +94,7 @@ class _Chunk:
             self._items.update(state.overlay.at(keys))
         self._overlaid = self._overlay([row.receipt for row in rows])
         self._pairs = find(state, rows, busy, self._movable)
+        self._moving = {row.path for row in self._pairs.origins.values() if row.gone}
 
     def run(self) -> Decisions:
         leaving = {row.path: new for new, row in self._pairs.origins.items() if row.gone}
@@ -127,9 +128,6 @@ class _Chunk:
         if key is None:
             return
         if row.key != key:
-            origin = self._pairs.origins.get(row.path)
-            if origin and origin.gone and origin.key == key:
-                self._placed.append((origin.path, None))
             self._placed.append((row.path, key))
         self._decide(row, key)
 
@@ -183,6 +181,9 @@ class _Chunk:
             if found.key != self._bases[row.path] and holder and _leaving(holder):
                 self._waiting.append(row.path)
                 return None
+            leaver = self._holder(found.key)
+            if leaver is not None and leaver.path != row.path:
+                self._placed.append((leaver.path, None))
             self._holders[found.key] = row
             return found.key
         if isinstance(found, Unread):
@@ -259,13 +260,10 @@ class _Chunk:
             self._items[key] = self._state.overlay.at([key]).get(key)
         return self._items[key]
 
-    def holder_of(self, key: str, asker: str) -> str | None:
-        """Who holds a key, leaving out the vanished file the asker is the new place of."""
+    def holder_of(self, key: str) -> str | None:
+        """Who holds a key, leaving out vanished files whose items go elsewhere."""
         row = self._holder(key)
-        origin = self._pairs.origins.get(asker)
-        if row is None or (origin is not None and origin.gone and row.path == origin.path):
-            return None
-        return row.path
+        return None if row is None or row.path in self._moving else row.path
 
     def foreign(self, key: str) -> Item | None:
         """A present item under the key; its digest is hidden where a file of ours has it."""
@@ -286,7 +284,7 @@ class _View:
         self._row = row
 
     def holder(self, key: str) -> str | None:
-        return self._chunk.holder_of(key, self._row.path)
+        return self._chunk.holder_of(key)
 
     def item(self, key: str) -> Item | None:
         item = self._chunk.foreign(key)

@@ -87,6 +87,20 @@ class Acts:
             self._at(old).rename(self._at(new))
             self._hint(old, new)
 
+    def rename_free(self, i: int, j: int) -> None:
+        if not self._at(PATHS[j % len(PATHS)]).exists():
+            self.rename(i, j)
+
+    def rotate(self, i: int, j: int) -> None:
+        """Every file of a folder takes the next one's name, and the last the first one's."""
+        folder = FOLDERS[i % len(FOLDERS)]
+        names = [p for p in sorted(self.world.files()) if p.rpartition("/")[0] == folder]
+        for path in names:
+            self._at(path).rename(self._at(path).with_name(f".{Path(path).name}"))
+        for old, new in zip(names, names[1:] + names[:1], strict=True):
+            self._at(old).with_name(f".{Path(old).name}").rename(self._at(new))
+        self._hint(*names)
+
     def swap(self, i: int, j: int) -> None:
         a, b = self._pick(i), self._pick(j)
         if a and b and a != b:
@@ -210,10 +224,10 @@ class Acts:
             self.world.shelf.vanish(key)
 
     def restore(self, i: int, j: int) -> None:
-        if id := self._tombstone(i, ItemState.TRASHED):
-            if self.world.shelf.find(self.world.shelf.entries[id].item.key) is None:
-                self.world.meddled = True
-                self.world.shelf.restore(id)
+        id = self._tombstone(i, ItemState.TRASHED)
+        if id and self.world.shelf.find(self.world.shelf.entries[id].item.key) is None:
+            self.world.meddled = True
+            self.world.shelf.restore(id)
 
     def purge(self, i: int, j: int) -> None:
         if id := self._tombstone(i, ItemState.TRASHED):
