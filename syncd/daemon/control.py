@@ -89,6 +89,10 @@ def _safely(mirror: Any, words: list[str]) -> dict[str, Any]:
         return {"said": carry_out(mirror, words)}
     except SyncdError as error:
         return {"error": str(error), "kind": type(error).__name__}
+    except Exception as error:
+        # Whoever asked wants an answer, and the mirror goes on.
+        log.exception("command broke words=%r", words)
+        return {"error": f"unexpected fault: {error!r}", "kind": "SyncdError"}
 
 
 _KINDS: dict[str, type[SyncdError]] = {

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from uuid import uuid4
 
+from syncd.errors import UnreadableError
 from syncd.local.root import RootIdentity, claim, identify, trouble
 from syncd.model import Verb
 from syncd.plan.guard import exceeds, fingerprint
@@ -40,7 +41,7 @@ class Guard:
         doubt = trouble(self._root, RootIdentity(**known)) if known else None
         if doubt is not None:
             self.close("root", doubt)
-        elif self._state.meta.get("gate", {}).get("kind") == "root":
+        elif (self._state.meta.get("gate") or {}).get("kind") == "root":
             self._open()
         return self.closed
 
@@ -79,8 +80,12 @@ class Guard:
         if self.closed != reason:
             log.warning("paused reason=%s", reason)
         self.closed = reason
-        plan = fingerprint([kind, reason, str(self._look())])
-        self._state.meta.put(gate={"kind": kind, "reason": reason, "plan": plan})
+        found = self._look()
+        plan = fingerprint([kind, reason, str(found)])
+        # A root that is not there cannot be approved: it has to come back by itself.
+        self._state.meta.put(
+            gate={"kind": kind, "reason": reason, "plan": plan, "ask": found is not None}
+        )
 
     def approve(self, plan: str) -> str | None:
         """Carry out what was asked about; return what it was, or None for a plan not asked."""
@@ -115,5 +120,5 @@ class Guard:
     def _look(self) -> object:
         try:
             return identify(self._root)
-        except OSError:
+        except UnreadableError:
             return None

@@ -112,6 +112,7 @@ class _Server(uvicorn.Server):
     def __init__(self, hub: Hub, listener: socket.socket) -> None:
         settings, port = hub.settings, int(listener.getsockname()[1])
         self.hub = hub
+        self._used = 0.0
         self.gate = app.create(hub, hosts(settings, port))
         super().__init__(
             uvicorn.Config(
@@ -151,12 +152,13 @@ class _Server(uvicorn.Server):
         log.info("the hub listens on %s", self.url)
 
     async def on_tick(self, counter: int) -> bool:
-        idle = self.hub.settings.idle_s
-        if idle is not None and not self.gate.inside:
-            since = time.monotonic() - self.gate.last
-            if since >= idle:
-                log.info("nobody asked for %.0f s: the hub stops", idle)
-                self._stop()
+        idle, now = self.hub.settings.idle_s, time.monotonic()
+        # A question whose asker has gone may wait on for a while: it keeps nobody.
+        if self.gate.inside and self.server_state.connections:
+            self._used = now
+        if idle is not None and now - max(self._used, self.gate.last) >= idle:
+            log.info("nobody asked for %.0f s: the hub stops", idle)
+            self._stop()
         return await super().on_tick(counter)
 
     def _stop(self) -> None:

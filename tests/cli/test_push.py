@@ -42,7 +42,8 @@ def test_counts_add_up_and_a_run_again_is_a_success(cli, shelf, name, photos):
 @pytest.mark.parametrize(
     ("options", "keys"),
     [
-        ([], {"a.jpg", "trip/b.png", "trip/c.jpg", "trip/c~day2.jpg", "trip/d.webp", "home/e.tiff"}),
+        ([], {"a.jpg", "trip/b.png", "trip/c.jpg", "trip/c~day2.jpg", "trip/d.webp",
+              "home/e.tiff"}),
         (
             ["--preserve-folders"],
             {"a.jpg", "trip/b.png", "trip/day1/c.jpg", "trip/day2/c.jpg", "trip/day2/d.webp",

@@ -86,12 +86,12 @@ class Program:
         assert "Traceback" not in done.err, done.err
         return done
 
-    def start(self, *args: str | Path) -> Running:
+    def start(self, *args: str | Path, command: tuple[str, ...] = COMMAND) -> Running:
         """Begin a command that runs until it is stopped."""
         log = self.folder / f"running-{len(self._started)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [*COMMAND, *args], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                [*command, *args], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 env=self._environment,
             )  # fmt: skip
         self._started.append(Running(process, log))

@@ -46,18 +46,15 @@ def test_racing_commands_start_one_hub(home, alone, root):
 def test_it_stops_when_its_last_client_has_gone_and_not_before(home, alone, root):
     places = ("--data", home / "data" / "syncd" / "hub")
     where = ("--address-file", home / "state" / "syncd" / "hub.json")
-    with (home / "hub.log").open("wb") as log:
-        hub = subprocess.Popen(
-            [sys.executable, "-m", "syncd.hub", *places, *where, "--idle", "4"],
-            stdout=log, stderr=log,
-        )  # fmt: skip
+    command = (sys.executable, "-m", "syncd.hub")
+    hub = alone.start(*places, *where, "--idle", "4", command=command)
     eventually(where[1].exists)
     running = alone.watch(root)
     assert hubs(home) == {hub.pid}
     with pytest.raises(subprocess.TimeoutExpired):
-        hub.wait(8)  # twice as long as it may idle: the watch alone keeps it
+        hub.process.wait(8)  # twice as long as it may idle: the watch alone keeps it
     running.stop()
-    assert hub.wait(30) == 0
+    assert hub.ended() == 0
     assert not where[1].exists()
 
 
