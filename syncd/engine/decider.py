@@ -95,6 +95,9 @@ class _Chunk:
         self._overlaid = self._overlay([row.receipt for row in rows])
         self._pairs = find(state, rows, busy, self._movable)
         self._moving = {row.path for row in self._pairs.origins.values() if row.gone}
+        self._losing = {
+            row.path for row in self._pairs.origins.values()
+        } - self._pairs.origins.keys()
 
     def run(self) -> Decisions:
         leaving = {row.path: new for new, row in self._pairs.origins.items() if row.gone}
@@ -121,6 +124,9 @@ class _Chunk:
             return
         if row.key is None and row.path not in self._bases:
             return  # refused
+        if row.path in self._losing:
+            self._waiting.append(row.path)  # Its item goes to another; then it is a new file.
+            return
         if row.path in self._pairs.unread:
             self._act(row, Verb.READ, "may be a file that moved")
             return

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from syncd.clock import Clock
@@ -61,7 +62,8 @@ class Dispatcher:
         self._reads = 0
         self._misses = 0
         self._widest = traits.batch_files
-        self.busy: set[str] = set()
+        self.busy: Counter[str] = Counter()
+        """Paths that jobs under way are about, and how many: its own, and a move away from it."""
 
     @property
     def idle(self) -> bool:
@@ -103,18 +105,16 @@ class Dispatcher:
         """A job is over: write down what came of it."""
         self._jobs -= 1
         self._reads -= results[0].step.action.verb is Verb.READ
-        for result in results:
-            self.busy.discard(result.step.path)
-            if result.step.action.origin:
-                self.busy.discard(result.step.action.origin.path)
+        paths = [path for result in results for path in _paths(result.step)]
+        self.busy.subtract(paths)
+        self.busy = +self.busy
         if not self._failed_whole(results):
             self._widest = min(self._traits.batch_files, self._widest * 2)
             self._misses = 0 if results[0].error is None else self._misses
             if self._state.meta.get("away"):
                 self._state.meta.put(away=None)
             self._settlement.take(results)
-        for result in results:
-            self._settlement.touched.discard(result.step.path)
+        self._settlement.touched.difference_update(path for path in paths if not self.busy[path])
 
     def close(self) -> None:
         self.pool.close()
@@ -222,10 +222,7 @@ class Dispatcher:
     def _start(self, job: Job) -> None:
         self._jobs += 1
         self._reads += job.verb is Verb.READ
-        for step in job.steps:
-            self.busy.add(step.path)
-            if step.action.origin:
-                self.busy.add(step.action.origin.path)
+        self.busy.update(path for step in job.steps for path in _paths(step))
         self.pool.give(job)
 
     def _failed_whole(self, results: Sequence[Result]) -> bool:
@@ -257,3 +254,9 @@ class Dispatcher:
         until = now + int(pause * SECOND)
         self._state.meta.put(away={"tries": tries, "until_ns": until, "reason": error.message})
         log.warning("remote away reason=%s retry_s=%.1f", error.message, pause)
+
+
+def _paths(step: Step) -> tuple[str, ...]:
+    """What a step is about."""
+    origin = step.action.origin
+    return (step.path, origin.path) if origin else (step.path,)
