@@ -114,10 +114,17 @@ class Dispatcher:
             if self._state.meta.get("away"):
                 self._state.meta.put(away=None)
             self._settlement.take(results)
+            self._count_removed(results)
         self._settlement.touched.difference_update(path for path in paths if not self.busy[path])
 
     def close(self) -> None:
         self.pool.close()
+
+    def _count_removed(self, results: Sequence[Result]) -> None:
+        approved = self._guard.approved
+        removed = [r for r in results if r.step.action.verb is Verb.REMOVE and r.outcome]
+        if removed:
+            self._guard.removed(sum(result.step.gone > approved for result in removed))
 
     # --- rows to actions ------------------------------------------------------------------------
 
@@ -162,7 +169,9 @@ class Dispatcher:
     def _step(self, action: Action, row: Row) -> Step:
         settled = row.path in self._trusted
         self._trusted.discard(row.path)
-        return Step(action=action, path=row.path, stat=row.stat, settled=settled)
+        return Step(
+            action=action, path=row.path, stat=row.stat, settled=settled, gone=row.gone or 0
+        )
 
     def _at_home(self, action: Action) -> bool:
         """A move between folders that the layout folds into one: the key stays."""
@@ -197,11 +206,15 @@ class Dispatcher:
             self._state.files.forget([action.path])
 
     def _hold_back(self, given: dict[Verb, list[Step]]) -> None:
-        if Verb.REMOVE in given and (
-            self._guard.check() is not None or not self._guard.allows(self.busy)
-        ):
-            for step in given.pop(Verb.REMOVE):
-                self._state.agenda.settle(step.path)
+        """Leave out the removals that the guard does not let pass; a sweep brings them up again."""
+        if Verb.REMOVE not in given:
+            return
+        until = self._guard.removable(self.busy)
+        removals = given.pop(Verb.REMOVE)
+        if passed := [step for step in removals if step.gone <= until]:
+            given[Verb.REMOVE] = passed
+        if len(passed) < len(removals):
+            self._state.agenda.settle_gone(until)
 
     # --- actions to jobs ------------------------------------------------------------------------
 

@@ -7,27 +7,42 @@ The gate is looked at before anything is believed to be gone and before anything
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
+from syncd.clock import Clock
 from syncd.errors import UnreadableError
 from syncd.local.root import RootIdentity, claim, identify, trouble
 from syncd.model import Verb
-from syncd.plan.guard import exceeds, fingerprint
+from syncd.plan.guard import FEW, exceeds, fingerprint
+from syncd.state.row import Row
 from syncd.state.store import State
 
 log = logging.getLogger(__name__)
 
 
+LATELY_NS = 60 * 1_000_000_000
+"""What was removed so long ago counts as one removal with what is removed now: files that are
+deleted one after the other come to the gate one after the other."""
+
+
 class Guard:
     """The gate of one mirror. `closed` says why nothing is done now, or is None."""
 
-    def __init__(self, root: Path, state: State, *, removes: bool) -> None:
+    def __init__(self, root: Path, state: State, clock: Clock, *, removes: bool) -> None:
         self._root = root
         self._state = state
+        self._clock = clock
         self._removes = removes
-        self.closed: str | None = None
+        self._gates: dict[str, dict[str, Any]] = {}
+        self._lately: deque[tuple[int, int]] = deque()
+
+    @property
+    def closed(self) -> str | None:
+        return next((str(gate["reason"]) for gate in self._gates.values()), None)
 
     def bind(self) -> None:
         """Tie the state to this root the first time, or compare it with the root it knows."""
@@ -36,13 +51,13 @@ class Guard:
         self.check()
 
     def check(self) -> str | None:
-        """Look at the root; return why it cannot be trusted, or None. Other reasons stay."""
+        """Look at the root; return why nothing is to be done now, or None."""
         known = self._state.meta.get("root")
         doubt = trouble(self._root, RootIdentity(**known)) if known else None
         if doubt is not None:
-            self.close("root", doubt)
-        elif (self._state.meta.get("gate") or {}).get("kind") == "root":
-            self._open()
+            self._close("root", doubt)
+        else:
+            self._open("root")
         return self.closed
 
     def generation(self, found: str) -> None:
@@ -51,74 +66,117 @@ class Guard:
         if known is None:
             self._state.meta.put(generation=found)
         elif known != found:
-            self.close("generation", "the remote was restored from a backup")
             self._state.meta.put(generation_found=found)
+            self._close("generation", "the remote was restored from a backup")
+        else:
+            self._open("generation")
 
-    def allows(self, busy: Iterable[str]) -> bool:
-        """Whether the removals that stand now may be carried out."""
+    def removable(self, busy: Collection[str]) -> int:
+        """Files found missing up to this time (ns) may have their items removed; 0 is none."""
+        if not self._removes or self.check() is not None:
+            return 0
+        excess = self._excess()
+        if excess is None:
+            if self._state.meta.get("held"):
+                self._state.meta.put(held=None)
+            return self._clock.now_ns()
+        self._hold(busy, excess)
+        return self.approved
+
+    def review(self) -> None:
+        """After a sweep: files that were held to be gone may be there again."""
+        if self._state.meta.get("held") and self._excess() is None:
+            self._state.meta.put(held=None)
+
+    def _excess(self) -> str | None:
+        """Why what is gone is too much to be removed unasked, or None."""
+        gone, lately = self._state.receipts.count_gone(self.approved), self._removed_lately()
+        if gone + lately <= FEW:
+            return None
         stored, _ = self._state.receipts.count()
-        waiting = self.removals(busy)
-        plan = fingerprint(waiting)
-        if not exceeds(len(waiting), stored) or self._state.meta.get("approved") == plan:
-            return True
-        reason = f"{len(waiting)} of {stored} stored files are gone: they are not removed unasked"
-        self._state.meta.put(held={"plan": plan, "removals": len(waiting), "reason": reason})
-        log.warning("removals held back count=%d stored=%d plan=%s", len(waiting), stored, plan)
-        return False
+        if not exceeds(gone + lately, stored + lately):
+            return None
+        return f"{gone} of {stored} stored files are gone: they are not removed unasked"
 
-    def removals(self, busy: Iterable[str]) -> list[str]:
-        """The lines of the plan that removes everything vanished."""
-        under_way = set(busy)
-        return [
-            f"{Verb.REMOVE} {row.receipt.id} {row.receipt.version} {row.receipt.key}"
-            for row in self._state.receipts.removals()
-            if row.receipt and row.path not in under_way
-        ]
+    @property
+    def approved(self) -> int:
+        """What was found missing up to this time (ns) was approved to be removed."""
+        return int(self._state.meta.get("approved") or 0)
 
-    def close(self, kind: str, reason: str) -> None:
-        """Stop acting until the reason is gone or a person approves the plan named in status."""
-        if self.closed != reason:
-            log.warning("paused reason=%s", reason)
-        self.closed = reason
-        found = self._look()
-        plan = fingerprint([kind, reason, str(found)])
-        # A root that is not there cannot be approved: it has to come back by itself.
-        self._state.meta.put(
-            gate={"kind": kind, "reason": reason, "plan": plan, "ask": found is not None}
-        )
+    def removed(self, number: int) -> None:
+        """So many items were removed now, without having been approved."""
+        self._lately.append((self._clock.now_ns(), number))
 
     def approve(self, plan: str) -> str | None:
         """Carry out what was asked about; return what it was, or None for a plan not asked."""
         gate, held = self._state.meta.get("gate"), self._state.meta.get("held")
         if gate and gate["plan"] == plan:
-            if gate["kind"] == "root":
-                self._claim()
-            elif gate["kind"] == "generation":
-                self._state.meta.put(generation=self._state.meta.get("generation_found"), cursor=0)
-            self._open()
+            self._accept(gate["kind"])
             return str(gate["reason"])
         if held and held["plan"] == plan:
-            self._state.meta.put(approved=plan, held=None)
+            self._state.meta.put(approved=held["until_ns"], held=None)
+            self._lately.clear()
             return str(held["reason"])
         return None
 
-    def release(self) -> None:
-        """Removals were carried out, or are no longer too many."""
-        if self._state.meta.get("held") or self._state.meta.get("approved"):
-            self._state.meta.put(held=None, approved=None)
+    def _accept(self, kind: str) -> None:
+        if kind == "root":
+            self._claim()
+        else:
+            found = self._state.meta.get("generation_found")
+            self._state.meta.put(generation=found, cursor=0)
+        self._open(kind)
+
+    def _removed_lately(self) -> int:
+        while self._lately and self._lately[0][0] < self._clock.now_ns() - LATELY_NS:
+            self._lately.popleft()
+        return sum(number for _, number in self._lately)
+
+    def _hold(self, busy: Collection[str], reason: str) -> None:
+        rows = [row for row in self._state.receipts.removals() if row.path not in busy]
+        plan = fingerprint(map(_line, rows))
+        if (self._state.meta.get("held") or {}).get("plan") != plan:
+            log.warning("removals held back plan=%s reason=%s", plan, reason)
+        self._state.meta.put(
+            held={
+                "plan": plan,
+                "removals": len(rows),
+                "reason": reason,
+                "until_ns": self._clock.now_ns(),
+            }
+        )
+
+    def _close(self, kind: str, reason: str) -> None:
+        """Stop acting until the reason is gone or a person approves the plan named in status."""
+        if self.closed != reason:
+            log.warning("paused reason=%s", reason)
+        found = self._look()
+        plan = fingerprint([kind, reason, str(found)])
+        # A root that is not there cannot be approved: it has to come back by itself.
+        gate = {"kind": kind, "reason": reason, "plan": plan, "ask": found is not None}
+        self._gates[kind] = gate
+        self._state.meta.put(gate=gate)
+
+    def _open(self, kind: str) -> None:
+        known = self._gates.pop(kind, None)
+        if (self._state.meta.get("gate") or {}).get("kind") == kind:
+            self._state.meta.put(gate=next(iter(self._gates.values()), None))
+        if known and not self._gates:
+            log.info("resumed")
 
     def _claim(self) -> None:
         known = identify(self._root)
         marker = claim(self._root, known.marker or uuid4().hex)
         self._state.meta.put(root={"fsid": known.fsid, "inode": known.inode, "marker": marker})
 
-    def _open(self) -> None:
-        log.info("resumed")
-        self.closed = None
-        self._state.meta.put(gate=None)
-
     def _look(self) -> object:
         try:
             return identify(self._root)
         except UnreadableError:
             return None
+
+
+def _line(row: Row) -> str:
+    """A removal as a line of the plan that a person approves."""
+    receipt = row.receipt
+    return f"{Verb.REMOVE} {receipt.id} {receipt.version} {receipt.key}" if receipt else row.path

@@ -26,6 +26,8 @@ class Step:
     action: Action
     path: str
     stat: Stat
+    gone: int = 0
+    """When it was found missing, in ns; 0: it is there."""
     settled: bool = False
     """The file was seen unchanged at two looks: read it even where no lease is to be had."""
 
@@ -166,7 +168,8 @@ def _upload(root: Path, step: Step, content: Content) -> Upload:
         key=action.key,
         digest=content.digest,
         size=content.stat[0],
-        file=root / action.path,
+        # Only what was too large to keep is read again; making a path costs as much as a stat.
+        file=root / action.path if content.data is None else root,
         content=content.data,
         modified_ns=content.stat[1] or step.stat[1],
         expect=_version(action, receipt) if receipt else None,

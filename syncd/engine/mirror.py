@@ -94,7 +94,7 @@ class Mirror:
         self.tally = Tally()
         self.inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self.settle = Settle()
-        self.guard = Guard(subject.root, state, removes=removes)
+        self.guard = Guard(subject.root, state, clock, removes=removes)
         self.settlement = Settlement(state, clock, self.tally)
         self.observer = Observer(
             subject.root, subject.chosen, state, clock,
@@ -326,6 +326,7 @@ class Mirror:
         self.state.agenda.wake_open(now)
         if self._removes:
             self.state.agenda.wake_gone(now + GRACE_NS)
+            self.guard.review()
         self.state.meta.put(last_sweep=now)
         self.sweep_seconds = self.clock.monotonic() - self._began
         self.tally.scanning = False

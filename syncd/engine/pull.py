@@ -11,7 +11,7 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -22,7 +22,9 @@ from syncd.errors import (
     GarbledError,
     NotFoundError,
     SyncdError,
+    TransientError,
     UnreadableError,
+    UsageError,
 )
 from syncd.local.inside import inside
 from syncd.model import Item
@@ -35,13 +37,17 @@ AHEAD = 64
 def pull(dataset: Dataset, folder: Path, watcher: Callable[[Tally], None] | None = None) -> Report:
     """Bring every item into `folder`; `watcher` hears the tally after each."""
     began = time.monotonic()
+    if folder.exists() and not folder.is_dir():
+        raise UsageError("is not a folder", path=str(folder))
     folder.mkdir(parents=True, exist_ok=True)
     tally = Tally(scanning=False, files=dataset.info.items)
     failed: list[Failure] = []
+    away: str | None = None
     with ThreadPoolExecutor(dataset.traits.parallel * 2, "syncd-pull") as pool:
         items = dataset.items()
-        while batch := list(islice(items, AHEAD)):
-            results = pool.map(lambda item: _attempt(dataset, item, folder), batch)
+        while away is None and (batch := list(islice(items, AHEAD))):
+            results = list(pool.map(lambda item: _attempt(dataset, item, folder), batch))
+            away = _away(results)
             for item, result in zip(batch, results, strict=True):
                 tally.done += 1
                 if isinstance(result, SyncdError):
@@ -54,8 +60,14 @@ def pull(dataset: Dataset, folder: Path, watcher: Callable[[Tally], None] | None
     return Report(
         dataset=dataset.info.name, attempted=tally.done, uploaded=tally.uploaded,
         skipped=tally.done - tally.uploaded - len(failed), failed=tuple(failed),
-        bytes=tally.bytes, seconds=round(time.monotonic() - began, 3),
+        bytes=tally.bytes, seconds=round(time.monotonic() - began, 3), away=away,
     )  # fmt: skip
+
+
+def _away(results: Sequence[object]) -> str | None:
+    """Why nothing at all could be had: then the rest is not asked for."""
+    errors = [result for result in results if isinstance(result, TransientError)]
+    return errors[0].message if len(errors) == len(results) else None
 
 
 def get(dataset: Dataset, key: str, output: Path | None) -> Path:
@@ -70,7 +82,11 @@ def get(dataset: Dataset, key: str, output: Path | None) -> Path:
         _print(dataset, item)
         return Path("-")
     place = output or Path(key.rpartition("/")[2])
-    fetch(dataset, item, place / item.key.rpartition("/")[2] if place.is_dir() else place)
+    if place.is_dir():
+        place /= item.key.rpartition("/")[2]
+    if not place.parent.is_dir():
+        raise NotFoundError("there is no such folder", path=str(place.parent))
+    fetch(dataset, item, place)
     return place
 
 
@@ -106,7 +122,7 @@ def fetch(dataset: Dataset, item: Item, place: Path) -> int | None:
     if place.is_symlink() or place.exists():
         if _digest(place) == item.digest:
             return None
-        raise ConflictError("something else has this name here: move it away and pull again")
+        raise ConflictError("something else has this name here: move it away first")
     place.parent.mkdir(parents=True, exist_ok=True)
     part = place.with_name(f"{PARTIAL}-{item.digest}")
     sent = _download(dataset, item, part)

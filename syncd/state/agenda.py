@@ -60,6 +60,10 @@ class Agenda:
             (due,),
         )
 
+    def settle_gone(self, after: int) -> None:
+        """Nothing to do for what was found missing after this time (ns)."""
+        self._sql.execute("UPDATE files SET due = NULL WHERE gone > ?", (after,))
+
     def settle(self, path: str, due: int | None = None) -> None:
         """Nothing to do for this path, or not before `due`."""
         self._sql.execute(

@@ -67,9 +67,10 @@ class Receipts:
                 for path, stat, r in rows
             ],
         )
-        self._sql.executemany(
-            "DELETE FROM troubles WHERE dir = ? AND name = ?", [path for path, _, _ in rows]
-        )
+        if self._sql.execute("SELECT 1 FROM troubles LIMIT 1").fetchone():
+            self._sql.executemany(
+                "DELETE FROM troubles WHERE dir = ? AND name = ?", [path for path, _, _ in rows]
+            )
 
     def receive(self, path: str, stat: Stat, receipt: Receipt, due: int) -> None:
         """Record a receipt for content the file no longer has: it is decided again."""
@@ -118,6 +119,13 @@ class Receipts:
         """Some file has a receipt."""
         found = self._sql.execute("SELECT 1 FROM files WHERE item_id IS NOT NULL LIMIT 1")
         return found.fetchone() is not None
+
+    def count_gone(self, after: int) -> int:
+        """How many rows with a receipt were found missing after this time (ns)."""
+        found = self._sql.execute(
+            "SELECT count(*) FROM files WHERE gone > ? AND item_id IS NOT NULL", (after,)
+        )
+        return int(found.fetchone()[0])
 
     def count(self) -> tuple[int, int]:
         """How many rows have a receipt, and how many of those are gone."""
