@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from syncd.cli import options as o
 from syncd.cli import reach, render
+from syncd.errors import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from syncd.client import Client
+    from syncd.model import Item
 
 trash = typer.Typer(help="What was removed: list it, restore it, empty it.", no_args_is_help=True)
 
@@ -31,14 +38,29 @@ def ls(
             render.rows((i.name, f"{i.items} items", render.amount(i.bytes)) for i in infos)
             return
         name, _, folder = what.strip("/").partition("/")
-        found = client.dataset(name, create=False).items(folder)
-        for item in found:
+        listed = False
+        for item in _below(client, name, folder):
+            listed = True
             if json:
                 render.as_json(render.item_fields(item, name))
             else:
                 when = render.moment(item.modified_ns) or ""
                 size = render.amount(item.size or 0)
-                render.out(f"{size:>10}  {when:20}  /{render.shown(item.key)}")
+                render.out(f"{size:>10}  {when:20}  {name}/{item.key}")
+        if not listed and not json:
+            render.note(f"{name} is empty")
+
+
+def _below(client: Client, name: str, folder: str) -> Iterator[Item]:
+    """The items of a folder, or the one item of that key; NotFoundError where there is neither."""
+    dataset = client.remote.open(name, create=False)
+    items = dataset.items(folder)
+    first = next(items, None) or (dataset.find(folder) if folder else None)
+    if first:
+        yield first
+        yield from items
+    elif folder:
+        raise NotFoundError(f"{name} holds nothing of that name", path=folder)
 
 
 def verify(
@@ -56,6 +78,7 @@ def verify(
 ) -> None:
     """Read every item and compare its digest. With --against, compare a folder with the items."""
     from syncd.engine.errand import group
+    from syncd.engine.opening import root_of
     from syncd.engine.verify import against_folder, bytes_of
 
     chosen = reach.options(
@@ -64,6 +87,7 @@ def verify(
     with reach.client(remote, token_file) as client:
         bound = client.remote.open(dataset, create=False)
         if against:
+            root_of(against)
             errand = group([against], dataset, client.name, chosen)[0]
             found = against_folder(bound, errand.target, client.places.mirrors)
         else:
@@ -103,7 +127,7 @@ def trash_list(
             if json:
                 render.as_json(render.item_fields(item, dataset))
             else:
-                render.out(f"{render.amount(item.size or 0):>10}  /{render.shown(item.key)}")
+                render.out(f"{render.amount(item.size or 0):>10}  {item.key}")
 
 
 @trash.command("restore")
@@ -116,8 +140,6 @@ def trash_restore(
     token_file: o.TokenFile = None,
 ) -> None:
     """Put items back where they were."""
-    from syncd.errors import NotFoundError
-
     wanted = {path.strip("/") for path in paths or ()}
     with reach.client(remote, token_file) as client:
         bound = client.remote.open(dataset, create=False)
@@ -144,6 +166,8 @@ def trash_empty(
     """Delete for good what is in the trash. Its space comes back."""
     with reach.client(remote, token_file) as client:
         bound = client.remote.open(dataset, create=False)
+        if not yes and not sys.stdin.isatty():
+            raise UsageError("this deletes for good: say --yes")
         if not yes:
             typer.confirm(f"Delete everything in the trash of {dataset} for good?", abort=True)
         render.out(f"{bound.empty_trash()} deleted")

@@ -25,7 +25,8 @@ def run(
         str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")
     ] = "127.0.0.1",
     port: Annotated[
-        int | None, typer.Option("--port", metavar="N", help="Default: the last one used.")
+        int | None,
+        typer.Option("--port", metavar="N", min=0, max=65535, help="Default: the last one used."),
     ] = None,
     data: Data = None,
     name: Annotated[

@@ -64,7 +64,7 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="syncd", standalone_mode=False)
         sys.stdout.flush()
         return int(code or 0)
     except SyncdError as error:
@@ -76,6 +76,8 @@ def _run() -> int:
         return 0
     except (KeyboardInterrupt, typer.Abort):
         return _told("interrupted", 130)
+    except UnicodeEncodeError as error:
+        return _told(f"{error.object!r} is not valid UTF-8", 2)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _told(f"{where}{error.strerror or error}", 1)

@@ -36,6 +36,7 @@ def watch(
         preserve_folders=preserve_folders, flat=flat, path=path, on_conflict=on_conflict,
         source=source, extensions=extension, on_delete=on_delete,
     )  # fmt: skip
+    reach.checked(folders, to)
     render.log_to_stderr(logging.ERROR if quiet else logging.WARNING)
     with reach.client(remote, token_file) as client:
         service = Service(client, folders, to, chosen)

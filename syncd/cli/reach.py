@@ -64,12 +64,15 @@ def _machine(beside: OnConflict) -> str:
     return socket.gethostname().partition(".")[0] if beside == "suffix" else ""
 
 
-def existing(paths: Sequence[Path]) -> Sequence[Path]:
-    """The paths, if all are there: nothing is begun for a call that cannot succeed."""
+def checked(paths: Sequence[Path], dataset: str | None) -> None:
+    """Raise for a call that cannot succeed, before a hub is started for it."""
+    from syncd.client import checked_name
+
     for path in paths:
         if not os.path.lexists(path):
             raise NotFoundError("there is no such file or folder", path=str(path))
-    return paths
+    if dataset is not None:
+        checked_name(dataset)
 
 
 def _prefix(path: str) -> str:

@@ -40,7 +40,7 @@ def push(
         preserve_folders=preserve_folders, flat=flat, path=path, on_conflict=on_conflict,
         source=source, extensions=extension,
     )  # fmt: skip
-    reach.existing(paths)
+    reach.checked(paths, to)
     with reach.client(remote, token_file) as client:
         if dry_run:
             plan = client.plan(to, paths, chosen)

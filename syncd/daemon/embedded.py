@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,8 @@ def ensure(places: Places) -> Address:
         return found
     log = places.state / "hub.log"
     process = _start(places, log)
+    # It outlives this call, and mostly this process; while both live, somebody has to reap it.
+    threading.Thread(target=process.wait, name="embedded-hub", daemon=True).start()
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         found = running(places)
