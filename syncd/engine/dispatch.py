@@ -18,7 +18,7 @@ from syncd.engine.guard import Guard
 from syncd.engine.job import Job, Result, Step
 from syncd.engine.pool import Pool
 from syncd.engine.settlement import SECOND, Settlement
-from syncd.errors import TransientError
+from syncd.errors import LocalError, RejectedError, TransientError
 from syncd.model import Action, ItemState, Verb
 from syncd.plan.backoff import delay
 from syncd.remotes.base import Traits
@@ -81,14 +81,20 @@ class Dispatcher:
         return max(due, away["until_ns"]) if due is not None and away else due
 
     @property
+    def waiting(self) -> bool:
+        """The remote is away, and is not to be asked yet."""
+        away = self._state.meta.get("away")
+        return bool(away and away["until_ns"] > self._clock.now_ns())
+
+    @property
     def _most_jobs(self) -> int:
         return self._traits.parallel * 2
 
     def step(self, *, scanning: bool) -> None:
         """Give out work until the workers have enough or nothing is due."""
-        away = self._state.meta.get("away")
-        if away and away["until_ns"] > self._clock.now_ns():
+        if self.waiting:
             return
+        away = self._state.meta.get("away")
         while self._jobs < self._most_jobs:
             rows = self._next_rows()
             if not rows:
@@ -108,14 +114,31 @@ class Dispatcher:
         paths = [path for result in results for path in _paths(result.step)]
         self.busy.subtract(paths)
         self.busy = +self.busy
-        if not self._failed_whole(results):
+        if any(result.outcome for result in results):
             self._widest = min(self._traits.batch_files, self._widest * 2)
-            self._misses = 0 if results[0].error is None else self._misses
-            if self._state.meta.get("away"):
-                self._state.meta.put(away=None)
-            self._settlement.take(results)
-            self._count_removed(results)
+            self._misses = 0
+            self.reached()
+        failed = {id(result) for result in self._failed_whole(results)}
+        self._settlement.take([result for result in results if id(result) not in failed])
+        self._count_removed(results)
         self._settlement.touched.difference_update(path for path in paths if not self.busy[path])
+
+    def reached(self) -> None:
+        """The remote has answered."""
+        if self._state.meta.get("away"):
+            self._state.meta.put(away=None)
+
+    def missed(self, error: TransientError) -> None:
+        """The remote does not answer: leave it alone for a while."""
+        now = self._clock.now_ns()
+        away = self._state.meta.get("away")
+        if away and away["until_ns"] > now:
+            return
+        tries = away["tries"] + 1 if away else 1
+        pause = delay(error, tries, random.random()) or 0.0  # noqa: S311
+        until = now + int(pause * SECOND)
+        self._state.meta.put(away={"tries": tries, "until_ns": until, "reason": error.message})
+        log.warning("remote away reason=%s retry_s=%.1f", error.message, pause)
 
     def close(self) -> None:
         self.pool.close()
@@ -238,35 +261,43 @@ class Dispatcher:
         self.busy.update(path for step in job.steps for path in _paths(step))
         self.pool.give(job)
 
-    def _failed_whole(self, results: Sequence[Result]) -> bool:
-        """Deal with a batch that failed as one because of the remote."""
-        error = results[0].error
-        if not isinstance(error, TransientError) or any(r.error is not error for r in results):
-            return False
-        if error.answered and len(results) == 1:
+    def _failed_whole(self, results: Sequence[Result]) -> Sequence[Result]:
+        """Deal with what failed as one because of the remote, and return it: all of a batch but
+        the files that could not be read."""
+        failed = [result for result in results if not isinstance(result.error, LocalError)]
+        error = failed[0].error if failed else None
+        if any(result.error is not error for result in failed):
+            return ()
+        if isinstance(error, TransientError):
+            return failed if self._away(error, failed) else ()
+        if isinstance(error, RejectedError) and len(failed) > 1:
+            self._halve(failed)
+            return failed
+        return ()
+
+    def _away(self, error: TransientError, failed: Sequence[Result]) -> bool:
+        """Halve a batch the remote cannot answer for; wait where it is not one file's fault."""
+        self._settlement.doubt(failed)
+        if error.answered and error.retry_after is None and len(failed) > 1:
+            self._halve(failed)
+            return True
+        if error.answered and len(failed) == 1:
             self._misses += 1
             if self._misses < MISSES:
                 return False  # This file alone may be the trouble: it waits by itself.
-        now = self._clock.now_ns()
-        for result in results:
-            self._state.agenda.settle(result.step.path, now)
-        if error.answered and error.retry_after is None and len(results) > 1:
-            self._widest = max(1, len(results) // 2)
-        else:
-            self._widest = self._traits.batch_files
-            self._wait(error)
+        self._again(failed)
+        self._widest = self._traits.batch_files
+        self.missed(error)
         return True
 
-    def _wait(self, error: TransientError) -> None:
-        now = self._clock.now_ns()
-        away = self._state.meta.get("away")
-        if away and away["until_ns"] > now:
-            return
-        tries = away["tries"] + 1 if away else 1
-        pause = delay(error, tries, random.random()) or 0.0  # noqa: S311
-        until = now + int(pause * SECOND)
-        self._state.meta.put(away={"tries": tries, "until_ns": until, "reason": error.message})
-        log.warning("remote away reason=%s retry_s=%.1f", error.message, pause)
+    def _halve(self, failed: Sequence[Result]) -> None:
+        self._again(failed)
+        self._widest = max(1, len(failed) // 2)
+
+    def _again(self, failed: Sequence[Result]) -> None:
+        self._state.agenda.wake(
+            self._clock.now_ns(), [path for result in failed for path in _paths(result.step)]
+        )
 
 
 def _paths(step: Step) -> tuple[str, ...]:

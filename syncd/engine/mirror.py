@@ -25,7 +25,7 @@ from syncd.engine.observer import Observer
 from syncd.engine.pool import Pool
 from syncd.engine.report import Tally
 from syncd.engine.settlement import GRACE_NS, Settlement
-from syncd.errors import DeniedError, LocalError, RemoteError
+from syncd.errors import DeniedError, LocalError, RemoteError, TransientError
 from syncd.local.hint import Hint
 from syncd.local.ignore import IGNORE_NAME, Filter
 from syncd.local.look import look
@@ -137,7 +137,7 @@ class Mirror:
         """Nothing is under way and nothing is due now."""
         return (
             self._sweep is None
-            and self._comparison is None
+            and not self.state.meta.get("compare")
             and self.inbox.empty()
             and self.settle.next_due() is None
             and self.dispatcher.idle
@@ -151,9 +151,12 @@ class Mirror:
     @property
     def _scanning(self) -> bool:
         """There is a step of a scan or a comparison to take, so nothing to wait for."""
-        return self._sweep is not None or (
-            self._comparison is not None and self.guard.closed is None
-        )
+        return self._sweep is not None or self._comparing
+
+    @property
+    def _comparing(self) -> bool:
+        wanted = self.state.meta.get("compare") and self.guard.closed is None
+        return bool(wanted) and not self.dispatcher.waiting
 
     @property
     def _holding(self) -> bool:
@@ -180,8 +183,10 @@ class Mirror:
             self._sweep = self.observer.sweep()
 
     def compare(self) -> None:
-        """Begin to compare the receipts with all that the remote holds; turns carry it out."""
-        self._comparison = compare(self.state, self.dataset, self.clock)
+        """Have the receipts compared with all that the remote holds; turns carry it out, until
+        it was done once to its end."""
+        self.state.meta.put(compare=True)
+        self._comparison = None
 
     def hear_of(self, changes: Changes) -> None:
         """Take in a page of the remote's change feed, unless it is another remote by now."""
@@ -235,9 +240,9 @@ class Mirror:
         for path, stat in self.settlement.unsettled:
             self.settle.unsettled(path, stat, now)
         self.settlement.unsettled.clear()
-        if self.settlement.puzzled and self._comparison is None:
+        if self.settlement.puzzled:
             self.settlement.puzzled = False
-            self.compare()
+            self.state.meta.put(compare=True)
         for result in results:
             if result.outcome and result.outcome.error is None:
                 self.settle.sent(result.step.path, now)
@@ -311,15 +316,27 @@ class Mirror:
                 self.post(Doubt(reason=str(error)))
 
     def _step_comparison(self) -> None:
-        if self._comparison is None or self.guard.closed is not None:
+        if not self._comparing:
             return
+        if self._comparison is None:
+            self._comparison = compare(self.state, self.dataset, self.clock)
         try:
             self.learn(next(self._comparison))
+            self.dispatcher.reached()
         except StopIteration:
             self._comparison = None
+            self.state.meta.put(compare=False)
         except RemoteError as error:
             self._comparison = None
-            log.warning("comparison broken off reason=%s", error)
+            self._broken_off(error)
+
+    def _broken_off(self, error: RemoteError) -> None:
+        log.warning("comparison broken off reason=%s", error)
+        if isinstance(error, DeniedError):
+            self.settlement.denied = error
+        else:
+            again = error if isinstance(error, TransientError) else TransientError(error.message)
+            self.dispatcher.missed(again)
 
     def _swept(self) -> None:
         now = self.clock.now_ns()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 from syncd.clock import Clock
@@ -57,6 +58,12 @@ class Settlement:
         for result in results:
             self._take(result)
         self._flush()
+
+    def doubt(self, results: Sequence[Result]) -> None:
+        """These may have been carried out: whether they were, the remote's list will tell."""
+        self.puzzled |= any(
+            result.step.action.verb in (Verb.REPLACE, Verb.MOVE, Verb.REMOVE) for result in results
+        )
 
     def _take(self, result: Result) -> None:
         error = result.error or (result.outcome.error if result.outcome else None)
@@ -221,7 +228,7 @@ class Settlement:
         verb = result.step.action.verb
         if result.outcome and result.outcome.item:
             self._contested(result, result.outcome.item)
-        elif verb is Verb.REMOVE and isinstance(error, MissingError):
+        elif verb is Verb.REMOVE and isinstance(error, MissingError) and result.outcome:
             self._removed(result)
         else:
             # What has become of our item, only the remote's own list can tell.
