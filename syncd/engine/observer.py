@@ -7,7 +7,8 @@ a folder that could not be listed is ever counted as missing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from hashlib import blake2b
 from pathlib import Path
 
 from syncd.clock import Clock
@@ -106,10 +107,8 @@ class Observer:
         return True
 
     def _merge(self, listing: Listing) -> None:
-        files = listing.files
-        if dict(zip(files, map(hash, files.values()), strict=True)) == self._state.files.marks(
-            listing.dir
-        ):
+        print_ = _print(listing.files)
+        if self._state.files.print_of(listing.dir) == print_:
             return
         known = self._state.files.observed(listing.dir)
         news = {name: stat for name, stat in listing.files.items() if known.get(name) != stat}
@@ -119,6 +118,7 @@ class Observer:
             missing = known.keys() - listing.files.keys()
             if missing:
                 self._miss(listing.dir, missing)
+            self._state.files.keep_print(listing.dir, print_)
 
     def _drop_unlisted(self, top: str, listed: set[str], unknown: list[str]) -> None:
         for folder in self._state.files.subfolders(top):
@@ -151,3 +151,13 @@ class Observer:
 
 def _within(folder: str, top: str) -> bool:
     return top in ("", folder) or folder.startswith(top + "/")
+
+
+def _print(files: Mapping[str, Stat]) -> str:
+    """What tells one listing of a folder from another: all names and how each file looks.
+
+    The hash of tuples of numbers is the same in every run; where it is not, in another Python,
+    the folder is compared file by file.
+    """
+    names = blake2b("\0".join(files).encode(), digest_size=16).hexdigest()
+    return f"{names} {hash(tuple(files.values()))}"

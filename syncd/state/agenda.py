@@ -60,6 +60,14 @@ class Agenda:
             (due,),
         )
 
+    def hurry(self, due: int, beyond: int) -> None:
+        """What is there and waits for longer than `beyond` becomes due sooner."""
+        self._sql.execute("UPDATE files SET due = ? WHERE due > ? AND gone IS NULL", (due, beyond))
+
+    def shift(self, by: int) -> None:
+        """The clock was set: everything that waits does so for as long as it would have."""
+        self._sql.execute("UPDATE files SET due = due + ? WHERE due IS NOT NULL", (by,))
+
     def settle_gone(self, after: int) -> None:
         """Nothing to do for what was found missing after this time (ns)."""
         self._sql.execute("UPDATE files SET due = NULL WHERE gone > ?", (after,))

@@ -14,7 +14,7 @@ _EACH = "SELECT value FROM json_each(?)"
 
 # Where a file in sync is replaced by another, how it looked is kept: it may be elsewhere now.
 _SEE = """
-INSERT INTO files (dir, name, size, mtime_ns, inode, mark, due) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO files (dir, name, size, mtime_ns, inode, due) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (dir, name) DO UPDATE SET
   (was_size, was_mtime_ns, was_inode) = (SELECT
     CASE WHEN replaced THEN size ELSE was_size END,
@@ -25,8 +25,17 @@ ON CONFLICT (dir, name) DO UPDATE SET
   digest = CASE WHEN (size, mtime_ns, inode) =
     (excluded.size, excluded.mtime_ns, excluded.inode) THEN digest END,
   size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode,
-  mark = excluded.mark,
   gone = NULL, due = excluded.due
+"""
+
+# From one folder to the next by the index, instead of over every file.
+_EVERY_FOLDER = """
+WITH RECURSIVE every(dir) AS (
+  SELECT min(dir) FROM files
+  UNION ALL
+  SELECT (SELECT min(dir) FROM files WHERE dir > every.dir) FROM every WHERE dir IS NOT NULL
+)
+SELECT dir FROM every WHERE dir IS NOT NULL
 """
 
 
@@ -44,18 +53,19 @@ class Files:
         )
         return {name: (size, mtime, inode) for name, size, mtime, inode in rows}
 
-    def marks(self, folder: str) -> dict[str, int]:
-        """As `observed`, each stat as its hash: three times as quick to read and compare."""
-        return dict(
-            self._sql.execute(
-                "SELECT name, mark FROM files WHERE dir = ? AND gone IS NULL", (folder,)
-            )
-        )
+    def print_of(self, folder: str) -> str | None:
+        """The print kept for a folder; None where a row of it changed since."""
+        found = self._sql.execute("SELECT print FROM folders WHERE dir = ?", (folder,)).fetchone()
+        return str(found[0]) if found else None
+
+    def keep_print(self, folder: str, print_: str) -> None:
+        """Remember the print of a listing that is just what the rows of the folder say."""
+        self._sql.execute("INSERT OR REPLACE INTO folders VALUES (?, ?)", (folder, print_))
 
     def subfolders(self, folder: str) -> Iterator[str]:
         """Every folder at or below `folder` that has known files, in order."""
         if folder == "":
-            rows = self._sql.execute("SELECT DISTINCT dir FROM files WHERE gone IS NULL")
+            rows = self._sql.execute(_EVERY_FOLDER)
         else:
             # '0' is the character after '/': the range holds exactly what lies below.
             rows = self._sql.execute(
@@ -67,9 +77,7 @@ class Files:
 
     def see(self, folder: str, seen: Mapping[str, Stat], due: int) -> None:
         """Record files as they are now; each is to be decided at `due`."""
-        self._sql.executemany(
-            _SEE, [(folder, name, *stat, hash(stat), due) for name, stat in seen.items()]
-        )
+        self._sql.executemany(_SEE, [(folder, name, *stat, due) for name, stat in seen.items()])
 
     def miss(self, folder: str, names: Iterable[str], now: int, due: int | None) -> None:
         """Record files as gone; those that were never stored are forgotten at once."""
@@ -86,9 +94,9 @@ class Files:
     def read(self, path: str, stat: Stat, digest: str, due: int | None) -> None:
         """Record the digest of a file's content as read."""
         self._sql.execute(
-            "UPDATE files SET size = ?, mtime_ns = ?, inode = ?, mark = ?, digest = ?, due = ?"
+            "UPDATE files SET size = ?, mtime_ns = ?, inode = ?, digest = ?, due = ?"
             " WHERE dir = ? AND name = ?",
-            (*stat, hash(stat), digest, due, *split(path)),
+            (*stat, digest, due, *split(path)),
         )
 
     def row(self, path: str) -> Row | None:
@@ -121,10 +129,10 @@ class Files:
         return found.fetchone() is not None
 
     def unsent(self) -> list[str]:
-        """Paths that are there but have no receipt."""
+        """Paths that are there but have no receipt for their content."""
         rows = self._sql.execute(
-            "SELECT dir, name FROM files WHERE (item_id IS NULL OR digest IS NULL)"
-            " AND gone IS NULL ORDER BY dir, name"
+            "SELECT dir, name FROM files WHERE (item_id IS NULL OR digest IS NULL"
+            " OR digest <> stored_digest) AND gone IS NULL ORDER BY dir, name"
         )
         return [f"{folder}/{name}" if folder else name for folder, name in rows]
 

@@ -47,14 +47,13 @@ class Receipts:
 
     def _agree(self, rows: Sequence[tuple[tuple[str, str], Stat, Receipt]]) -> None:
         self._sql.executemany(
-            "UPDATE files SET size = ?, mtime_ns = ?, inode = ?, mark = ?, digest = ?, key = ?,"
+            "UPDATE files SET size = ?, mtime_ns = ?, inode = ?, digest = ?, key = ?,"
             " item_id = ?, version = ?, stored_key = ?, stored_digest = ?, stored_ns = ?,"
             " due = NULL,"
             " was_size = NULL, was_mtime_ns = NULL, was_inode = NULL WHERE dir = ? AND name = ?",
             [
                 (
                     *stat,
-                    hash(stat),
                     r.digest,
                     r.key,
                     r.id,

@@ -27,6 +27,9 @@ def m001_mirror(db: Database) -> None:
     db.conn.execute(FILES)
     for index in FILES_INDEXES:
         db.conn.execute(index)
+    db.conn.execute(FOLDERS)
+    for trigger in FOLDERS_TRIGGERS:
+        db.conn.execute(trigger)
     db.conn.execute(ITEMS)
     db.conn.execute("CREATE INDEX items_key ON items(key)")
     db.conn.execute(TROUBLES)
@@ -42,7 +45,6 @@ CREATE TABLE files (
     size          INTEGER NOT NULL,  -- bytes, as last seen
     mtime_ns      INTEGER NOT NULL,  -- as last seen; 0: look again, the clock was too coarse
     inode         INTEGER NOT NULL,  -- as last seen; pairs a vanished path with a new one
-    mark          INTEGER NOT NULL,  -- hash of the three: what a scan compares first
     gone          INTEGER,           -- ns when it was found missing; NULL: it is there
     digest        TEXT,              -- SHA-256 of that content; NULL: not read since it changed
     was_size      INTEGER,           -- as seen when it was what the receipt says, where it has
@@ -69,6 +71,22 @@ FILES_INDEXES = (
     "CREATE INDEX files_gone_size ON files(size) WHERE gone IS NOT NULL",
     "CREATE INDEX files_was ON files(was_inode) WHERE was_inode IS NOT NULL",
     "CREATE INDEX files_displaced ON files(inode) WHERE was_inode IS NOT NULL",
+)
+
+# A folder's print, while the rows of its files are just what the scan saw that it was taken from:
+# a scan of 300,000 unchanged files then compares 1,000 prints. Whatever changes a row's
+# observation drops the print, by these triggers and not by anybody's care.
+FOLDERS = "CREATE TABLE folders (dir TEXT PRIMARY KEY, print TEXT NOT NULL) STRICT, WITHOUT ROWID"
+
+FOLDERS_TRIGGERS = (
+    "CREATE TRIGGER files_added AFTER INSERT ON files"
+    " BEGIN DELETE FROM folders WHERE dir = new.dir; END",
+    "CREATE TRIGGER files_dropped AFTER DELETE ON files"
+    " BEGIN DELETE FROM folders WHERE dir = old.dir; END",
+    "CREATE TRIGGER files_changed AFTER UPDATE OF size, mtime_ns, inode, gone ON files"
+    " WHEN (old.size, old.mtime_ns, old.inode, old.gone)"
+    " IS NOT (new.size, new.mtime_ns, new.inode, new.gone)"
+    " BEGIN DELETE FROM folders WHERE dir = new.dir; END",
 )
 
 # What the remote holds that the receipts do not say: foreign items, items changed there,

@@ -107,6 +107,6 @@ class State:
 
     def reset(self) -> None:
         """Forget everything: the file is about another dataset now."""
-        for table in ("files", "items", "troubles", "meta"):
+        for table in ("files", "folders", "items", "troubles", "meta"):
             self._sql.execute(f"DELETE FROM {table}")  # noqa: S608
         self.meta.reload()
