@@ -20,7 +20,7 @@ from syncd.engine.pool import Pool
 from syncd.engine.settlement import SECOND, Settlement
 from syncd.errors import LocalError, RejectedError, TransientError
 from syncd.model import Action, ItemState, Verb
-from syncd.plan.backoff import delay
+from syncd.plan.backoff import LONGEST, delay
 from syncd.remotes.base import Traits
 from syncd.state.row import Row
 from syncd.state.store import State
@@ -56,6 +56,7 @@ class Dispatcher:
         self._traits = traits
         self.pool = pool
         self._after = _START
+        self._now = clock.now_ns()
         self._later: set[str] = set()
         self._trusted: set[str] = set()
         self._jobs = 0
@@ -84,7 +85,10 @@ class Dispatcher:
     def waiting(self) -> bool:
         """The remote is away, and is not to be asked yet."""
         away = self._state.meta.get("away")
-        return bool(away and away["until_ns"] > self._clock.now_ns())
+        if not away:
+            return False
+        left = int(away["until_ns"]) - self._clock.now_ns()
+        return 0 < left < 2 * LONGEST * SECOND  # More can only be if the clock was set.
 
     @property
     def _most_jobs(self) -> int:
@@ -153,6 +157,9 @@ class Dispatcher:
 
     def _next_rows(self) -> list[Row]:
         now = self._clock.now_ns()
+        if now < self._now - SECOND:
+            self._state.agenda.shift(now - self._now)
+        self._now = now
         rows = self._state.agenda.due(now, CHUNK, self._after)
         if not rows and not self._jobs and self._after != _START:
             self._after = _START

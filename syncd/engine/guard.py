@@ -87,6 +87,9 @@ class Guard:
         """After a sweep: files that were held to be gone may be there again."""
         if self._state.meta.get("held") and self._excess() is None:
             self._state.meta.put(held=None)
+        gone = self._state.receipts.count_gone
+        if self.approved and gone(0) == gone(self.approved):
+            self._state.meta.put(approved=None)
 
     def _excess(self) -> str | None:
         """Why what is gone is too much to be removed unasked, or None."""
@@ -124,7 +127,7 @@ class Guard:
             self._claim()
         else:
             found = self._state.meta.get("generation_found")
-            self._state.meta.put(generation=found, cursor=0)
+            self._state.meta.put(generation=found, cursor=0, compare=True)
         self._open(kind)
 
     def _removed_lately(self) -> int:

@@ -106,6 +106,8 @@ class Mirror:
             state, Decider(state, subject.policy), self.settlement, self.guard, clock,
             traits=dataset.traits, pool=pool(bench.run, self.post),
         )  # fmt: skip
+        self.unsettled: dict[str, float] = {}
+        """Files that could not be had whole yet, and when (monotonic s) that was first so."""
         self._removes = removes
         self._vanished: list[str] = []
         self._comparison: Iterator[Sequence[Item]] | None = None
@@ -134,12 +136,16 @@ class Mirror:
 
     @property
     def quiet(self) -> bool:
-        """Nothing is under way and nothing is due now."""
+        """Nothing is under way, nothing is due now, and nothing is waited for to become quiet."""
+        return self.done and self.settle.next_due() is None
+
+    @property
+    def done(self) -> bool:
+        """Nothing is under way, and nothing is due now."""
         return (
             self._sweep is None
             and not self.state.meta.get("compare")
             and self.inbox.empty()
-            and self.settle.next_due() is None
             and self.dispatcher.idle
         )
 
@@ -239,6 +245,7 @@ class Mirror:
         now = self.clock.monotonic()
         for path, stat in self.settlement.unsettled:
             self.settle.unsettled(path, stat, now)
+            self.unsettled.setdefault(path, now)
         self.settlement.unsettled.clear()
         if self.settlement.puzzled:
             self.settlement.puzzled = False
@@ -246,6 +253,7 @@ class Mirror:
         for result in results:
             if result.outcome and result.outcome.error is None:
                 self.settle.sent(result.step.path, now)
+                self.unsettled.pop(result.step.path, None)
 
     def _hint(self, hint: Hint) -> None:
         self.hints += 1

@@ -15,7 +15,7 @@ from syncd.clock import SystemClock
 from syncd.engine.job import Job, Result, Step, receipt_of
 from syncd.engine.mirror import Mirror
 from syncd.engine.opening import Target, assemble
-from syncd.engine.session import catch_up, over
+from syncd.engine.session import catch_up, over, suit
 from syncd.errors import NotFoundError, RejectedError, StateError
 from syncd.local.read import Content, read
 from syncd.model import Action, Item, Verb
@@ -49,8 +49,7 @@ def rehearsed(
 
 def rehearse(mirror: Mirror, names: Sequence[str] = ()) -> list[Action]:
     """Every action a push would carry out, in order."""
-    if mirror.state.meta.get("dataset", mirror.dataset.info.id) != mirror.dataset.info.id:
-        mirror.state.reset()
+    suit(mirror)
     catch_up(mirror)
     script = mirror.dispatcher.pool
     if not isinstance(script, Script):

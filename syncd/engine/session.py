@@ -11,6 +11,7 @@ from uuid import uuid4
 from syncd.engine.mirror import Mirror
 from syncd.engine.report import Failure, Report
 from syncd.errors import StateError
+from syncd.plan.backoff import LONGEST
 from syncd.remotes.base import Feeds
 from syncd.state.store import State
 
@@ -18,6 +19,10 @@ PATIENCE = 8.0
 """Seconds a push waits for something to become due again before it reports a failure."""
 AWAY_TRIES = 4
 """So often a push asks a remote that does not answer: about 15 s."""
+AWAY_LONGEST = 60.0
+"""Seconds; a remote that wants to be left alone for longer is not waited for."""
+WRITING = 30.0
+"""Seconds a push waits for a file that somebody goes on writing."""
 SECOND = 1_000_000_000
 
 
@@ -33,22 +38,29 @@ def source_of(state: State) -> str:
 
 def bind(mirror: Mirror) -> None:
     """Tie the state file to its root, dataset and layout, and bring the remote side up to date."""
-    state, subject = mirror.state, mirror.subject
-    info = mirror.dataset.info
-    if state.meta.get("dataset", info.id) != info.id:
-        # Another dataset of the same name: what the old receipts prove is not about this one.
-        state.reset()
-    layout = [subject.policy.layout.value, subject.policy.prefix]
-    if state.meta.get("layout", layout) != layout:
-        state.names.unplace_all(mirror.clock.now_ns())
+    state, subject, now = mirror.state, mirror.subject, mirror.clock.now_ns()
+    suit(mirror)
     state.meta.put(
-        dataset=info.id, dataset_name=info.name, layout=layout,
-        name=subject.name, root_path=str(subject.root),
-    )  # fmt: skip
+        dataset_name=mirror.dataset.info.name, name=subject.name, root_path=str(subject.root)
+    )
     mirror.guard.bind()
     catch_up(mirror)
-    state.agenda.wake_open(mirror.clock.now_ns())
+    state.agenda.wake_open(now)
+    state.agenda.hurry(now, now + int(2 * LONGEST * SECOND))
     state.commit()
+
+
+def suit(mirror: Mirror) -> None:
+    """Make the state fit the dataset and the layout of this run: what it holds is about others,
+    or its names are by another rule."""
+    state, policy, id = mirror.state, mirror.subject.policy, mirror.dataset.info.id
+    if state.meta.get("dataset", id) != id:
+        # Another dataset of the same name: what the old receipts prove is not about this one.
+        state.reset()
+    layout = [policy.layout.value, policy.prefix]
+    if state.meta.get("layout", layout) != layout:
+        state.names.unplace_all(mirror.clock.now_ns())
+    state.meta.put(dataset=id, layout=layout)
 
 
 def catch_up(mirror: Mirror) -> None:
@@ -68,9 +80,11 @@ def push(mirror: Mirror, names: tuple[str, ...] = ()) -> Report:
     Raises DeniedError and StateError; all else is in the report.
     """
     began = mirror.clock.monotonic()
+    now = mirror.clock.now_ns()
     if mirror.guard.closed:
         raise StateError(mirror.guard.closed, hint=f"syncd approve {gate_plan(mirror.state)}")
-    mirror.state.agenda.wake_troubled(mirror.clock.now_ns())
+    mirror.state.agenda.wake_troubled(now)
+    mirror.state.agenda.hurry(now, now)
     if names:
         mirror.observer.only(names)
     else:
@@ -81,21 +95,34 @@ def push(mirror: Mirror, names: tuple[str, ...] = ()) -> Report:
             raise mirror.settlement.denied
         if mirror.guard.closed:
             raise StateError(mirror.guard.closed, path=str(mirror.subject.root))
+    if mirror.guard.check():
+        raise StateError(str(mirror.guard.closed), path=str(mirror.subject.root))
     return report(mirror, mirror.clock.monotonic() - began, names)
 
 
 def over(mirror: Mirror) -> bool:
     """Whether nothing is under way, and nothing comes due soon enough to wait for."""
-    if not mirror.quiet and not _given_up(mirror):
+    if _given_up(mirror):
+        return True
+    if not mirror.quiet and not _only_writers(mirror):
         return False
     due = mirror.dispatcher.next_due()
-    waiting = due is not None and due - mirror.clock.now_ns() < PATIENCE * SECOND
-    return not waiting or _given_up(mirror)
+    return due is None or due - mirror.clock.now_ns() >= PATIENCE * SECOND
 
 
 def _given_up(mirror: Mirror) -> bool:
     away = mirror.state.meta.get("away")
-    return bool(away and away["tries"] >= AWAY_TRIES and not mirror.dispatcher.busy)
+    if not away or mirror.dispatcher.busy or mirror.sweeping:
+        return False
+    left = int(away["until_ns"]) - mirror.clock.now_ns()
+    return left > AWAY_LONGEST * SECOND or int(away["tries"]) >= AWAY_TRIES
+
+
+def _only_writers(mirror: Mirror) -> bool:
+    """Whether all that is left are files that somebody has been writing for long enough."""
+    now = mirror.clock.monotonic()
+    long = all(now - since >= WRITING for since in mirror.unsettled.values())
+    return bool(mirror.unsettled) and long and mirror.done
 
 
 def report(mirror: Mirror, seconds: float, names: tuple[str, ...] = ()) -> Report:
@@ -120,22 +147,21 @@ def report(mirror: Mirror, seconds: float, names: tuple[str, ...] = ()) -> Repor
 
 
 def _failures(mirror: Mirror) -> list[Failure]:
-    state = mirror.state
+    state, troubles = mirror.state, mirror.state.troubles.all()
     failed = [
         Failure(path=trouble.path, reason=trouble.reason)
-        for trouble in state.troubles.all()
+        for trouble in troubles
         if trouble.kind != "held"
     ]
     failed += [Failure(path=path, reason=reason) for path, reason in state.meta.get("refused", [])]
-    away = state.meta.get("away")
-    if away:
-        listed = {failure.path for failure in failed}
-        failed += [
-            Failure(path=path, reason=f"not sent: {away['reason']}")
-            for path in state.files.unsent()
-            if path not in listed
-        ]
-    return failed
+    listed = {trouble.path for trouble in troubles}
+    away = (state.meta.get("away") or {}).get("reason")
+    reason = f"not sent: {away}" if away else "not sent yet"
+    return failed + [
+        Failure(path=path, reason="still being written" if path in mirror.unsettled else reason)
+        for path in state.files.unsent()
+        if path not in listed
+    ]
 
 
 def gate_plan(state: State) -> str:
