@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec, Pattern
@@ -82,6 +82,12 @@ class Filter:
         # What is taken without another thought, where a name ends in it as written here.
         plain = {ext for ext in extensions if not _unsure(ext)}
         self._plain = plain | {ext.upper() for ext in plain}
+
+    @property
+    def plain(self) -> Set[str]:
+        """Suffixes that alone make a candidate of a name without a dot, `~` or `#` in front;
+        none where patterns have a say. The scan's hot loop asks this before `rule`."""
+        return frozenset() if self._patterned else self._plain
 
     def rule(self, dir: str, name: str) -> str | None:
         """None for a candidate, else the name of the rule that leaves the file out."""

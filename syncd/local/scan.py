@@ -141,12 +141,15 @@ def _list(top: str, dir: str, filter: Filter) -> Listing | None:
 def _fill(rest: _Rest, fd: int, filter: Filter) -> None:
     """The hot loop: candidates are taken here, all else by `rest`."""
     dir, files, rule = rest.listing.dir, rest.listing.files, filter.rule
+    plain = filter.plain
     with os.scandir(fd) as entries:
         for entry in entries:
             name = entry.name
             if not entry.is_file(follow_symlinks=False):
                 rest.add(entry)
-            elif (left_out := rule(dir, name)) is not None:
+            elif not (name[name.rfind(".") :] in plain and name[0] not in ".~#") and (
+                left_out := rule(dir, name)
+            ):
                 rest.count(left_out)
             elif not name.isascii() and not carried(name):
                 rest.refuse(name)

@@ -30,7 +30,7 @@ class Traits:
     """Bodies up to this size are sent without asking first."""
     batch_files: int = 200
     batch_bytes: int = 8 * 1024 * 1024
-    parallel: int = 2
+    parallel: int = 3
     max_name_bytes: int = 255
 
 

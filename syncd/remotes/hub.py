@@ -249,6 +249,9 @@ _TROUBLES: dict[str, Callable[[str], SyncdError]] = {
 }
 
 
+_STATES = {state.value: state for state in ItemState}
+
+
 def _outcome(key: str, sent: int, result: Any) -> Outcome:
     if not isinstance(result, dict):
         raise GarbledError("a result in the hub's answer is no object")
@@ -282,7 +285,7 @@ def _item(found: dict[str, Any]) -> Item:
             version=found["version"],
             digest=found["sha256"],
             size=found["size"],
-            state=ItemState(found["state"]),
+            state=_STATES[found["state"]],
             by=found.get("by") or "",
             modified_ns=found.get("modified_ns"),
             content_type=found.get("content_type"),
