@@ -92,6 +92,9 @@ def report(done: Report, *, json: bool, verb: str = "uploaded") -> None:
         note(f"  {shown(failure.path)}: {failure.reason}")
     if len(done.failed) > 50:
         note(f"  and {len(done.failed) - 50} more: syncd status --json lists them")
+    if any(failure.kind == "conflict" for failure in done.failed):
+        note("  to settle a conflict: syncd resolve PATH --local|--remote|--both")
+        note("  to keep both whenever a name is taken: --on-conflict suffix")
 
 
 def plan(dataset: str, actions: Sequence[Action], *, json: bool) -> None:

@@ -66,7 +66,7 @@ def pull(dataset: Dataset, folder: Path, watcher: Callable[[Tally], None] | None
 
 def _away(results: Sequence[object]) -> str | None:
     """Why nothing at all could be had: then the rest is not asked for."""
-    errors = [result for result in results if isinstance(result, TransientError)]
+    errors = [r for r in results if isinstance(r, TransientError) and not r.answered]
     return errors[0].message if len(errors) == len(results) else None
 
 
@@ -154,7 +154,9 @@ def _download(dataset: Dataset, item: Item, part: Path) -> int:
         os.fsync(file.fileno())
     if item.digest and hasher.hexdigest() != item.digest:
         part.unlink()
-        raise GarbledError("what arrived is not what the remote's digest says: pull again")
+        if have:  # What was there already may have been something else.
+            return _download(dataset, item, part)
+        raise GarbledError("what arrived is not what the remote's digest says")
     if item.modified_ns:
         os.utime(part, ns=(item.modified_ns, item.modified_ns))
     return sent

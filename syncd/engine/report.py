@@ -12,6 +12,8 @@ class Failure:
 
     path: str
     reason: str
+    kind: str = "failed"
+    """Or `conflict`, which a person settles; or `refused`, which goes when the file is renamed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,7 +72,7 @@ def shelf(shared: RunningHub, name: str) -> Shelf:
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
     """A dataset of this test's own."""
-    return request.node.name.partition("[")[0]
+    return str(request.node.name).partition("[")[0]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import http.server
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -101,13 +101,16 @@ class Dying(http.server.BaseHTTPRequestHandler):
     status = 401
     asked: list[str]
 
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        if name.startswith("do_"):
+            return self._answer
+        raise AttributeError(name)
+
     def _answer(self) -> None:
         self.asked.append(self.path)
         self.send_response(self.status)
         self.send_header("Content-Length", "0")
         self.end_headers()
-
-    do_GET = do_PUT = do_POST = _answer
 
     def log_message(self, *args: object) -> None:
         """Nothing is said."""

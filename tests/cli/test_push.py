@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ FIELDS = {
 }  # fmt: skip
 
 
-def counts(report: dict) -> tuple[int, ...]:
+def counts(report: dict[str, Any]) -> tuple[int, ...]:
     assert {name: type(value) for name, value in report.items()} == FIELDS
     assert report["attempted"] == report["uploaded"] + report["skipped"] + len(report["failed"])
     return tuple(report[n] for n in ("attempted", "uploaded", "skipped", "renamed", "ignored"))

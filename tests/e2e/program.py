@@ -52,6 +52,9 @@ class Done:
     out: str
     err: str
 
+    def __str__(self) -> str:
+        return f"status {self.code}, out {self.out[:1000]!r}, err {self.err[:1000]!r}"
+
     @property
     def json(self) -> Any:
         return json.loads(self.out)
@@ -82,7 +85,7 @@ class Program:
             env=self._environment, cwd=cwd, timeout=2 * DEADLINE, check=False,
         )  # fmt: skip
         done = Done(run.returncode, _text(run.stdout), _text(run.stderr))
-        assert done.code == code, f"{args} ended with {done.code}, not {code}: {done}"
+        assert done.code == code, f"{args} ended with {done.code}, not {code}: {done!s}"
         assert "Traceback" not in done.err, done.err
         return done
 

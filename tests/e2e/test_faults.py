@@ -1,0 +1,223 @@
+"""What breaks: hubs that die or lie, commands that are killed, state that is damaged."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.program import Program, Shelf, eventually
+from tests.e2e.test_watch import picture
+from tests.running import RunningHub
+
+
+@pytest.fixture
+def own(start_hub: Callable[..., RunningHub]) -> RunningHub:
+    """A hub of the test's own, to be harmed."""
+    return start_hub()
+
+
+@pytest.fixture
+def program(home, own):
+    program = Program(home, {"SYNCD_REMOTE": own.url, "SYNCD_TOKEN": own.token})
+    yield program
+    program.end()
+
+
+def fill(root: Path, count: int, size: int = 3000) -> dict[str, bytes]:
+    pictures = {f"{number:04}.jpg": picture(number, size) for number in range(count)}
+    for name, content in pictures.items():
+        (root / name).write_bytes(content)
+    return pictures
+
+
+def test_a_corrupted_byte_is_seen(program, own, root, tmp_path):
+    fill(root, 3, 200_000)
+    pictures = fill(root, 3, 200_000)
+    (root / "small.jpg").write_bytes(b"a small picture, kept in a pack")
+    program("push", root, "--to", "x")
+    assert program("verify", "x", "--json").json["checked"] == 4
+    _corrupt(own.data, b"a small picture, kept", pictures["0001.jpg"][:100])
+    told = program("verify", "x", "--json", code=1).json
+    assert {wrong["path"] for wrong in told["wrong"]} == {"small.jpg", "0001.jpg"}
+    pulled = program("pull", "x", tmp_path / "back", "--json", code=1).json
+    assert {failure["path"] for failure in pulled["failed"]} == {"small.jpg", "0001.jpg"}
+    assert sorted(p.name for p in (tmp_path / "back").glob("*.jpg")) == ["0000.jpg", "0002.jpg"]
+    assert program("get", "x/small.jpg", "-o", tmp_path / "s.jpg", code=5).err
+    assert not (tmp_path / "s.jpg").exists()
+
+
+def _corrupt(data: Path, *needles: bytes) -> None:
+    for needle in needles:
+        found = 0
+        for file in (p for p in data.rglob("*") if p.is_file() and "catalogue" not in p.name):
+            content = file.read_bytes()
+            if needle in content:
+                found += 1
+                with file.open("r+b") as out:
+                    out.seek(content.index(needle))
+                    out.write(needle[:5].swapcase() + bytes([needle[5] ^ 1]))
+        assert found, "the hub keeps it elsewhere"
+
+
+def test_a_pull_is_resumed_after_a_kill(program, own, root, tmp_path):
+    content = os.urandom(48 << 20)
+    (root / "big.mp4").write_bytes(content)
+    program("push", root, "--to", "x")
+    pulling = program.start("pull", "x", tmp_path / "back")
+
+    def begun() -> bool:
+        parts = list((tmp_path / "back").glob(".syncd-part-*"))
+        return (bool(parts) and parts[0].stat().st_size > 0) or pulling.process.poll() is not None
+
+    eventually(begun)
+    pulling.kill()
+    assert not (tmp_path / "back" / "big.mp4").exists()
+    done = program("pull", "x", tmp_path / "back", "--json").json
+    assert (tmp_path / "back" / "big.mp4").read_bytes() == content
+    assert done["bytes"] < len(content), "it began where it was"
+    assert [p.name for p in (tmp_path / "back").iterdir()] == ["big.mp4"]
+
+
+def test_a_torn_part_is_not_believed(program, own, root, tmp_path):
+    (root / "a.jpg").write_bytes(picture("a", 100_000))
+    program("push", root, "--to", "x")
+    sha = program("ls", "x", "--json").lines[0]["sha256"]
+    (tmp_path / "back").mkdir()
+    (tmp_path / "back" / f".syncd-part-{sha}").write_bytes(b"not this" * 100)
+    program("pull", "x", tmp_path / "back")
+    assert (tmp_path / "back" / "a.jpg").read_bytes() == picture("a", 100_000)
+
+
+def test_a_hub_that_dies_mid_way_ends_a_push_with_5_and_again_goes_on(program, own, root):
+    pictures = fill(root, 2000)
+    with open(root / "0000.jpg", "ab") as file:
+        os.posix_fallocate(file.fileno(), 0, 64 << 20)
+    pictures["0000.jpg"] = (root / "0000.jpg").read_bytes()
+    pushing = program.start("push", root, "--to", "x")
+    shelf = Shelf(own.url, own.token, "x")
+    eventually(lambda: (own.data / "uploads").exists() and any((own.data / "uploads").iterdir()))
+    own.kill()
+    assert pushing.ended() == 5, pushing.said
+    assert "does not answer" in pushing.said
+    again = own.again()
+    try:
+        done = program("push", root, "--to", "x", "--json").json
+        assert done["success"]
+        shelf.becomes(pictures)
+    finally:
+        again.stop()
+
+
+def test_a_watch_goes_on_when_its_hub_comes_back(program, own, root):
+    (root / "a.jpg").write_bytes(picture("a"))
+    running = program.watch(root, "--to", "x")
+    shelf = Shelf(own.url, own.token, "x")
+    shelf.becomes({"a.jpg": picture("a")})
+    own.kill()
+    (root / "b.jpg").write_bytes(picture("b"))
+    eventually(lambda: _mirror(program)["state"] == "waiting")
+    mirror = _mirror(program)
+    assert "does not answer" in mirror["reason"]
+    assert (mirror["synced"], mirror["pending"]) == (1, 1)
+    assert "not safe" in program("status", root / "b.jpg", code=1).out
+    again = own.again()
+    try:
+        shelf.becomes({"a.jpg": picture("a"), "b.jpg": picture("b")})
+        eventually(lambda: _mirror(program)["state"] == "watching")
+        running.stop()
+    finally:
+        again.stop()
+
+
+def test_a_watch_begins_before_its_hub_and_retry_hurries_it(program, own, root):
+    (root / "a.jpg").write_bytes(picture("a"))
+    own.stop()
+    running = program.start("watch", root, "--to", "x")
+    running.until("not reachable")
+    mirror = _mirror(program)
+    assert (mirror["root"], mirror["dataset"]) == (str(root), "x")
+    again = own.again()
+    try:
+        Shelf(own.url, own.token, "x").becomes({"a.jpg": picture("a")})
+        running.stop()
+    finally:
+        again.stop()
+
+
+def test_a_watch_whose_token_is_refused_ends_with_7(program, own, root, home):
+    (home / "token").write_text("wrong")
+    watching = program.start("watch", root, "--to", "x", "--token-file", home / "token")
+    assert watching.ended() == 7
+    assert "check the token" in watching.said
+    assert len(watching.said.splitlines()) == 1
+
+
+def test_a_damaged_state_file_names_the_way_back(program, own, root, home):
+    pictures = fill(root, 20)
+    program("push", root, "--to", "x")
+    (file,) = (home / "state" / "syncd" / "mirrors").glob("*/state.db")
+    file.write_bytes(b"not a database, whatever it was" * 100)
+    for side in ("-wal", "-shm"):
+        file.with_name(file.name + side).unlink(missing_ok=True)
+    told = program("push", root, "--to", "x", code=1).err
+    assert "delete it" in told
+    assert len(told.splitlines()) == 1
+    assert "delete it" in program("status", code=1).err
+    doctor = program("doctor", "--json", code=1).json
+    assert [f["check"] for f in doctor if not f["ok"]] == ["states"]
+    file.unlink()
+    done = program("push", root, "--to", "x", "--json").json
+    assert (done["uploaded"], done["skipped"], done["bytes"]) == (0, 20, 0), "adopted by digest"
+    Shelf(own.url, own.token, "x").becomes(pictures)
+
+
+def test_a_state_of_a_newer_syncd_is_left_alone(program, own, root, home):
+    program("push", root, "--to", "x")
+    (file,) = (home / "state" / "syncd" / "mirrors").glob("*/state.db")
+    with sqlite3.connect(file) as sql:
+        sql.execute("PRAGMA user_version = 99")
+    sql.close()
+    assert "update syncd" in program("push", root, "--to", "x", code=1).err
+
+
+def test_a_state_that_cannot_be_written_is_told(program, root):
+    program.extra["SYNCD_STATE_DIR"] = "/proc/nowhere"
+    told = program("push", root, "--to", "x", code=1).err
+    assert "/proc/nowhere" in told
+    assert "XDG_STATE_HOME" in told
+    assert len(told.splitlines()) == 1
+
+
+def test_a_full_disk_is_waited_for(start_hub, home, root):
+    hub = start_hub("--min-free", str(1 << 60))
+    program = Program(home, {"SYNCD_REMOTE": hub.url, "SYNCD_TOKEN": hub.token})
+    (root / "a.jpg").write_bytes(picture("a"))
+    done = program("push", root, "--to", "x", "--json", code=5).json
+    assert done["success"] is False
+    assert "free" in done["failed"][0]["reason"]
+
+
+def test_commands_beside_a_busy_daemon_are_answered(program, own, root):
+    running = program.watch(root, "--to", "x")
+    writer = threading.Thread(target=fill, args=(root, 1500))
+    writer.start()
+    try:
+        assert "tried again" in program("retry").out
+        assert "sweep" in program("sweep").out
+        assert program("status", "--json").json["mirrors"][0]["pid"] == running.pid
+    finally:
+        writer.join()
+    Shelf(own.url, own.token, "x").becomes(fill(root, 0) | _read(root))
+
+
+def _read(root: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in root.glob("*.jpg")}
+
+
+def _mirror(program):
+    return program("status", "--json").json["mirrors"][0]
