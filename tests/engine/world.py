@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 
 from syncd.engine.job import Job, Result
@@ -23,6 +22,8 @@ from syncd.remotes.base import Feeds
 from syncd.remotes.memory import Fault, MemoryRemote, PlainDataset, Request, Shelf
 from syncd.state.row import Row
 from syncd.state.store import State
+from tests.engine.digests import digest
+from tests.engine.disk import Disk
 
 SECOND = 1_000_000_000
 BEGAN = 1_700_000_000 * SECOND
@@ -117,7 +118,7 @@ class World:
         self.meddled = False
         self.unheard = False
         """Something may have been stored without the mirror ever being told."""
-        self._number = 0
+        self.disk = Disk(self)
         self.mirror: Mirror
         self.pool: LatePool
         self.start()
@@ -359,7 +360,3 @@ class Watched(Shelf):
     def _may_lose(self, item: Item) -> None:
         lost = item.digest in self._world.people and item.digest not in self._world.ever
         assert not lost, f"what a person stored under {item.key} is overwritten"
-
-
-def digest(content: bytes) -> str:
-    return sha256(content).hexdigest()
