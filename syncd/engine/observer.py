@@ -108,7 +108,7 @@ class Observer:
 
     def _merge(self, listing: Listing) -> None:
         print_ = _print(listing.files)
-        if self._state.files.print_of(listing.dir) == print_:
+        if self._state.folders.print_of(listing.dir) == print_:
             return
         known = self._state.files.observed(listing.dir)
         news = {name: stat for name, stat in listing.files.items() if known.get(name) != stat}
@@ -118,10 +118,10 @@ class Observer:
             missing = known.keys() - listing.files.keys()
             if missing:
                 self._miss(listing.dir, missing)
-            self._state.files.keep_print(listing.dir, print_)
+            self._state.folders.keep_print(listing.dir, print_)
 
     def _drop_unlisted(self, top: str, listed: set[str], unknown: list[str]) -> None:
-        for folder in self._state.files.subfolders(top):
+        for folder in self._state.folders.below(top):
             if folder in listed or any(_within(folder, dark) for dark in unknown):
                 continue
             self._miss(folder, self._state.files.observed(folder))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from syncd.model import Stat
 from syncd.state.row import Row, select
@@ -28,16 +28,6 @@ ON CONFLICT (dir, name) DO UPDATE SET
   gone = NULL, due = excluded.due
 """
 
-# From one folder to the next by the index, instead of over every file.
-_EVERY_FOLDER = """
-WITH RECURSIVE every(dir) AS (
-  SELECT min(dir) FROM files
-  UNION ALL
-  SELECT (SELECT min(dir) FROM files WHERE dir > every.dir) FROM every WHERE dir IS NOT NULL
-)
-SELECT dir FROM every WHERE dir IS NOT NULL
-"""
-
 
 class Files:
     """Part of an open `State`: same connection, same transaction."""
@@ -52,28 +42,6 @@ class Files:
             (folder,),
         )
         return {name: (size, mtime, inode) for name, size, mtime, inode in rows}
-
-    def print_of(self, folder: str) -> str | None:
-        """The print kept for a folder; None where a row of it changed since."""
-        found = self._sql.execute("SELECT print FROM folders WHERE dir = ?", (folder,)).fetchone()
-        return str(found[0]) if found else None
-
-    def keep_print(self, folder: str, print_: str) -> None:
-        """Remember the print of a listing that is just what the rows of the folder say."""
-        self._sql.execute("INSERT OR REPLACE INTO folders VALUES (?, ?)", (folder, print_))
-
-    def subfolders(self, folder: str) -> Iterator[str]:
-        """Every folder at or below `folder` that has known files, in order."""
-        if folder == "":
-            rows = self._sql.execute(_EVERY_FOLDER)
-        else:
-            # '0' is the character after '/': the range holds exactly what lies below.
-            rows = self._sql.execute(
-                "SELECT DISTINCT dir FROM files"
-                " WHERE (dir = ? OR (dir > ? AND dir < ?)) AND gone IS NULL",
-                (folder, f"{folder}/", f"{folder}0"),
-            )
-        return (row[0] for row in rows.fetchall())
 
     def see(self, folder: str, seen: Mapping[str, Stat], due: int) -> None:
         """Record files as they are now; each is to be decided at `due`."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from syncd.errors import StateError
 from syncd.state.agenda import Agenda
 from syncd.state.files import Files
+from syncd.state.folders import Folders
 from syncd.state.listing import Listing
 from syncd.state.meta import Meta
 from syncd.state.names import Names
@@ -45,6 +46,7 @@ class State:
         self._sql.execute("PRAGMA synchronous=NORMAL")
         self._migrate()
         self.files = Files(self._sql)
+        self.folders = Folders(self._sql)
         self.names = Names(self._sql)
         self.receipts = Receipts(self._sql, self.files, self.names)
         self.agenda = Agenda(self._sql)
