@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from syncd.config.load import HubConfig, load
 from syncd.config.places import Places
 from syncd.errors import StateError, SyncdError, TransientError
 from syncd.remotes.wire import Wire
@@ -66,6 +67,8 @@ def ensure(places: Places) -> Address:
         if process.poll() not in (None, 0, 6):
             break  # Status 6: another one was quicker, and is still coming up.
         time.sleep(0.02)
+    if process.poll() == 6:
+        raise TransientError("the embedded hub runs, but it does not answer")
     raise StateError("the embedded hub did not start", path=str(log), hint=_last_line(log))
 
 
@@ -73,23 +76,31 @@ def _start(places: Places, log: Path) -> subprocess.Popen[bytes]:
     places.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - our own module, our own interpreter
-            [
-                sys.executable,
-                "-m",
-                "syncd.hub",
-                "--data",
-                str(places.hub_data),
-                "--address-file",
-                str(places.hub_address),
-                "--idle",
-                str(IDLE_S),
-            ],
+            [sys.executable, "-m", "syncd.hub", *_options(places)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=output,
             start_new_session=True,
             cwd="/",
         )
+
+
+def _options(places: Places) -> list[str]:
+    wanted = {
+        "--data": places.hub_data,
+        "--address-file": places.hub_address,
+        "--idle": IDLE_S,
+    } | _configured(load(places).hub)
+    return [str(word) for option in wanted.items() for word in option]
+
+
+def _configured(hub: HubConfig) -> dict[str, object]:
+    wanted = {
+        "--port": hub.port,
+        "--min-free": hub.min_free,
+        "--retention-days": hub.retention_days,
+    }
+    return {name: value for name, value in wanted.items() if value is not None}
 
 
 def _answers(address: Address) -> bool:
