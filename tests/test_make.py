@@ -57,7 +57,7 @@ def test_run_says_where_to_drop_files_and_ctrl_c_ends_it_cleanly(running, tmp_pa
     wait_for(output, re.escape(str(tmp_path / "in box")))
     wait_for(output, r"http://127\.0\.0\.1:\d+/\S+")
     (tmp_path / "in box" / "a.jpg").write_bytes(b"\xff\xd8\xff")
-    wait_for(output, r"a\.jpg")
+    wait_for(output, r"1 stored")
     os.killpg(process.pid, signal.SIGINT)  # what a terminal does: make gets it too
     assert process.wait(20) in (0, -signal.SIGINT)
     assert "***" not in output.read_text()

@@ -40,12 +40,10 @@ class ControlSocket:
     def start(self) -> None:
         """Listen; a socket left by a dead daemon is replaced, for the folder's lock is ours."""
         (self._folder / NAME).unlink(missing_ok=True)
-        before = os.umask(0o177)
-        try:
-            with _near(self._folder) as address:
-                self._socket.bind(address)
-        finally:
-            os.umask(before)
+        with _near(self._folder) as address:
+            self._socket.bind(address)
+        # The folder lets nobody else in, so there is no moment in which another could connect.
+        (self._folder / NAME).chmod(0o600)
         self._socket.listen(8)
         self._thread.start()
 

@@ -36,13 +36,22 @@ def serve(settings: HubSettings) -> None:
 
     Raises ConfigError, BusyError."""
     check(settings)
-    os.umask(0o077)  # SQLite's files and the thumbnails are nobody else's, wherever the data lies
-    with locked(settings.data), bound(settings) as listener:
+    with narrowed(), locked(settings.data), bound(settings) as listener:
         hub = Hub(settings)
         try:
             _Server(hub, listener).run(sockets=[listener])
         finally:
             hub.close()
+
+
+@contextmanager
+def narrowed() -> Iterator[None]:
+    """SQLite's files and the thumbnails are nobody else's, wherever the data lies."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def check(settings: HubSettings) -> None:
