@@ -28,6 +28,9 @@ class Decisions:
     """Paths whose name is taken: ask again once every other file has been read."""
     waiting: tuple[str, ...]
     """Paths whose key is held by a vanished file that is still to be dealt with."""
+    together: tuple[str, ...]
+    """Paths whose names were exchanged or handed on, and not all are due yet: to be decided at
+    once, and all of them."""
     refused: tuple[tuple[str, str], ...]
     """Paths that cannot be carried, with the reason."""
 
@@ -52,7 +55,7 @@ class Decider:
     def _fresh(self, rows: Sequence[Row]) -> Decisions | None:
         """The short way of the first sync: new files only, whose names nobody here or at the
         remote has, and nothing vanished that they could be. None where it is not like that."""
-        if self._state.files.anything_gone() or not self._state.overlay.empty():
+        if self._state.files.anything_left() or not self._state.overlay.empty():
             return None
         try:
             keys = {row.path: place(row.path, self._policy) for row in rows}
@@ -65,7 +68,7 @@ class Decider:
             for row in rows
         )
         actions = tuple(decide(triple, self._policy) for triple in triples)
-        return Decisions(actions=actions, later=(), waiting=(), refused=())
+        return Decisions(actions=actions, later=(), waiting=(), together=(), refused=())
 
 
 class _Chunk:
@@ -114,11 +117,14 @@ class _Chunk:
             actions=tuple(self._actions),
             later=tuple(self._later),
             waiting=tuple(self._waiting),
+            together=tuple(self._pairs.together),
             refused=tuple(self._refused),
         )
 
     def _one(self, row: Row) -> None:
         """Exactly one answer for a row: an action, or why there is none now."""
+        if row.path in self._pairs.together:
+            return  # with others, in a moment
         if row.gone:
             self._decide(row, row.key or (row.receipt.key if row.receipt else ""))
             return

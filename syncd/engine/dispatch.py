@@ -104,8 +104,8 @@ class Dispatcher:
             if not rows:
                 return
             self._give(rows, scanning=scanning)
-            if away:
-                return  # One chunk shows whether it is back.
+            if away or self._after == _START:
+                return  # One chunk shows whether it is back; or some are to be decided together.
 
     def trust(self, path: str) -> None:
         """The file was the same at two looks: it may be read without a lease."""
@@ -184,7 +184,7 @@ class Dispatcher:
                 self._apply(action)
         self._hold_back(given)
         for verb, steps in given.items():
-            for batch in self._batches(steps):
+            for batch in self._batches(verb, steps):
                 self._start(Job(verb=verb, steps=tuple(batch)))
 
     def _defer(self, found: Decisions) -> None:
@@ -192,7 +192,10 @@ class Dispatcher:
         for path in found.later:
             self._state.agenda.settle(path, now + SECOND // 20)
         for path in found.waiting:
-            self._state.agenda.settle(path, now + SECOND)
+            self._state.agenda.settle(path, now + SECOND // 5)
+        if found.together:
+            self._state.agenda.wake(now, found.together)
+            self._after = _START
         for path, reason in found.refused:
             self._settlement.refuse(path, "refused", reason)
 
@@ -248,17 +251,20 @@ class Dispatcher:
 
     # --- actions to jobs ------------------------------------------------------------------------
 
-    def _batches(self, steps: Sequence[Step]) -> Iterator[list[Step]]:
+    def _batches(self, verb: Verb, steps: Sequence[Step]) -> Iterator[list[Step]]:
+        whole = verb is Verb.MOVE and self._widest == self._traits.batch_files
+        if whole:
+            yield list(steps)  # Items that change names with each other must not be torn apart.
+            return
         batch: list[Step] = []
         size = 0
         for step in steps:
-            if batch and (
-                len(batch) >= self._widest or size + step.stat[0] > self._traits.batch_bytes
-            ):
+            bytes = step.stat[0] if verb not in (Verb.MOVE, Verb.REMOVE) else 0
+            if batch and (len(batch) >= self._widest or size + bytes > self._traits.batch_bytes):
                 yield batch
                 batch, size = [], 0
             batch.append(step)
-            size += step.stat[0]
+            size += bytes
         if batch:
             yield batch
 

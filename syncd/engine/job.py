@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from syncd.errors import RejectedError, SyncdError, UnsettledError
@@ -97,12 +98,13 @@ class Workbench:
             raise UnsettledError("this remote cannot move items")
         moves = [_to(step.action, step.action.key) for step in steps]
         order = in_order([(_now_at(step.action), step.action.key) for step in steps])
-        aside = [
-            _to(steps[n].action, f"{steps[n].action.key}~{moves[n].item_id}") for n in order.aside
-        ]
+        aside = [_to(steps[n].action, _aside(moves[n])) for n in order.aside]
         for n in order.aside:
             moves[n] = replace(moves[n], expect=_next(moves[n].expect))
-        outcomes = self._dataset.move([*aside, *(moves[n] for n in order.turns)])
+        asked = iter([*aside, *(moves[n] for n in order.turns)])
+        outcomes: list[Outcome] = []
+        while batch := list(islice(asked, self._dataset.traits.batch_files)):
+            outcomes += self._dataset.move(batch)
         found = dict(zip(order.turns, outcomes[len(aside) :], strict=True))
         return [Result(step=step, outcome=found[n]) for n, step in enumerate(steps)]
 
@@ -155,6 +157,12 @@ def _now_at(action: Action) -> str:
     if subject is None or subject.receipt is None:
         return action.key
     return subject.remote.key if subject.remote else subject.receipt.key
+
+
+def _aside(move: Move) -> str:
+    """A key for an item that waits for its own to become free."""
+    folder = move.key.rpartition("/")[0]
+    return f"{folder}/~{move.item_id}" if folder else f"~{move.item_id}"
 
 
 def _next(version: int | None) -> int | None:

@@ -264,9 +264,21 @@ class Mirror:
             self._branch(hint.path)
         elif os.path.lexists(f"{self.subject.root}/{hint.path}"):
             self.settle.hint(hint.path, now, prompt=hint.prompt)
+            if hint.prompt and self.settle.when(hint.path) > now:
+                self._glance(hint.path, now)
         else:
             # Nothing to wait for, and its other half may be a new file that is looked at now.
             self._vanished.append(hint.path)
+
+    def _glance(self, path: str, now: float) -> None:
+        """It is sent only when its quiet period is over, but where another file has its name,
+        the one that was sent may be looked at under its new name now."""
+        row = self.state.files.row(path)
+        found = look(self.subject.root, self.subject.chosen, path) if row and row.receipt else None
+        if row and found and found.stat and found.stat[2] != row.stat[2]:
+            self.observer.note(path, found.stat)
+            later = self.clock.now_ns() + int((self.settle.when(path) - now) * 1e9)
+            self.state.agenda.settle(path, later)
 
     def _branch(self, folder: str) -> None:
         if self.guard.check() is None:

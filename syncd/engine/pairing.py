@@ -7,7 +7,7 @@ one that is nowhere any more is a new version of that one's item, as after an at
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from syncd.model import Stat
@@ -15,19 +15,24 @@ from syncd.plan.moves import Arrived, Vanished, pair
 from syncd.state.row import Row
 from syncd.state.store import State
 
+FEW = 200
+"""Where a chunk has fewer rows, what belongs to them and is not among them can be waited for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairs:
     """`origins` are the rows whose items belong to these paths now; `unread` paths are to be read
-    first, because they may be a vanished file."""
+    first, because they may be a vanished file. `together` are those whose names were handed on
+    where some are not due yet: nothing is paired before all of them are decided at once."""
 
     origins: dict[str, Row] = field(default_factory=dict)
     unread: frozenset[str] = frozenset()
+    together: frozenset[str] = frozenset()
 
 
 def find(
     state: State,
-    rows: Iterable[Row],
+    rows: Sequence[Row],
     busy: Collection[str],
     movable: Callable[[list[Row]], list[Row]],
 ) -> Pairs:
@@ -37,10 +42,16 @@ def find(
         return Pairs()
     known = state.files.vanished(row.stat for row in arrived)
     origins = movable([row for row in known if row.receipt and row.path not in busy])
-    found = _handed_on(state, arrived, origins)
+    names = _Names(state, arrived, busy, few=len(rows) < FEW)
+    found = _handed_on(names, arrived, origins)
     taken = {row.path for row in found.values()}
+    together = frozenset[str]()
+    if names.delayed:
+        together = frozenset(names.delayed | found.keys() | taken)
+        found = {}
     gone = {row.path: row for row in origins if row.gone and row.path not in taken}
-    fresh = [row for row in arrived if row.receipt is None and row.path not in found]
+    settled = found.keys() | together
+    fresh = [row for row in arrived if row.receipt is None and row.path not in settled]
     pairing = pair(
         [
             Vanished(path=row.path, stat=row.kept, digest=row.receipt.digest, key=row.key or "")
@@ -50,15 +61,14 @@ def find(
         [Arrived(path=row.path, stat=row.stat, digest=row.digest) for row in fresh],
     )
     found |= {new: gone[old] for old, new in pairing.moves}
-    return Pairs(origins=found, unread=frozenset(pairing.unread))
+    return Pairs(origins=found, unread=frozenset(pairing.unread), together=together)
 
 
-def _handed_on(state: State, arrived: Sequence[Row], origins: Sequence[Row]) -> dict[str, Row]:
+def _handed_on(names: _Names, arrived: Sequence[Row], origins: Sequence[Row]) -> dict[str, Row]:
     """Pairs with a file in them whose name another one has now: by the very same stat only."""
     if not any(row.displaced for row in (*arrived, *origins)):
         return {}
     before = {row.kept: row for row in origins if row.kept}
-    names = _Names(state, arrived)
     found: dict[str, Row] = {}
     for row in arrived:
         origin = before.get(row.stat)
@@ -73,10 +83,15 @@ def _handed_on(state: State, arrived: Sequence[Row], origins: Sequence[Row]) -> 
 class _Names:
     """Follows who has whose name now, through the rows of a chunk and those of the state file."""
 
-    def __init__(self, state: State, arrived: Sequence[Row]) -> None:
+    def __init__(
+        self, state: State, arrived: Sequence[Row], busy: Collection[str], *, few: bool
+    ) -> None:
         self._state = state
+        self._busy = busy
+        self._few = few
         self._at: dict[Stat, Row | None] = {row.stat: row for row in arrived}
         self._free: dict[str, bool] = {}
+        self.delayed: set[str] = set()
 
     def free(self, row: Row) -> bool:
         """Whether the file that had this name before is somewhere, and so are all in whose place
@@ -94,6 +109,11 @@ class _Names:
 
     def _place_of(self, stat: Stat | None) -> Row | None:
         if stat is not None and stat not in self._at:
-            found = self._state.files.displaced(stat)
+            found = self._state.files.unsettled_as(stat)
             self._at[stat] = found[0] if found else None
+            self.delayed |= {row.path for row in found[:1] if self._comes(row)}
         return self._at[stat] if stat is not None else None
+
+    def _comes(self, row: Row) -> bool:
+        """Whether a row that is not in this chunk will be in the next, if asked to."""
+        return self._few and row.due is not None and row.path not in self._busy

@@ -140,7 +140,7 @@ class Settlement:
             self._state.files.forget([old])
         else:
             self._state.receipts.disown(old)
-            self._state.agenda.settle(old, now)
+            self._state.agenda.settle(old, max(now, left.due or now))
 
     def _removed(self, result: Result) -> None:
         receipt = receipt_of(result.step.action)
@@ -246,6 +246,9 @@ class Settlement:
             self._state.files.read(path, result.content.stat, result.content.digest, now)
         if owner is None or owner.path in (path, origin.path if origin else path):
             learn(self._state, [item], now)
+            if origin and owner and owner.receipt and self._stuck(path):
+                # The item in the way does not leave with its file, so it is for the new one.
+                self._state.receipts.own(path, owner.receipt)
             if owner is None and item.key == result.step.action.key:
                 self._state.names.place([(path, None)])
         elif self._stays(owner, path):
@@ -255,7 +258,10 @@ class Settlement:
 
     def _stays(self, owner: Row, path: str) -> bool:
         """Whether the owner of the item in the way will not leave the key by itself."""
-        return owner.gone is not None or owner.key is None or self._state.troubles.tries(path) > 3
+        return owner.gone is not None or owner.key is None or self._stuck(path)
+
+    def _stuck(self, path: str) -> bool:
+        return self._state.troubles.tries(path) > 3
 
     def _again(self, path: str, error: SyncdError) -> None:
         """Decide anew at once, or later where that was done too often in a row."""

@@ -38,6 +38,10 @@ class Settle:
         """
         self._schedule(path, max(now if prompt else now + QUIET, self._quiet_until(path, now)))
 
+    def when(self, path: str) -> float:
+        """When the path is due; 0 where it does not wait."""
+        return self._due.get(path, 0.0)
+
     def due(self, now: float) -> list[str]:
         """Takes out what is due, the longest waiting first."""
         paths = []

@@ -83,18 +83,21 @@ class Files:
         ]
         return list({row.path: row for row in found}.values())
 
-    def displaced(self, stat: Stat) -> list[Row]:
-        """Rows whose name this very file has now, instead of the one that was stored."""
-        return select(
-            self._sql,
-            "was_inode IS NOT NULL AND gone IS NULL AND (inode, size, mtime_ns) = (?, ?, ?)",
-            (stat[2], stat[0], stat[1]),
+    def unsettled_as(self, stat: Stat) -> list[Row]:
+        """Rows that look like this now, and are not stored so: replaced by it, or new."""
+        looks = "gone IS NULL AND (inode, size, mtime_ns) = (?, ?, ?)"
+        values = (stat[2], stat[0], stat[1])
+        return select(self._sql, f"was_inode IS NOT NULL AND {looks}", values) or select(
+            self._sql, f"item_id IS NULL AND {looks}", values
         )
 
-    def anything_gone(self) -> bool:
-        """Some file with a receipt has vanished and is not dealt with yet."""
-        found = self._sql.execute("SELECT 1 FROM files WHERE gone IS NOT NULL LIMIT 1")
-        return found.fetchone() is not None
+    def anything_left(self) -> bool:
+        """Some file that was seen before has left its name, and may have another now."""
+        found = self._sql.execute(
+            "SELECT EXISTS (SELECT 1 FROM files WHERE gone IS NOT NULL)"
+            " OR EXISTS (SELECT 1 FROM files WHERE was_inode IS NOT NULL)"
+        )
+        return bool(found.fetchone()[0])
 
     def unsent(self) -> list[str]:
         """Paths that are there but have no receipt for their content."""
