@@ -83,6 +83,9 @@ def push(mirror: Mirror, names: tuple[str, ...] = ()) -> Report:
     now = mirror.clock.now_ns()
     if mirror.guard.closed:
         raise StateError(mirror.guard.closed, hint=f"syncd approve {gate_plan(mirror.state)}")
+    # A person asks now, and the remote answered when the mirror was bound: no wait of an earlier
+    # run counts.
+    mirror.state.meta.put(away=None)
     mirror.state.agenda.wake_troubled(now)
     mirror.state.agenda.hurry(now, now)
     if names:
