@@ -152,11 +152,14 @@ def report(mirror: Mirror, seconds: float, names: tuple[str, ...] = ()) -> Repor
 def _failures(mirror: Mirror) -> list[Failure]:
     state, troubles = mirror.state, mirror.state.troubles.all()
     failed = [
-        Failure(path=trouble.path, reason=trouble.reason)
+        Failure(path=trouble.path, reason=trouble.reason, kind=trouble.kind)
         for trouble in troubles
         if trouble.kind != "held"
     ]
-    failed += [Failure(path=path, reason=reason) for path, reason in state.meta.get("refused", [])]
+    failed += [
+        Failure(path=path, reason=reason, kind="refused")
+        for path, reason in state.meta.get("refused", [])
+    ]
     listed = {trouble.path for trouble in troubles}
     away = (state.meta.get("away") or {}).get("reason")
     reason = f"not sent: {away}" if away else "not sent yet"
