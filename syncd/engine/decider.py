@@ -28,6 +28,8 @@ class Decisions:
     """Paths whose name is taken: ask again once every other file has been read."""
     waiting: tuple[str, ...]
     """Paths whose key is held by a vanished file that is still to be dealt with."""
+    held: tuple[str, ...]
+    """Vanished paths whose item goes to one of those, and so waits for longer."""
     together: tuple[str, ...]
     """Paths whose names were exchanged or handed on, and not all are due yet: to be decided at
     once, and all of them."""
@@ -68,7 +70,7 @@ class Decider:
             for row in rows
         )
         actions = tuple(decide(triple, self._policy) for triple in triples)
-        return Decisions(actions=actions, later=(), waiting=(), together=(), refused=())
+        return Decisions(actions=actions, later=(), waiting=(), held=(), together=(), refused=())
 
 
 class _Chunk:
@@ -113,10 +115,13 @@ class _Chunk:
             if row.path in leaving:
                 self._left(row, leaving[row.path])
         self._state.names.place(self._placed)
+        origins = self._pairs.origins
+        held = [row.path for new, row in origins.items() if new in self._undecided and row.gone]
         return Decisions(
             actions=tuple(self._actions),
             later=tuple(self._later),
             waiting=tuple(self._waiting),
+            held=tuple(held),
             together=tuple(self._pairs.together),
             refused=tuple(self._refused),
         )

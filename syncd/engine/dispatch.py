@@ -193,6 +193,7 @@ class Dispatcher:
             self._state.agenda.settle(path, now + SECOND // 20)
         for path in found.waiting:
             self._state.agenda.settle(path, now + SECOND // 5)
+        self._state.agenda.wake(now + SECOND, found.held)
         if found.together:
             self._state.agenda.wake(now, found.together)
             self._after = _START
@@ -239,8 +240,13 @@ class Dispatcher:
             self._state.files.forget([action.path])
 
     def _hold_back(self, given: dict[Verb, list[Step]]) -> None:
-        """Leave out the removals that the guard does not let pass; a sweep brings them up again."""
+        """Leave out the removals that the guard does not let pass; a sweep brings them up again.
+        What is being read may be what has vanished."""
         if Verb.REMOVE not in given:
+            return
+        if self._reads:
+            later = self._clock.now_ns() + SECOND
+            self._state.agenda.wake(later, [step.path for step in given.pop(Verb.REMOVE)])
             return
         until = self._guard.removable(self.busy)
         removals = given.pop(Verb.REMOVE)

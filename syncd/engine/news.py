@@ -2,7 +2,8 @@
 
 Called with pages of the feed, of a comparison, and with what an answer brought to light. Whoever
 is concerned becomes due. What this very mirror did, but never heard the answer of, becomes its
-receipt; what a mirror took away is as if it had never been.
+receipt, or, where the file has left its name since, an orphan that follows it; what a mirror took
+away is as if it had never been.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ from syncd.plan.decide import MIRRORS
 from syncd.state.row import Row
 from syncd.state.store import State
 
+ORPHAN_NS = 2_000_000_000
+"""How long an orphan waits for its file to turn up, as any vanished file does."""
+
 
 def learn(state: State, items: Sequence[Item], now: int) -> None:
     """Note what differs from the receipts; forget what was noted and does so no more."""
     rows = {**_unanswered(state, items), **state.receipts.by_item([item.id for item in items])}
+    known = state.overlay.of([item.id for item in items])
     news: list[Item] = []
     agreed: list[str] = []
     for item in items:
@@ -33,6 +38,8 @@ def learn(state: State, items: Sequence[Item], now: int) -> None:
             agreed.append(item.id)
         elif receipt and _as_agreed(item, receipt):
             agreed.append(item.id)
+        elif row is None and item.id not in known and _present(state, item):
+            state.receipts.orphan(item, now, now + ORPHAN_NS)
         else:
             news.append(item)
     state.overlay.forget(agreed, now)
@@ -75,9 +82,13 @@ def _ours(state: State, item: Item) -> bool:
     return item.by == state.meta.get("source") and item.digest is not None
 
 
+def _present(state: State, item: Item) -> bool:
+    return _ours(state, item) and item.state is ItemState.PRESENT
+
+
 def _unanswered(state: State, items: Sequence[Item]) -> dict[str, Row]:
     """Items that we stored, but never heard so: theirs who hold the keys and have no receipt."""
-    ours = [item for item in items if _ours(state, item) and item.state is ItemState.PRESENT]
+    ours = [item for item in items if _present(state, item)]
     if not ours:
         return {}
     known = state.overlay.of([item.id for item in ours])
