@@ -96,7 +96,8 @@ class Guard:
         gone, lately = self._state.receipts.count_gone(self.approved), self._removed_lately()
         if gone + lately <= FEW:
             return None
-        stored, _ = self._state.receipts.count()
+        stored, missing = self._state.receipts.count()
+        stored -= missing - gone  # What was approved to go is as good as gone.
         if not exceeds(gone + lately, stored + lately):
             return None
         return f"{gone} of {stored} stored files are gone: they are not removed unasked"

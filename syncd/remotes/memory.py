@@ -129,7 +129,9 @@ class Shelf:
         del self.entries[self.at.pop(key)]
 
     def backup(self) -> Shelf:
-        return replace(self, entries=dict(self.entries), at=dict(self.at), ids=copy.copy(self.ids))
+        return Shelf(
+            self.name, entries=dict(self.entries), at=dict(self.at), ids=copy.copy(self.ids)
+        )
 
     def put_back(self, backup: Shelf, generation: str) -> None:
         """Return to an older state, as after a restore: versions and ids may come again."""

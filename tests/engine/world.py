@@ -224,6 +224,8 @@ class World:
                 self.pool.deliver(0)
                 continue
             wait = self.mirror.wait_for(patience)
+            if self.mirror.guard.closed and wait >= patience:
+                return
             if wait >= patience and self.mirror.quiet:
                 return
             idle = idle + 1 if wait == 0 else 0
