@@ -6,11 +6,14 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from syncd.model import Receipt, Stat
+from syncd.model import Item, Receipt, Stat
 from syncd.state.files import Files
 from syncd.state.names import Names
 from syncd.state.row import Row, select
 from syncd.state.troubles import split
+
+ORPHANS = ".syncd-orphans"
+"""The folder of rows that stand for no path: a name that no file of a user has."""
 
 _NO_RECEIPT = (
     "UPDATE files SET item_id = NULL, version = NULL, stored_key = NULL, stored_digest = NULL,"
@@ -89,6 +92,17 @@ class Receipts:
             " WHERE dir = ? AND name = ?",
             (receipt.id, receipt.version, receipt.key, receipt.digest, receipt.stored_ns,
              *(was or (None, None, None)), *split(path)),
+        )  # fmt: skip
+
+    def orphan(self, item: Item, now: int, due: int) -> None:
+        """An item that we stored, but never heard so, of a file that has left its name since: a
+        vanished row without a path, so that it follows the file or goes as any other would."""
+        self._sql.execute(
+            "INSERT OR REPLACE INTO files (dir, name, size, mtime_ns, inode, gone, digest, item_id,"
+            " version, stored_key, stored_digest, stored_ns, due)"
+            " VALUES (?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (ORPHANS, item.id, item.size or 0, now, item.digest, item.id, item.version, item.key,
+             item.digest, now, due),
         )  # fmt: skip
 
     def disown(self, path: str) -> None:
