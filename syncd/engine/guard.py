@@ -137,7 +137,11 @@ class Guard:
         return sum(number for _, number in self._lately)
 
     def _hold(self, busy: Collection[str], reason: str) -> None:
-        rows = [row for row in self._state.receipts.removals() if row.path not in busy]
+        rows = [
+            row
+            for row in self._state.receipts.removals()
+            if row.path not in busy and (row.gone or 0) > self.approved
+        ]
         plan = fingerprint(map(_line, rows))
         if (self._state.meta.get("held") or {}).get("plan") != plan:
             log.warning("removals held back plan=%s reason=%s", plan, reason)
