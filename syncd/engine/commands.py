@@ -58,6 +58,8 @@ def _resolve(mirror: Mirror, path: str, choice: str) -> str:
     if row is None or trouble is None or trouble.kind not in ("conflict", "held"):
         raise NotFoundError("is in no conflict", path=path)
     choices = {"local": _take_local, "remote": _take_remote, "both": _take_both}
+    if choice not in choices:
+        raise UsageError(f"{choice!r} is no answer: it is one of {', '.join(choices)}", path=path)
     remote = _remote(mirror, row, trouble.key or row.key or "")
     said = choices[choice](mirror, row, remote)
     mirror.state.troubles.clear(path)

@@ -1,0 +1,288 @@
+"""What people, and other machines, do at the remote: kept, listed, settled by a word."""
+
+from __future__ import annotations
+
+import pytest
+
+from syncd.engine.commands import carry_out
+from syncd.errors import NotFoundError, UsageError
+from syncd.model import Layout, OnConflict
+
+
+@pytest.fixture(autouse=True)
+def _announced(allow_log):
+    allow_log("failed path|held back")
+
+
+@pytest.fixture
+def one(world):
+    """A world with one file in sync, where a person will do something."""
+    world.disk.write("a/1.jpg", b"ours")
+    world.settle()
+    world.meddled = True
+    return world
+
+
+def hear(world):
+    world.hear()
+    world.settle()
+
+
+def resolve(world, path, choice):
+    said = world.tell(lambda mirror: carry_out(mirror, ["resolve", path, choice]))
+    world.settle()
+    return said
+
+
+def test_what_a_person_trashed_is_not_sent_again(one):
+    one.shelf.trash("a/1.jpg")
+    hear(one)
+    assert one.troubles() == {"a/1.jpg": "held: trashed at the remote"}
+    one.disk.touch("a/1.jpg")
+    one.finish()
+    one.restart()
+    one.finish()
+    assert not one.stored()
+    one.check()
+
+
+def test_nor_after_the_state_was_lost(one):
+    one.shelf.trash("a/1.jpg")
+    one.crash()
+    one.forget_state()
+    one.start()
+    one.finish()
+    assert not one.stored()
+    assert "a/1.jpg" in one.troubles()
+
+
+def test_what_a_person_restored_is_in_sync_again(one):
+    item = one.shelf.trash("a/1.jpg")
+    hear(one)
+    one.shelf.restore(item.id)
+    hear(one)
+    assert one.troubles() == {}
+    one.check()
+
+
+def test_trashed_there_and_changed_here_is_a_conflict(one):
+    one.shelf.trash("a/1.jpg")
+    hear(one)
+    one.disk.write("a/1.jpg", b"edited")
+    one.settle()
+    assert one.troubles() == {"a/1.jpg": "conflict: changed here, trashed at the remote"}
+    resolve(one, "a/1.jpg", "local")
+    assert one.stored() == {"a/1.jpg": b"edited"}
+
+
+def test_trashed_there_and_gone_here_is_agreed(one):
+    one.shelf.trash("a/1.jpg")
+    hear(one)
+    one.disk.delete("a/1.jpg")
+    one.settle()
+    assert one.troubles() == {}
+    assert one.mirror.state.files.row("a/1.jpg") is None
+
+
+def test_trashed_there_and_renamed_here_does_not_come_to_harm(one):
+    one.shelf.trash("a/1.jpg")
+    hear(one)
+    one.disk.move("a/1.jpg", "b/2.jpg")
+    one.finish()
+    one.check()
+
+
+def test_what_vanished_without_a_trace_is_sent_again(one):
+    one.shelf.vanish("a/1.jpg")
+    one.finish()
+    assert one.stored() == {"a/1.jpg": b"ours"}
+    assert one.troubles() == {}
+
+
+def test_a_changed_file_whose_item_vanished_is_sent_without_waiting_for_a_sweep(one):
+    one.shelf.vanish("a/1.jpg")
+    one.disk.write("a/1.jpg", b"edited")
+    one.settle()
+    assert one.stored() == {"a/1.jpg": b"edited"}
+
+
+def test_what_a_mirror_took_away_is_sent_again(one):
+    one.shelf.trash("a/1.jpg", by="mirror:another")
+    hear(one)
+    assert one.stored() == {"a/1.jpg": b"ours"}
+
+
+def test_a_rename_there_is_followed_and_stays(one):
+    one.shelf.rename("a/1.jpg", "b/named.jpg")
+    hear(one)
+    assert one.troubles() == {}
+    one.disk.write("a/1.jpg", b"edited")
+    one.finish()
+    assert one.stored() == {"b/named.jpg": b"edited"}
+    one.check()
+
+
+def test_a_rename_there_onto_the_name_of_another_file(one):
+    one.disk.write("b/2.jpg", b"second")
+    one.settle()
+    one.disk.delete("b/2.jpg")
+    one.turn()
+    one.shelf.trash("b/2.jpg", by="mirror:another")
+    one.shelf.rename("a/1.jpg", "b/2.jpg")
+    one.disk.write("b/2.jpg", b"third")
+    hear(one)
+    one.finish()
+    one.check()
+    assert sorted(one.stored().values()) == [b"ours", b"third"]
+
+
+def test_changed_there_only_is_not_overwritten(one):
+    one.people.add(one.shelf.store("a/1.jpg", b"theirs").digest)
+    hear(one)
+    assert one.troubles() == {"a/1.jpg": "conflict: changed at the remote"}
+    one.disk.delete("a/1.jpg")
+    one.finish()
+    assert one.stored() == {"a/1.jpg": b"theirs"}
+
+
+def test_changed_alike_on_both_sides_is_agreed(one):
+    one.shelf.store("a/1.jpg", b"edited")
+    one.disk.write("a/1.jpg", b"edited")
+    hear(one)
+    assert one.troubles() == {}
+    one.check()
+
+
+def test_changed_on_both_sides_without_having_heard_of_it(one):
+    one.people.add(one.shelf.store("a/1.jpg", b"theirs").digest)
+    one.disk.write("a/1.jpg", b"edited")
+    one.settle()
+    assert one.troubles() == {"a/1.jpg": "conflict: changed on both sides"}
+    assert one.stored() == {"a/1.jpg": b"theirs"}
+
+
+@pytest.fixture
+def torn(one):
+    """Both sides changed."""
+    one.shelf.store("a/1.jpg", b"theirs")
+    one.disk.write("a/1.jpg", b"edited")
+    hear(one)
+    return one
+
+
+def test_settled_for_the_local_file(torn):
+    said = resolve(torn, "a/1.jpg", "local")
+    assert said == "a/1.jpg: the local file will replace the remote one"
+    assert torn.stored() == {"a/1.jpg": b"edited"}
+    assert torn.troubles() == {}
+
+
+def test_settled_for_the_remote_one(torn):
+    resolve(torn, "a/1.jpg", "remote")
+    assert torn.files() == {"a/1.jpg": b"theirs"}
+    assert torn.stored() == {"a/1.jpg": b"theirs"}
+    assert torn.troubles() == {}
+    torn.finish()
+    torn.check()
+
+
+def test_settled_for_both(torn):
+    resolve(torn, "a/1.jpg", "both")
+    assert sorted(torn.stored().values()) == [b"edited", b"theirs"]
+    assert torn.troubles() == {}
+    torn.finish()
+    torn.check()
+    assert torn.stored()["a/1.jpg"] == b"theirs"
+
+
+def test_gone_here_and_changed_there_is_settled_either_way(make_world):
+    for choice, left in (("local", {}), ("remote", {"1.jpg": b"theirs"})):
+        world = make_world()
+        world.disk.write("1.jpg", b"ours")
+        world.settle()
+        world.meddled = True
+        world.shelf.store("1.jpg", b"theirs")
+        world.disk.delete("1.jpg")
+        hear(world)
+        assert world.troubles() == {"1.jpg": "conflict: gone here, changed at the remote"}
+        resolve(world, "1.jpg", choice)
+        assert world.stored() == left
+        assert world.files() == left
+        assert world.troubles() == {}
+
+
+def test_what_is_in_no_conflict_cannot_be_settled(one):
+    with pytest.raises(NotFoundError, match="is in no conflict"):
+        resolve(one, "a/1.jpg", "local")
+
+
+def test_an_answer_that_is_none(torn):
+    with pytest.raises(UsageError, match="theirs"):
+        resolve(torn, "a/1.jpg", "theirs")
+    assert torn.stored() == {"a/1.jpg": b"theirs"}
+
+
+def test_the_remote_side_of_what_it_does_not_hold(one):
+    one.shelf.trash("a/1.jpg")
+    one.disk.write("a/1.jpg", b"edited")
+    hear(one)
+    with pytest.raises(UsageError, match="holds nothing"):
+        resolve(one, "a/1.jpg", "remote")
+
+
+# --- names that are taken -------------------------------------------------------------------------
+
+
+def test_a_name_that_is_taken_leaves_both_alone(world):
+    world.shelf.store("a/1.jpg", b"theirs")
+    world.meddled = True
+    world.disk.write("a/1.jpg", b"ours")
+    world.settle()
+    assert world.troubles() == {"a/1.jpg": "conflict: the name is taken by other content"}
+    assert world.stored() == {"a/1.jpg": b"theirs"}
+    world.shelf.rename("a/1.jpg", "a/other.jpg")
+    hear(world)
+    assert world.stored() == {"a/1.jpg": b"ours", "a/other.jpg": b"theirs"}
+
+
+def test_the_same_content_is_adopted_unsent(world):
+    world.shelf.store("a/1.jpg", b"same")
+    world.disk.write("a/1.jpg", b"same")
+    world.settle()
+    assert world.remote.sent == 0
+    world.check()
+
+
+def test_two_machines_with_the_same_names(make_world):
+    world = make_world(on_conflict=OnConflict.SUFFIX, source="north", layout=Layout.TREE)
+    for n in range(5):
+        world.shelf.store(f"{n}.jpg", b"south %d" % n)
+        world.disk.write(f"{n}.jpg", b"north %d" % n)
+    world.meddled = True
+    world.settle()
+    assert set(world.stored()) == {f"{n}.jpg" for n in range(5)} | {
+        f"{n}~north.jpg" for n in range(5)
+    }
+    world.finish()
+    world.check()
+    assert world.troubles() == {}
+
+
+def test_a_name_taken_between_the_decision_and_the_request(make_world):
+    world = make_world(on_conflict=OnConflict.SUFFIX, source="north")
+    world.disk.write("1.jpg", b"ours")
+    world.turn()
+    assert world.pool.given
+    world.shelf.store("1.jpg", b"theirs")
+    world.meddled = True
+    world.settle()
+    assert world.stored() == {"1.jpg": b"theirs", "1~north.jpg": b"ours"}
+
+
+def test_an_item_put_under_our_items_name_is_not_taken_for_ours(one):
+    one.shelf.vanish("a/1.jpg")
+    one.people.add(one.shelf.store("a/1.jpg", b"theirs").digest)
+    one.disk.write("a/1.jpg", b"edited")
+    one.settle()
+    assert one.stored() == {"a/1.jpg": b"theirs"}
+    assert one.troubles() == {"a/1.jpg": "conflict: the name is taken by other content"}
