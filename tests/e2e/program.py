@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from syncd.model import Item
 from syncd.remotes.hub import HubRemote
+from syncd.remotes.wire import Wire
 
 T = TypeVar("T")
 DEADLINE = 45.0
@@ -207,6 +208,15 @@ class Shelf:
     def content(self, key: str) -> bytes:
         with self.open() as dataset:
             return b"".join(dataset.read(dataset.find(key)))
+
+    def missing(self, digests: Iterable[str]) -> list[str]:
+        """Which of these contents the hub does not hold."""
+        wire = Wire(self.url, self.token)
+        try:
+            told = wire.json("POST", "/v1/missing", body={"digests": sorted(digests)})
+        finally:
+            wire.close()
+        return list(told["missing"])
 
     def becomes(self, expected: Mapping[str, bytes]) -> dict[str, Item]:
         """Wait until the dataset holds exactly this: content by key."""
