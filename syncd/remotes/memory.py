@@ -23,6 +23,7 @@ from syncd.errors import (
     GarbledError,
     MissingError,
     NotFoundError,
+    RejectedError,
     SyncdError,
     TransientError,
     UnsettledError,
@@ -47,6 +48,10 @@ class Fault(StrEnum):
     """500: nothing was done."""
     GARBLED = "garbled"
     """It was carried out, and the answer makes no sense."""
+    REJECTED = "rejected"
+    """422: nothing was done, nor ever will be."""
+    MISSING = "missing"
+    """404: the dataset itself is not there."""
     DENIED = "denied"
     """401: nothing was done."""
 
@@ -204,6 +209,8 @@ _ERRORS: dict[Fault, Callable[[], SyncdError]] = {
     Fault.BUSY: lambda: TransientError("busy", retry_after=7.0),
     Fault.BROKEN: lambda: TransientError("HTTP status 500", answered=True),
     Fault.GARBLED: lambda: GarbledError("the answer is no JSON"),
+    Fault.REJECTED: lambda: RejectedError("HTTP status 422"),
+    Fault.MISSING: lambda: MissingError("there is no such dataset"),
     Fault.DENIED: lambda: DeniedError("the token is not valid", hint="check the token"),
 }
 

@@ -18,7 +18,7 @@ from syncd.engine.options import Options
 from syncd.engine.session import bind, source_of
 from syncd.errors import DeniedError, SyncdError
 from syncd.model import Item, ItemState
-from syncd.remotes.base import Feeds
+from syncd.remotes.base import Feeds, Traits
 from syncd.remotes.memory import Fault, MemoryRemote, PlainDataset, Request, Shelf
 from syncd.state.row import Row
 from syncd.state.store import State
@@ -97,6 +97,7 @@ class World:
         options: Options | None = None,
         *,
         kind: type[PlainDataset] | None = None,
+        traits: Traits | None = None,
         removes: bool = True,
     ) -> None:
         self.folder = folder
@@ -107,7 +108,7 @@ class World:
         self.clock = FakeClock()
         self.faults: list[Fault] = []
         self.requests: list[Request] = []
-        self.remote = MemoryRemote(kind=kind, trouble=self._fault)
+        self.remote = MemoryRemote(kind=kind, traits=traits, trouble=self._fault)
         self.shelf = Watched(self)
         self.remote.shelves[DATASET] = self.shelf
         self.people: set[str] = set()
