@@ -214,7 +214,8 @@ class Settlement:
         elif isinstance(error, UnsettledError):
             # `due` is the safety net; the two looks of `Settle` come long before it.
             self._state.agenda.settle(path, now + 60 * SECOND)
-            self.unsettled.append((path, result.content.stat if result.content else (0, 0, 0)))
+            stat = result.content.stat if result.content else result.step.stat
+            self.unsettled.append((path, stat))
         elif isinstance(error, DeniedError):
             self.denied = error
             self._state.agenda.settle(path, now)

@@ -68,14 +68,17 @@ class Settle:
         self._schedule(path, now + QUIET)
 
     def look(self, path: str, stat: Stat, now: float) -> bool:
-        """Whether the file looks as it did 2 s ago or more; only an unsettled one is known."""
+        """Whether the file looks as it did 2 s ago or more; only an unsettled one is known, and
+        becomes due again until it does."""
         seen = self._looks.get(path)
         if seen is None:
             return False
         if seen[0] != stat:
-            self._looks[path] = (stat, now)
-            return False
-        return now - seen[1] >= QUIET
+            seen = self._looks[path] = (stat, now)
+        if now - seen[1] >= QUIET:
+            return True
+        self._schedule(path, seen[1] + QUIET)
+        return False
 
     def sent(self, path: str, now: float) -> None:
         """Starts the quiet period: twice as long, up to 60 s, where the last was not calm."""

@@ -44,6 +44,8 @@ class Fault(StrEnum):
     """It was carried out, and the answer was lost on its way."""
     BUSY = "busy"
     """429 with Retry-After: nothing was done."""
+    OVERLOADED = "overloaded"
+    """503 with a Retry-After of an hour: nothing was done."""
     BROKEN = "broken"
     """500: nothing was done."""
     GARBLED = "garbled"
@@ -207,6 +209,7 @@ _ERRORS: dict[Fault, Callable[[], SyncdError]] = {
     Fault.UNREACHABLE: lambda: TransientError("does not answer: connection refused"),
     Fault.LOST: lambda: TransientError("does not answer: connection reset"),
     Fault.BUSY: lambda: TransientError("busy", retry_after=7.0),
+    Fault.OVERLOADED: lambda: TransientError("overloaded", retry_after=3600.0),
     Fault.BROKEN: lambda: TransientError("HTTP status 500", answered=True),
     Fault.GARBLED: lambda: GarbledError("the answer is no JSON"),
     Fault.REJECTED: lambda: RejectedError("HTTP status 422"),

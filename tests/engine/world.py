@@ -173,6 +173,10 @@ class World:
             file.unlink()
         self.lost_state = True
 
+    def forget_remote(self) -> None:
+        """The dataset is deleted; whoever asks for one of its name gets a new one."""
+        self.shelf = self.remote.shelves[DATASET] = Watched(self)
+
     def sweep(self) -> None:
         self.mirror.post(Doubt(reason="asked"))
 
@@ -260,7 +264,7 @@ class World:
             dirs[:] = [name for name in dirs if not name.startswith(".")]
             for name in names:
                 path = Path(dir, name)
-                if not name.startswith("."):
+                if name.endswith(".jpg") and not name.startswith("."):
                     found[path.relative_to(self.root).as_posix()] = path.read_bytes()
         return found
 
