@@ -81,6 +81,66 @@ def run(
     )
 
 
+@hub.command()
+def backup(
+    dest: Annotated[Path, typer.Argument(metavar="DEST", help="A folder that is not there yet.")],
+    data: Data = None,
+    json: o.Json = False,
+) -> None:
+    """Copy all that a hub holds, verified, while it may be running."""
+    from syncd.hub.backup import backup as copy
+
+    done = copy(_data(data), dest.absolute())
+    if json:
+        render.as_json({"path": done.path, "blobs": done.blobs, "bytes": done.bytes})
+    else:
+        render.out(f"{done.blobs} contents, {render.amount(done.bytes)}, all verified: {dest}")
+
+
+@hub.command()
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="A folder made by backup.")],
+    data: Data = None,
+    json: o.Json = False,
+) -> None:
+    """Put a backup in the place of all that a hub holds. What it held before is kept beside it.
+
+    Every mirror of the hub pauses until `syncd approve`: nothing is removed anywhere unasked.
+    """
+    from syncd.config.places import places
+    from syncd.daemon.embedded import running
+    from syncd.errors import MissingError, NotFoundError
+    from syncd.hub.backup import restore as put_back
+    from syncd.remotes.hub import HubRemote
+
+    found = running(places())
+    if found and found.data.resolve() == _data(data).resolve():
+        remote = HubRemote(found.url, found.token)
+        try:
+            kept = str(remote.restore_backup(str(source.absolute())).get("kept"))
+        except MissingError as error:
+            raise NotFoundError(error.message) from error
+        finally:
+            remote.close()
+    else:
+        kept = str(put_back(_data(data), source.absolute()))
+    if json:
+        render.as_json({"restored": str(source), "kept": kept})
+    else:
+        render.out(f"restored from {source}; what was there before is kept in {kept}")
+
+
+def _data(named: Path | None) -> Path:
+    """The data folder meant: the one named, that of the hub that runs, or this user's own."""
+    from syncd.config.places import places
+    from syncd.daemon.embedded import running
+
+    if named:
+        return named
+    found = running(places())
+    return found.data if found else places().hub_data
+
+
 def _first(*values: Any) -> Any:
     """What was said nearest to the call; 0 is something said."""
     return next((value for value in values if value is not None), None)
@@ -88,11 +148,13 @@ def _first(*values: Any) -> Any:
 
 def doctor(
     json: o.Json = False,
+    remote: o.Remote = None,
+    token_file: o.TokenFile = None,
 ) -> None:
     """Check this machine and this setup. What is wrong comes with what mends it."""
     from syncd.daemon.doctor import findings
 
-    found = findings()
+    found = findings(remote, token_file)
     if json:
         render.as_json([
             {"check": f.check, "ok": f.ok, "detail": f.detail, "mend": f.mend} for f in found
@@ -108,11 +170,12 @@ def doctor(
 
 def config(
     json: o.Json = False,
+    remote: o.Remote = None,
 ) -> None:
     """Print the configuration as it holds, and where things lie. Secrets stay hidden."""
     from syncd.daemon.overview import effective
 
-    table = effective()
+    table = effective(remote)
     if json:
         render.as_json(table)
     else:

@@ -50,6 +50,7 @@ def _unsaid(text: str) -> None:
 def status(
     path: Annotated[Path | None, typer.Argument(metavar="PATH", help="One file.")] = None,
     json: o.Json = False,
+    remote: o.Remote = None,
 ) -> None:
     """Say how every mirror is, or whether one file is safe.
 
@@ -58,7 +59,7 @@ def status(
     from syncd.daemon.overview import every_mirror, one_file
 
     if path is None:
-        mirrors = every_mirror()
+        mirrors = every_mirror(remote)
         if json:
             render.as_json({"mirrors": [render.mirror_fields(mirror) for mirror in mirrors]})
             return
@@ -80,29 +81,30 @@ def status(
         raise typer.Exit(1)
 
 
-def retry() -> None:
+def retry(remote: o.Remote = None) -> None:
     """Try again now whatever failed."""
     from syncd.daemon.overview import tell_all
 
-    for said in tell_all(["retry"]):
+    for said in tell_all(["retry"], remote):
         render.out(said)
 
 
-def sweep() -> None:
+def sweep(remote: o.Remote = None) -> None:
     """Scan everything now, and compare with all the remote holds."""
     from syncd.daemon.overview import tell_all
 
-    for said in tell_all(["sweep"]):
+    for said in tell_all(["sweep"], remote):
         render.out(said)
 
 
 def approve(
     plan: Annotated[str, typer.Argument(metavar="PLAN", help="As `syncd status` printed it.")],
+    remote: o.Remote = None,
 ) -> None:
     """Let a mirror do what it stopped to ask about."""
     from syncd.daemon.overview import tell_first
 
-    render.out(tell_first(["approve", plan]))
+    render.out(tell_first(["approve", plan], remote))
 
 
 def resolve(

@@ -30,9 +30,15 @@ class Finding:
     mend: str = ""
 
 
-def findings() -> list[Finding]:
+def findings(remote: str | None = None, token_file: Path | None = None) -> list[Finding]:
     """Everything there is to check; never raises."""
     where = places()
+
+    def _remote(where: Places) -> Finding:
+        with Client(remote, token_file=token_file, where=where) as client:
+            client.remote.check()
+            return Finding(check="remote", ok=True, detail=f"{client.remote.url} answers")
+
     checks: list[Callable[[Places], Finding]] = [
         _python, _config, _space, _watches, _remote, _states,
     ]  # fmt: skip
@@ -80,12 +86,6 @@ def _watches(where: Places) -> Finding:
         check="inotify", ok=ok, detail=f"{limit} folders can be watched",
         mend="" if ok else f"sudo sysctl fs.inotify.max_user_watches={8 * WATCHES}",
     )  # fmt: skip
-
-
-def _remote(where: Places) -> Finding:
-    with Client() as client:
-        client.remote.check()
-        return Finding(check="remote", ok=True, detail=f"{client.remote.url} answers")
 
 
 def _states(where: Places) -> Finding:

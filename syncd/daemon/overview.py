@@ -14,9 +14,10 @@ from syncd.state.lock import holder
 from syncd.state.report import FileStatus, MirrorStatus, file_status, mirrors, status
 
 
-def every_mirror() -> list[MirrorStatus]:
-    """How every mirror of this user is."""
-    return [status(folder) for folder in mirrors(places().mirrors)]
+def every_mirror(remote: str | None = None) -> list[MirrorStatus]:
+    """How every mirror of this user is, or every one of a remote, as it was named to it."""
+    found = [status(folder) for folder in mirrors(places().mirrors)]
+    return [mirror for mirror in found if remote in (None, mirror.remote)]
 
 
 def one_file(path: Path) -> tuple[MirrorStatus, FileStatus]:
@@ -31,15 +32,15 @@ def one_file(path: Path) -> tuple[MirrorStatus, FileStatus]:
     return max(answers, key=lambda answer: (answer[1].safe, answer[0].pid is not None))
 
 
-def tell_all(words: Sequence[str]) -> list[str]:
+def tell_all(words: Sequence[str], remote: str | None = None) -> list[str]:
     """Have every mirror do something; one sentence each."""
-    return [f"{m.root}: {_tell(m.folder, words)}" for m in every_mirror()]
+    return [f"{m.root}: {_tell(m.folder, words)}" for m in every_mirror(remote)]
 
 
-def tell_first(words: Sequence[str]) -> str:
+def tell_first(words: Sequence[str], remote: str | None = None) -> str:
     """Have the mirror that understands it do something."""
     refusal = NotFoundError("no folder is mirrored yet")
-    for mirror in every_mirror():
+    for mirror in every_mirror(remote):
         try:
             return f"{mirror.root}: {_tell(mirror.folder, words)}"
         except NotFoundError as error:
@@ -56,7 +57,7 @@ def tell_owner(path: Path, words: Sequence[str]) -> str:
     raise NotFoundError("no mirror knows this file", path=str(path), hint="see syncd status")
 
 
-def effective() -> dict[str, Any]:
+def effective(remote: str | None = None) -> dict[str, Any]:
     """The configuration as it holds now; secrets by reference only."""
     where, around = places(), ambient()
     config = load(where)
@@ -66,11 +67,11 @@ def effective() -> dict[str, Any]:
         "state": str(where.state),
         "data": str(where.data),
         "cache": str(where.cache),
-        "remote": around.remote or config.remote or "hub",
+        "remote": remote or around.remote or config.remote or "hub",
         "token_from_environment": bool(around.token or around.token_file),
     }
-    for name, remote in config.remotes.items():
-        table[f"remotes.{name}"] = f"{remote.url} token {remote.token or 'none'}"
+    for name, known in config.remotes.items():
+        table[f"remotes.{name}"] = f"{known.url} token {known.token or 'none'}"
     for part, values in (("mirror", config.mirror), ("hub", config.hub)):
         for name in values.__slots__:
             table[f"{part}.{name}"] = getattr(values, name)
