@@ -27,6 +27,9 @@ class Feed:
         self._stop = threading.Event()
         self._cursor = int(mirror.state.meta.get("cursor", 0))
         self._generation = mirror.state.meta.get("generation")
+        self._in_touch = False
+        """The first answer, and the first after a break, must not be waited for: it may be that
+        of a remote that was restored meanwhile."""
         self._thread = threading.Thread(target=self._run, name="syncd-feed", daemon=True)
 
     def start(self) -> None:
@@ -47,6 +50,7 @@ class Feed:
                 self._mirror.post(error)
                 return
             except RemoteError as error:
+                self._in_touch = False
                 if failures == 0:
                     log.warning("feed broken off reason=%s", error)
                 self._stop.wait(PAUSES[min(failures, len(PAUSES) - 1)])
@@ -61,7 +65,8 @@ class Feed:
     def _ask(self) -> None:
         dataset = self._mirror.dataset
         if isinstance(dataset, Feeds):
-            changes = dataset.changes(self._cursor, wait=WAIT_S)
+            changes = dataset.changes(self._cursor, wait=WAIT_S if self._in_touch else 0.0)
+            self._in_touch = True
             if changes.generation != self._generation:
                 # Another hub's history: its cursors are not ours.
                 self._generation, self._cursor = changes.generation, 0

@@ -111,12 +111,14 @@ async def _news(
     hub: Hub, id: str, after: int, wait: float, limit: int, without: str | None
 ) -> News:
     """Look, and where there is nothing wait for a commit and look again, until the time is up."""
-    end = hub.clock.monotonic() + wait
+    end, generation = hub.clock.monotonic() + wait, hub.generation
     while True:
         rung = hub.bell.next()
         news = await hub.read(hub.store.catalogue.news, id, after, limit=limit, without=without)
         left = end - hub.clock.monotonic()
-        if news.rows or left <= 0 or hub.bell.closed or not await feed.wait(rung, left):
+        if news.rows or left <= 0 or hub.bell.closed or hub.generation != generation:
+            return news
+        if not await feed.wait(rung, left):
             return news
         after = news.cursor
 
