@@ -71,7 +71,10 @@ class Observer:
         )
 
     def branch(self, folder: str) -> None:
-        """Look at a folder and everything below it now."""
+        """Look at a folder and everything below it now; a file may have had its name."""
+        if folder and self._state.files.row(folder):
+            found = look(self._root, self._filter, folder)
+            self.note(folder, found.stat if found else None)
         listed: set[str] = set()
         unknown: list[str] = []
         for listing in walk(self._root, self._filter, below=folder):
@@ -103,6 +106,8 @@ class Observer:
             return True
         if row and row.gone is None and row.stat == stat:
             return False
+        if (row is None or row.gone) and self._state.folders.any_at(path):
+            self._drop_unlisted(path, set(), [])  # A folder had its name.
         self._see(folder, {name: stat})
         return True
 

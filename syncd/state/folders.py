@@ -35,6 +35,13 @@ class Folders:
             )
         return (row[0] for row in rows.fetchall())
 
+    def any_at(self, path: str) -> bool:
+        """Whether a folder of this name may hold known files: cheap, and now and then wrong."""
+        found = self._sql.execute(
+            "SELECT EXISTS (SELECT 1 FROM files WHERE dir >= ? AND dir < ?)", (path, f"{path}0")
+        )
+        return bool(found.fetchone()[0])
+
     def print_of(self, folder: str) -> str | None:
         """The print kept for a folder; None where a row of it changed since."""
         found = self._sql.execute("SELECT print FROM folders WHERE dir = ?", (folder,)).fetchone()
