@@ -124,7 +124,7 @@ def fetch(dataset: Dataset, item: Item, place: Path) -> int | None:
             return None
         raise ConflictError("something else has this name here: move it away first")
     place.parent.mkdir(parents=True, exist_ok=True)
-    part = place.with_name(f"{PARTIAL}-{item.digest}")
+    part = _part(item, place)
     sent = _download(dataset, item, part)
     os.replace(part, place)  # noqa: PTH105
     return sent
@@ -132,10 +132,17 @@ def fetch(dataset: Dataset, item: Item, place: Path) -> int | None:
 
 def replace_by(dataset: Dataset, item: Item, place: Path) -> None:
     """Put the item's content where something else is now; the old file is gone only then."""
-    part = place.with_name(f"{PARTIAL}-{item.digest}")
+    part = _part(item, place)
     place.parent.mkdir(parents=True, exist_ok=True)
     _download(dataset, item, part)
     os.replace(part, place)  # noqa: PTH105
+
+
+def _part(item: Item, place: Path) -> Path:
+    """Where an item is until it is whole: the same in every run, and no other item's, not even
+    one of the same content in the same folder."""
+    mark = hashlib.sha256(f"{item.id} {item.digest}".encode()).hexdigest()[:32]
+    return place.with_name(f"{PARTIAL}-{mark}")
 
 
 def _download(dataset: Dataset, item: Item, part: Path) -> int:
