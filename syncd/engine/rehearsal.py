@@ -61,10 +61,10 @@ def rehearse(mirror: Mirror, names: Sequence[str] = ()) -> list[Action]:
         mirror.observer.only(names)
     else:
         mirror.sweep()
-    while not over(mirror):
+    while mirror.guard.closed is None and not over(mirror):
         mirror.turn(mirror.wait_for(1.0))
-        if mirror.guard.closed:
-            raise StateError(mirror.guard.closed, path=str(mirror.subject.root))
+    if mirror.guard.closed:
+        raise StateError(mirror.guard.closed, path=str(mirror.subject.root))
     return script.actions
 
 
