@@ -179,7 +179,13 @@ def config(
     if json:
         render.as_json(table)
     else:
-        render.rows((name, "=", str(value)) for name, value in table.items())
+        render.rows((name, "=", _word(value)) for name, value in table.items())
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
 
 
 def add_to(app: typer.Typer) -> None:

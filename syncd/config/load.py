@@ -163,7 +163,13 @@ class _Reader:
     def _hub(self, table: dict[str, Any]) -> HubConfig:
         names = [part.name for part in fields(HubConfig)]
         self._known(table, "hub", set(names))
-        return HubConfig(**{name: self._one(table, name, f"hub.{name}", int) for name in names})
+        found = {name: self._one(table, name, f"hub.{name}", int) for name in names}
+        if not 0 <= (found["port"] or 0) <= 65535:
+            self.problems.append("hub.port must be between 0 and 65535")
+        for name in ("min_free", "retention_days"):
+            if (found[name] or 0) < 0:
+                self.problems.append(f"hub.{name} must not be negative")
+        return HubConfig(**found)
 
     def _table(self, found: dict[str, Any], name: str) -> dict[str, Any]:
         table = found.get(name, {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -41,7 +41,7 @@ class Ambient:
     """What the environment says about the remote; the command line wins over it."""
 
     remote: str | None
-    token: str | None
+    token: str | None = field(repr=False)
     token_file: Path | None
 
 

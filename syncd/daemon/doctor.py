@@ -68,14 +68,19 @@ def _config(where: Places) -> Finding:
 
 
 def _space(where: Places) -> Finding:
-    folder = where.data
-    while not folder.exists():
-        folder = folder.parent
+    folder = _nearest(where.data)
     free = shutil.disk_usage(folder).free
     return Finding(
         check="space", ok=free > GIB, detail=f"{free / GIB:.1f} GiB free below {folder}",
         mend="" if free > GIB else "free some space, or set XDG_DATA_HOME to a larger disk",
     )  # fmt: skip
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the one above it that is there already."""
+    while not folder.exists():
+        folder = folder.parent
+    return folder
 
 
 def _watches(where: Places) -> Finding:
@@ -92,7 +97,7 @@ def _states(where: Places) -> Finding:
     folders = mirrors(where.mirrors)
     for folder in folders:
         status(folder)
-    writable = os.access(where.state if where.state.exists() else where.state.parent, os.W_OK)
+    writable = os.access(_nearest(where.state), os.W_OK)
     return Finding(
         check="state", ok=writable, detail=f"{len(folders)} mirrors in {where.mirrors}",
         mend="" if writable else f"make {where.state} writable",

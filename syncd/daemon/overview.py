@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,22 @@ from syncd.config.load import load
 from syncd.config.places import ambient, places
 from syncd.daemon.control import ask
 from syncd.errors import NotFoundError
+from syncd.model import Layout, OnConflict, OnDelete, Stat
 from syncd.state.lock import holder
 from syncd.state.report import FileStatus, MirrorStatus, file_status, mirrors, status
+
+DEFAULTS = {
+    "mirror.layout": Layout.FIRST_LEVEL.value,
+    "mirror.on_delete": OnDelete.TRASH.value,
+    "mirror.on_conflict": OnConflict.KEEP.value,
+    "mirror.source": "this machine's name",
+    "mirror.extensions": "pictures, videos and scans",
+    "mirror.ignore": (),
+    "hub.port": "any that is free, then always that one",
+    "hub.min_free": "1 GiB, or 2 % of a small disk",
+    "hub.retention_days": 30,
+}
+"""What holds where the configuration says nothing."""
 
 
 def every_mirror(remote: str | None = None) -> list[MirrorStatus]:
@@ -25,16 +41,41 @@ def one_file(path: Path) -> tuple[MirrorStatus, FileStatus]:
     answers = [
         (mirror, found)
         for mirror, relative in _owners(path)
-        if (found := file_status(mirror.folder, relative))
+        if (found := _now(path, relative, file_status(mirror.folder, relative)))
     ]
     if not answers:
         raise NotFoundError("no mirror knows this file", path=str(path), hint="see syncd status")
     return max(answers, key=lambda answer: (answer[1].safe, answer[0].pid is not None))
 
 
+def _now(path: Path, relative: str, known: FileStatus | None) -> FileStatus | None:
+    """What is known of a file, held against the file as it is at this moment."""
+    try:
+        found = path.stat()
+    except OSError:
+        return replace(known, safe=False, reason="gone here") if known and known.safe else known
+    if known is None:
+        why = "not seen so far: new, or left out by a rule"
+        return FileStatus(
+            path=relative, safe=False, key=None, digest=None, stored_ns=None, reason=why
+        )
+    if known.safe and known.stat and not _same(known.stat, found):
+        return replace(known, safe=False, reason="changed since it was stored")
+    return known
+
+
+def _same(known: Stat, found: os.stat_result) -> bool:
+    size, mtime, inode = known
+    # No time was noted where the clock was too coarse to tell by: a daemon looks again soon.
+    return (size, inode) == (found.st_size, found.st_ino) and mtime in (0, found.st_mtime_ns)
+
+
 def tell_all(words: Sequence[str], remote: str | None = None) -> list[str]:
     """Have every mirror do something; one sentence each."""
-    return [f"{m.root}: {_tell(m.folder, words)}" for m in every_mirror(remote)]
+    found = every_mirror(remote)
+    if not found:
+        raise NotFoundError("no folder is mirrored yet")
+    return [f"{m.root}: {_tell(m.folder, words)}" for m in found]
 
 
 def tell_first(words: Sequence[str], remote: str | None = None) -> str:
@@ -50,11 +91,15 @@ def tell_first(words: Sequence[str], remote: str | None = None) -> str:
 
 def tell_owner(path: Path, words: Sequence[str]) -> str:
     """Have the mirror of a file do something about it: the words, then the path."""
+    refusal = NotFoundError("no mirror knows this file", path=str(path), hint="see syncd status")
+    verb, *rest = words
     for mirror, relative in _owners(path):
         if file_status(mirror.folder, relative):
-            verb, *rest = words
-            return _tell(mirror.folder, [verb, relative, *rest])
-    raise NotFoundError("no mirror knows this file", path=str(path), hint="see syncd status")
+            try:
+                return _tell(mirror.folder, [verb, relative, *rest])
+            except NotFoundError as error:
+                refusal = error
+    raise refusal
 
 
 def effective(remote: str | None = None) -> dict[str, Any]:
@@ -74,7 +119,8 @@ def effective(remote: str | None = None) -> dict[str, Any]:
         table[f"remotes.{name}"] = f"{known.url} token {known.token or 'none'}"
     for part, values in (("mirror", config.mirror), ("hub", config.hub)):
         for name in values.__slots__:
-            table[f"{part}.{name}"] = getattr(values, name)
+            said = getattr(values, name)
+            table[f"{part}.{name}"] = DEFAULTS[f"{part}.{name}"] if said in (None, ()) else said
     return table
 
 

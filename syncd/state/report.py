@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from syncd.errors import StateError
+from syncd.model import Stat
 from syncd.state.lock import holder
 from syncd.state.names import Names
 from syncd.state.store import FILE
@@ -56,11 +57,19 @@ class FileStatus:
     digest: str | None
     stored_ns: int | None
     reason: str
+    stat: Stat | None = None
+    """As the file was when this was so; whoever asks compares with what it is now."""
 
 
 def mirrors(folder: Path) -> list[Path]:
     """The state folders of all mirrors of this user."""
-    return sorted(path.parent for path in folder.glob(f"*/{FILE}"))
+    return sorted(path.parent for path in folder.glob(f"*/{FILE}") if _begun(path.parent))
+
+
+def _begun(folder: Path) -> bool:
+    """Not so where a run was killed before the file had its tables."""
+    with _reading(folder) as sql:
+        return bool(sql.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone())
 
 
 def status(folder: Path) -> MirrorStatus:
@@ -100,18 +109,18 @@ def file_status(folder: Path, path: str) -> FileStatus | None:
     """What the mirror knows of one file; None where it never saw it."""
     with _reading(folder) as sql:
         row = sql.execute(
-            "SELECT key, digest, stored_digest, stored_key, stored_ns, gone, due FROM files"
-            " WHERE dir = ? AND name = ?",
+            "SELECT key, digest, stored_digest, stored_key, stored_ns, gone, due, size, mtime_ns,"
+            " inode FROM files WHERE dir = ? AND name = ?",
             split(path),
         ).fetchone()
         if row is None:
             return None
-        key, digest, stored_digest, stored_key, stored_ns, gone, due = row
+        key, digest, stored_digest, stored_key, stored_ns, gone, due, *stat = row
         trouble = next((t for t in Troubles(sql).all() if t.path == path), None)
     safe = stored_digest is not None and digest == stored_digest and not gone
     return FileStatus(
         path=path, safe=safe and (trouble is None), key=stored_key or key, digest=stored_digest,
-        stored_ns=stored_ns,
+        stored_ns=stored_ns, stat=(stat[0], stat[1], stat[2]),
         reason=_why(trouble, safe=safe, gone=gone, due=due, stored=stored_digest),
     )  # fmt: skip
 

@@ -1,0 +1,146 @@
+"""config, doctor, status, hub: how things are set up, and whether that is told well."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from syncd.daemon import doctor
+
+
+@pytest.fixture
+def configure(home):
+    """`configure(text)`: make it this user's configuration."""
+
+    def write(text: str) -> None:
+        folder = home / "config" / "syncd"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.toml").write_text(text)
+
+    return write
+
+
+def test_config_prints_what_holds(cli, home, configure, monkeypatch):
+    told = cli("config", "--json").json
+    assert told["config_file"] == str(home / "config" / "syncd" / "config.toml")
+    assert (told["remote"], told["mirror.layout"], told["mirror.on_delete"]) == (
+        "hub", "first-level", "trash",
+    )  # fmt: skip
+    configure('remote = "nas"\n[remotes.nas]\nurl = "http://nas:1"\ntoken = { env = "T" }\n'
+              '[mirror]\nlayout = "tree"\nextensions = [".raw"]\n')  # fmt: skip
+    monkeypatch.setenv("T", "secret")
+    monkeypatch.setenv("SYNCD_TOKEN", "secret")
+    said = cli("config")
+    assert "mirror.layout" in said.out
+    assert "tree" in said.out
+    assert ".raw" in said.out
+    assert "http://nas:1" in said.out
+    assert "None" not in said.out
+    assert "secret" not in said.out + cli("config", "--json").out
+
+
+def test_a_configuration_with_faults_is_refused_by_every_command(cli, configure, photos):
+    configure('remot = "x"\n[mirror]\nlayout = "flatt"\n[hub]\nport = "a"\n')
+    for args in (["ls"], ["push", photos, "--to", "x"], ["watch", photos], ["config"], ["hub"]):
+        said = cli(*args, code=3)
+        for fault in ("did you mean remote?", "mirror.layout must be", "hub.port must be"):
+            assert fault in said.err
+        assert len(said.err.splitlines()) == 1
+    checks = {check["check"]: check for check in cli("doctor", "--json", code=1).json}
+    assert checks["config"]["ok"] is False
+    assert "did you mean remote?" in checks["config"]["detail"]
+
+
+def test_the_configuration_rules_where_the_call_says_nothing(cli, shelf, name, photos, configure):
+    configure('[mirror]\nlayout = "flat"\nextensions = ["TXT"]\n'
+              'ignore = ["home/"]\n')  # fmt: skip
+    cli("push", photos, "--to", name)
+    assert set(shelf.items()) == {"notes.txt"}
+    cli("push", photos, "--to", name, "--preserve-folders", "--extension", ".jpg")
+    assert set(shelf.items()) == {"a.jpg", "notes.txt", "trip/day1/c.jpg", "trip/day2/c.jpg"}
+
+
+def test_a_remote_by_name(cli, hub, name, photos, configure, monkeypatch, tmp_path):
+    (tmp_path / "token").write_text(hub.token)
+    configure(f'[remotes.nas]\nurl = "{hub.url}"\ntoken = {{ file = "{tmp_path}/token" }}\n')
+    cli("push", photos, "--to", name, "--remote", "nas")
+    assert cli("status", "--json").json["mirrors"][0]["remote"] == "nas"
+    monkeypatch.setenv("SYNCD_REMOTE", "nas")
+    assert len(cli("ls", name, "--json").lines) == 6
+    assert "known are hub, nas" in cli("ls", "--remote", "other", code=3).err
+
+
+def test_doctor_finds_all_well_and_says_what_mends_what_is_not(cli, shared, monkeypatch):
+    found = cli("doctor", "--json").json
+    assert [list(check) for check in found] == [["check", "ok", "detail", "mend"]] * len(found)
+    assert all(check["ok"] for check in found)
+    assert {"python", "config", "space", "remote"} <= {check["check"] for check in found}
+    monkeypatch.setenv("SYNCD_TOKEN", "wrong")
+    monkeypatch.setattr(doctor, "WATCHES", 1 << 40)
+    said = cli("doctor", code=1)
+    assert "check the token" in said.out
+    assert "to mend inotify: sudo sysctl fs.inotify.max_user_watches=" in said.out
+    assert "NOT OK" in said.out
+
+
+def test_status_tells_a_beginner_what_to_do(cli):
+    assert cli("status").out == "no folder is mirrored yet: syncd watch FOLDER\n"
+    assert cli("status", "--json").json == {"mirrors": []}
+    for command in ("retry", "sweep"):
+        assert "no folder is mirrored yet" in cli(command, code=4).err
+
+
+def test_status_of_the_contract(cli, shared, name, photos):
+    cli("push", photos, "--to", name)
+    (mirror,) = cli("status", "--json").json["mirrors"]
+    contract = {
+        "name": str, "root": str, "dataset": str, "remote": str, "state": str, "reason": str,
+        "synced": int, "pending": int, "failed": list, "conflicts": list, "last_sweep": str,
+    }  # fmt: skip
+    assert {field: type(mirror[field]) for field in contract} == contract
+    assert (mirror["name"], mirror["root"]) == ("photos", str(photos))
+    assert (mirror["state"], mirror["synced"], mirror["pending"]) == ("stopped", 6, 0)
+    assert mirror["ignored"] == {"extension .txt": 1, "hidden": 1}
+    told = cli("status").out.splitlines()
+    assert told[0] == f"{photos} -> {name}"
+    assert "6 synced, 0 pending, 1 renamed" in told[2]
+
+
+def test_status_of_one_file(cli, shared, name, photos, monkeypatch):
+    cli("push", photos, "--to", name)
+    told = cli("status", photos / "trip" / "day2" / "c.jpg", "--json").json
+    assert list(told) == ["path", "root", "dataset", "safe", "key", "sha256", "since", "reason"]
+    assert (told["safe"], told["key"]) == (True, "trip/c~day2.jpg")
+    monkeypatch.chdir(photos / "trip")
+    assert cli("status", "b.png").out.startswith("b.png: safe: stored")
+    told = cli("status", photos / "notes.txt", code=1).out
+    assert "not safe: not seen so far: new, or left out by a rule" in told
+    assert "no mirror knows" in cli("status", photos / "none.jpg", code=4).err
+    assert "no mirror knows" in cli("status", photos.parent, code=4).err
+
+
+def test_a_file_that_changed_since_is_not_called_safe(cli, shared, name, photos):
+    cli("push", photos, "--to", name)
+    (photos / "a.jpg").write_bytes(b"changed since")
+    said = cli("status", photos / "a.jpg", code=1)
+    assert "not safe: changed since it was stored" in said.out
+    (photos / "trip" / "b.png").unlink()
+    assert "not safe: gone here" in cli("status", photos / "trip" / "b.png", code=1).out
+    (photos / "new.jpg").write_bytes(b"new")
+    assert "not safe" in cli("status", photos / "new.jpg", code=1).out
+
+
+def test_the_page_is_entered_by_a_link(cli, shared):
+    link = cli("open").out.strip()
+    assert link.startswith(f"{shared.url}/enter?code=")
+    assert json.dumps(link) != json.dumps(cli("open").out.strip()), "each is for one browser"
+
+
+def test_a_state_folder_of_nobody_is_passed_over(cli, shared, home, name, photos):
+    cli("push", photos, "--to", name)
+    stray = home / "state" / "syncd" / "mirrors" / "stray"
+    stray.mkdir()
+    (stray / "lock").touch()
+    (stray / "state.db").touch()  # killed before it was begun
+    assert len(cli("status", "--json").json["mirrors"]) == 1
