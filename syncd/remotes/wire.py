@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from math import isfinite
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -129,15 +130,16 @@ def refusal(status: int, retry_after: str | None, content: bytes) -> RemoteError
 
 def _seconds(value: str | None) -> float | None:
     try:
-        return max(0.0, float(value)) if value else None
+        seconds = float(value) if value else None
     except ValueError:
         return None
+    return max(0.0, seconds) if seconds is not None and isfinite(seconds) else None
 
 
 def _sentence(content: bytes) -> str | None:
     try:
         text = json.loads(content)["error"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return text if isinstance(text, str) else None
 
@@ -145,7 +147,7 @@ def _sentence(content: bytes) -> str | None:
 def _object(content: bytes) -> dict[str, Any]:
     try:
         value = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         head = content[:80].decode(errors="replace")
         raise GarbledError(f"the remote's answer is no JSON: {head!r}") from error
     if not isinstance(value, dict):
