@@ -106,23 +106,35 @@ def status(folder: Path) -> MirrorStatus:
 
 
 def file_status(folder: Path, path: str) -> FileStatus | None:
-    """What the mirror knows of one file; None where it never saw it."""
+    """What the mirror knows of one file; None where it never saw it, or could not carry it."""
+    if not _is_text(path):
+        return None
     with _reading(folder) as sql:
         row = sql.execute(
             "SELECT key, digest, stored_digest, stored_key, stored_ns, gone, due, size, mtime_ns,"
-            " inode FROM files WHERE dir = ? AND name = ?",
+            " inode, EXISTS (SELECT 1 FROM items WHERE id = item_id AND (state <> 'present'"
+            " OR digest <> stored_digest)) FROM files WHERE dir = ? AND name = ?",
             split(path),
         ).fetchone()
         if row is None:
             return None
-        key, digest, stored_digest, stored_key, stored_ns, gone, due, *stat = row
+        key, digest, stored_digest, stored_key, stored_ns, gone, due, *stat, lost = row
         trouble = next((t for t in Troubles(sql).all() if t.path == path), None)
-    safe = stored_digest is not None and digest == stored_digest and not gone
+    safe = stored_digest is not None and digest == stored_digest and not gone and not lost
     return FileStatus(
         path=path, safe=safe and (trouble is None), key=stored_key or key, digest=stored_digest,
         stored_ns=stored_ns, stat=(stat[0], stat[1], stat[2]),
-        reason=_why(trouble, safe=safe, gone=gone, due=due, stored=stored_digest),
+        reason="changed or gone at the remote" if lost and not trouble else
+        _why(trouble, safe=safe, gone=gone, due=due, stored=stored_digest),
     )  # fmt: skip
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _why(

@@ -36,9 +36,15 @@ class State:
         self._file = folder / FILE if folder else None
         try:
             self._sql = sqlite3.connect(self._file or ":memory:")
-            self._prepare()
         except sqlite3.Error as error:
             raise self._damage(error) from error
+        try:
+            self._prepare()
+        except BaseException as error:
+            self._sql.close()
+            if isinstance(error, sqlite3.Error | OSError):
+                raise self._damage(error) from error
+            raise
 
     def _prepare(self) -> None:
         if self._file:
@@ -67,7 +73,7 @@ class State:
 
             upgrade(self._sql, VERSION)
 
-    def _damage(self, error: sqlite3.Error) -> StateError:
+    def _damage(self, error: sqlite3.Error | OSError) -> StateError:
         return StateError(
             f"the state file cannot be used: {error}",
             path=str(self._file),

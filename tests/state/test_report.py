@@ -1,0 +1,191 @@
+"""What status tells beside whoever writes, and the lock that names its holder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from syncd.errors import BusyError, StateError
+from syncd.model import Item, ItemState, Receipt
+from syncd.state.lock import FolderLock, holder
+from syncd.state.report import file_status, mirrors, status
+from syncd.state.store import FILE, State
+from syncd.state.troubles import Trouble
+from tests.local.rights import as_nobody
+
+STAT = (3, 1_000, 11)
+DIGEST = "a" * 64
+
+
+@pytest.fixture
+def state(tmp_path):
+    folder = tmp_path / "in-0123"
+    folder.mkdir()
+    made = State(folder)
+    made.meta.put(name="in", root_path="/in", dataset_name="pets", remote="hub", last_sweep=9)
+    made.files.see("a", {"stored.jpg": STAT, "new.jpg": STAT, "torn.jpg": STAT}, 3)
+    receipt = Receipt(key="a/stored.jpg", id="i1", version=1, digest=DIGEST, stored_ns=5)
+    made.receipts.agree([("a/stored.jpg", STAT, receipt)])
+    made.troubles.note(Trouble(path="a/torn.jpg", kind="conflict", reason="why", since_ns=4))
+    made.commit()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def folder(state, tmp_path):
+    return tmp_path / "in-0123"
+
+
+def test_the_whole_mirror(state, folder):
+    found = status(folder)
+    assert (found.name, found.root, found.dataset, found.remote) == ("in", "/in", "pets", "hub")
+    assert (found.synced, found.pending, found.last_sweep) == (1, 1, 9)
+    assert [trouble.path for trouble in found.troubles] == ["a/torn.jpg"]
+    assert mirrors(folder.parent) == [folder]
+
+
+def test_in_what_state_it_is(state, folder):
+    def condition(**meta):
+        state.meta.put(**meta)
+        state.commit()
+        found = status(folder)
+        return found.state, found.reason, found.plan
+
+    assert condition()[0] == "stopped"
+    with FolderLock(folder, what="it"):
+        assert condition() == ("watching", "", None)
+        assert status(folder).pid == os.getpid()
+        assert condition(coverage="no events here")[:2] == ("scanning", "no events here")
+        assert condition(held={"plan": "p1", "reason": "many"}) == ("held", "many", "p1")
+        assert condition(away={"reason": "far", "until_ns": 1})[:2] == ("waiting", "far")
+        gate = {"kind": "root", "reason": "moved", "plan": "p2", "ask": True}
+        assert condition(gate=gate) == ("paused", "moved", "p2")
+        assert condition(gate=gate | {"ask": False}) == ("paused", "moved", None)
+
+
+def test_one_file(state, folder):
+    found = file_status(folder, "a/stored.jpg")
+    assert (found.safe, found.key, found.digest, found.stored_ns, found.reason) == (
+        True, "a/stored.jpg", DIGEST, 5, "stored",
+    )  # fmt: skip
+    assert file_status(folder, "a/new.jpg").reason == "waits to be sent"
+    torn = file_status(folder, "a/torn.jpg")
+    assert (torn.safe, torn.reason) == (False, "conflict: why")
+    assert file_status(folder, "a/none.jpg") is None
+    assert file_status(folder, "a/\udcff.jpg") is None
+
+
+def test_changed_since_is_not_safe(state, folder):
+    state.files.see("a", {"stored.jpg": (4, 2_000, 11)}, 6)
+    state.commit()
+    found = file_status(folder, "a/stored.jpg")
+    assert (found.safe, found.reason) == (False, "changed since it was stored: waits to be sent")
+
+
+@pytest.mark.parametrize(
+    "news", [{"state": ItemState.TRASHED}, {"digest": "b" * 64, "version": 2}, None]
+)
+def test_what_the_remote_does_not_hold_any_more_is_not_safe(state, folder, news):
+    item = Item(key="a/stored.jpg", id="i1", version=1, digest=DIGEST)
+    if news is None:
+        state.overlay.absent(state.files.row("a/stored.jpg").receipt, 6)
+    else:
+        state.overlay.learn([Item(**{f: getattr(item, f) for f in ("key", "id")} | news)], 6)
+    state.commit()
+    assert not file_status(folder, "a/stored.jpg").safe
+
+
+def test_gone_here(state, folder):
+    state.files.miss("a", ["stored.jpg"], 6, 7)
+    state.commit()
+    found = file_status(folder, "a/stored.jpg")
+    assert (found.safe, found.reason) == (False, "gone here")
+
+
+def test_reading_waits_for_nobody(state, folder):
+    state.files.see("a", {"more.jpg": STAT}, 3)  # not committed: a writer at work
+    assert status(folder).pending == 1
+
+
+def test_a_file_that_is_none(tmp_path):
+    (tmp_path / FILE).write_bytes(b"no database" * 500)
+    with pytest.raises(StateError, match=r"cannot be read.*delete it"):
+        status(tmp_path)
+    with pytest.raises(StateError):
+        file_status(tmp_path, "1.jpg")
+
+
+def test_no_mirrors_yet(tmp_path):
+    assert mirrors(tmp_path / "none") == []
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / FILE).touch()
+    assert mirrors(tmp_path) == []
+
+
+# --- the lock -------------------------------------------------------------------------------------
+
+
+def test_a_second_one_is_told_who_has_it(tmp_path):
+    with FolderLock(tmp_path / "new/deep", what="the mirror"):
+        assert holder(tmp_path / "new/deep") == os.getpid()
+        with pytest.raises(BusyError, match=rf"pid {os.getpid()}\) already has the mirror"):
+            FolderLock(tmp_path / "new/deep", what="the mirror")
+    assert holder(tmp_path / "new/deep") is None
+    with FolderLock(tmp_path / "new/deep", what="the mirror"):
+        pass
+
+
+def test_nobody_holds_what_is_not_there(tmp_path):
+    assert holder(tmp_path) is None
+
+
+def test_a_holder_that_dies_lets_go(tmp_path):
+    script = (
+        "import sys, time; from pathlib import Path; from syncd.state.lock import FolderLock;"
+        "FolderLock(Path(sys.argv[1]), what='it'); print('held', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE
+    )
+    assert process.stdout
+    with process.stdout:
+        assert process.stdout.readline() == b"held\n"
+        assert holder(tmp_path) == process.pid
+        with pytest.raises(BusyError, match=f"pid {process.pid}"):
+            FolderLock(tmp_path, what="it")
+        process.kill()
+        process.wait()
+    with FolderLock(tmp_path, what="it"):
+        assert holder(tmp_path) == os.getpid()
+
+
+def test_those_who_only_ask_do_not_keep_it_from_anybody(tmp_path):
+    FolderLock(tmp_path, what="it").close()
+    end = threading.Event()
+
+    def ask():
+        while not end.is_set():
+            holder(tmp_path)
+
+    askers = [threading.Thread(target=ask) for _ in range(2)]
+    for asker in askers:
+        asker.start()
+    try:
+        for _ in range(30):
+            FolderLock(tmp_path, what="it").close()
+    finally:
+        end.set()
+        for asker in askers:
+            asker.join()
+
+
+def test_a_folder_that_may_not_be_written(tmp_path):
+    tmp_path.chmod(0o555)
+    with as_nobody(), pytest.raises(StateError, match="mend its rights or set XDG_STATE_HOME"):
+        FolderLock(tmp_path / "new", what="it")
+    tmp_path.chmod(0o755)
