@@ -13,15 +13,15 @@ from __future__ import annotations
 import argparse
 import random
 import re
-import sqlite3
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests import running
+from tests.e2e.fault_points import receipts
 from tests.e2e.program import Program, Running, Shelf, digest, eventually
 from tests.isolation import environment
 
@@ -88,13 +88,7 @@ def _watch(program: Program, root: Path) -> Running:
 
 def _hold_to_receipts(program: Program, shelf: Shelf) -> None:
     """Whatever was called stored is stored."""
-    digests: set[str] = set()
-    for file in program.folder.rglob("state.db"):
-        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as sql:
-            if sql.execute("SELECT name FROM sqlite_master WHERE name = 'files'").fetchone():
-                rows = sql.execute("SELECT stored_digest FROM files WHERE item_id IS NOT NULL")
-                digests |= {row[0] for row in rows}
-    missing = shelf.missing(digests)
+    missing = shelf.missing(receipts(program.folder / "state" / "syncd" / "mirrors"))
     assert not missing, f"called stored, but not there: {missing}"
 
 
@@ -107,7 +101,8 @@ def _compare(program: Program, shelf: Shelf, worker: Worker) -> None:
         print(program("status").out, daemon.said)
         raise
     assert worker.disk() == worker.files, "the folder itself was changed"
-    assert "not in sync" not in daemon.stop()
+    said = daemon.stop()
+    assert "not in sync" not in said, said
 
 
 def _holds(shelf: Shelf, files: Mapping[str, bytes]) -> None:

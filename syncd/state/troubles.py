@@ -62,8 +62,11 @@ class Troubles:
         ]  # fmt: skip
 
     def count(self) -> int:
-        """How many paths are in trouble."""
-        return int(self._sql.execute("SELECT count(*) FROM troubles").fetchone()[0])
+        """How many paths are in trouble that does not pass by itself at once."""
+        found = self._sql.execute(
+            "SELECT count(*) FROM troubles WHERE retry_ns IS NULL OR tries > 2"
+        )
+        return int(found.fetchone()[0])
 
     def tries(self, path: str) -> int:
         """How often in a row this path was tried in vain."""
