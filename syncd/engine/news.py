@@ -55,7 +55,8 @@ def overtaken(state: State, receipts: Mapping[str, Receipt], now: int) -> None:
     for path, receipt in receipts.items():
         item = known.get(receipt.id)
         if item is None or _older(item, receipt) or _as_agreed(item, receipt):
-            state.overlay.agree([receipt.id])
+            state.overlay.forget([receipt.id], now)
+            state.agenda.settle(path)
         else:
             state.agenda.settle(path, now)
 

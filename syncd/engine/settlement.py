@@ -153,7 +153,7 @@ class Settlement:
             # It came back while its item was on the way to the trash: a new file now.
             self._state.files.forget([row.path])
             self._state.files.see(row.dir, {row.name: row.stat}, self._clock.now_ns())
-        self._state.overlay.agree([receipt.id])
+        self._state.overlay.forget([receipt.id], self._clock.now_ns())
         self._tally.removed += 1
 
     def adopt(self, action: Action) -> None:

@@ -286,3 +286,24 @@ def test_an_item_put_under_our_items_name_is_not_taken_for_ours(one):
     one.settle()
     assert one.stored() == {"a/1.jpg": b"theirs"}
     assert one.troubles() == {"a/1.jpg": "conflict: the name is taken by other content"}
+
+
+def test_a_name_that_our_own_move_sets_free_is_had_by_who_waits_for_it(make_world):
+    world = make_world(layout=Layout.TREE)
+    world.disk.write("a/1.jpg", b"first")
+    world.settle()
+    world.meddled = True
+    world.shelf.rename("a/1.jpg", "b/2.jpg")
+    hear(world)
+    world.disk.move("a/1.jpg", ".aside")
+    world.disk.write("b/2.jpg", b"second")
+    for _ in range(6):
+        world.turn()
+        world.pool.run(0)
+        world.pool.deliver(0)
+        world.clock.advance(0.1)
+    assert "b/2.jpg" in world.troubles()
+    world.disk.move(".aside", "c/3.jpg")
+    world.settle()
+    assert world.stored() == {"c/3.jpg": b"first", "b/2.jpg": b"second"}
+    assert world.troubles() == {}
