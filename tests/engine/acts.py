@@ -9,11 +9,13 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from syncd.model import ItemState
-from syncd.remotes.memory import Fault
+from syncd.model import ItemState, Layout
+from syncd.remotes.memory import Fault, Shelf
 from tests.engine.digests import digest
+from tests.engine.disk import SECOND
 from tests.engine.world import Act, World
 
 FOLDERS = ("", "a", "b", "a/c", "b/c", "a/c/d")
@@ -27,6 +29,7 @@ LOCAL = (
 )  # fmt: skip
 MIRROR = ("turn", "turn", "turn", "work", "work", "deliver", "deliver", "wait", "sweep", "hear")
 ROUGH = ("crash", "crash_within", "forget_state", "fault", "fault", "restart", "lose_hints")
+RARE = ("relayout", "backup", "put_back", "set_clock")
 REMOTE = ("put", "change", "move", "trash", "restore", "purge", "vanish", "compare")
 
 
@@ -37,6 +40,7 @@ class Acts:
         self.world = world
         self._disk = world.disk
         self._gone: dict[str, bytes] = {}
+        self._backup: Shelf | None = None
 
     def run(self, history: Iterable[Act]) -> None:
         for name, i, j in history:
@@ -172,6 +176,17 @@ class Acts:
     def fault(self, i: int, j: int) -> None:
         self.world.faults += [FAULTS[i % len(FAULTS)]] * (1 + j % 3)
 
+    def relayout(self, i: int, j: int) -> None:
+        """The next run has another layout."""
+        layout = list(Layout)[i % len(Layout)]
+        options = replace(self.world.options, layout=layout, prefix=("", "a", "new")[j % 3])
+        self.world.restart(options)
+        self.world.sweep()
+
+    def set_clock(self, i: int, j: int) -> None:
+        """By hours, back or forth."""
+        self.world.clock.ns += (i - 50) * 600 * SECOND
+
     # --- the remote -------------------------------------------------------------------------------
 
     def put(self, i: int, j: int) -> None:
@@ -210,6 +225,21 @@ class Acts:
         if id := self._tombstone(i, ItemState.TRASHED):
             self.world.meddled = True
             self.world.shelf.purge(id)
+
+    def backup(self, i: int, j: int) -> None:
+        self._backup = self.world.shelf.backup()
+
+    def put_back(self, i: int, j: int) -> None:
+        """The remote is restored, and a person approves whatever the mirror asks."""
+        if self._backup is None:
+            return
+        self.world.meddled = True
+        self.world.shelf.put_back(self._backup, f"restored {self._disk.tick()}")
+        self.world.hear()
+        self.world.turn()
+        gate = self.world.mirror.state.meta.get("gate")
+        if gate:
+            self.world.mirror.guard.approve(gate["plan"])
 
     def _theirs(self, key: str, j: int) -> None:
         files = sorted(self.world.files().items())

@@ -293,9 +293,10 @@ def test_a_name_that_our_own_move_sets_free_is_had_by_who_waits_for_it(make_worl
     world.disk.write("a/1.jpg", b"first")
     world.settle()
     world.meddled = True
-    world.shelf.rename("a/1.jpg", "b/2.jpg")
-    hear(world)
     world.disk.move("a/1.jpg", ".aside")
+    world.turn()
+    world.shelf.rename("a/1.jpg", "b/2.jpg")
+    world.hear()
     world.disk.write("b/2.jpg", b"second")
     for _ in range(6):
         world.turn()
