@@ -28,6 +28,8 @@ LATELY_NS = 60 * 1_000_000_000
 """What was removed so long ago counts as one removal with what is removed now: files that are
 deleted one after the other come to the gate one after the other."""
 
+EVER = 2**63 - 1
+
 
 class Guard:
     """The gate of one mirror. `closed` says why nothing is done now, or is None."""
@@ -79,7 +81,7 @@ class Guard:
         if excess is None:
             if self._state.meta.get("held"):
                 self._state.meta.put(held=None)
-            return self._clock.now_ns()
+            return EVER
         self._hold(busy, excess)
         return self.approved
 
@@ -150,7 +152,7 @@ class Guard:
                 "plan": plan,
                 "removals": len(rows),
                 "reason": reason,
-                "until_ns": self._clock.now_ns(),
+                "until_ns": max((row.gone or 0 for row in rows), default=0),
             }
         )
 

@@ -233,13 +233,11 @@ class Acts:
         """The remote is restored, and a person approves whatever the mirror asks."""
         if self._backup is None:
             return
-        self.world.meddled = True
+        self.world.meddled = self.world.approving = True
         self.world.shelf.put_back(self._backup, f"restored {self._disk.tick()}")
         self.world.hear()
         self.world.turn()
-        gate = self.world.mirror.state.meta.get("gate")
-        if gate:
-            self.world.mirror.guard.approve(gate["plan"])
+        self.world.approve_restore()
 
     def _theirs(self, key: str, j: int) -> None:
         files = sorted(self.world.files().items())

@@ -117,6 +117,8 @@ class World:
         """Digests of whatever was on the disk at some time."""
         self.lost_state = False
         self.meddled = False
+        self.approving = False
+        """A person says yes to whatever the mirror asks about a restored remote."""
         self.unheard = False
         """Something may have been stored without the mirror ever being told."""
         self.disk = Disk(self)
@@ -251,10 +253,17 @@ class World:
         self.faults.clear()
         for _ in range(2):
             self.hear()
+            self.turn()
+            self.approve_restore()
             self.sweep()
             self.settle()
             self.mirror.compare()
             self.settle()
+
+    def approve_restore(self) -> None:
+        gate = self.mirror.state.meta.get("gate")
+        if gate and gate["kind"] == "generation" and self.approving:
+            self.mirror.guard.approve(gate["plan"])
 
     # --- what is true now -------------------------------------------------------------------------
 
