@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from syncd.cli import options as o
 from syncd.cli import render
+from syncd.errors import BusyError
+
+if TYPE_CHECKING:
+    from syncd.hub.core import HubSettings
 
 hub = typer.Typer(invoke_without_command=True)
 
@@ -59,12 +63,11 @@ def run(
     from syncd.config.load import load
     from syncd.config.places import places
     from syncd.hub.core import HubSettings
-    from syncd.hub.server import serve
 
     where = places()
     configured = load(where).hub
     render.log_to_stderr(logging.INFO)
-    serve(
+    _serve(
         HubSettings(
             data=data or where.hub_data,
             host=host,
@@ -79,6 +82,16 @@ def run(
             insecure=insecure,
         )
     )
+
+
+def _serve(settings: HubSettings) -> None:
+    from syncd.hub.server import serve
+
+    try:
+        serve(settings)
+    except BusyError as error:
+        hint = "one that a command started ends a minute after the last command; or kill it"
+        raise BusyError(error.message, path=error.path, hint=hint) from error
 
 
 @hub.command()

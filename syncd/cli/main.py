@@ -7,6 +7,7 @@ is one line on standard error, never a traceback.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -55,11 +56,19 @@ def syncd_(
 
 def main() -> None:
     """Run the command line; every error ends in one line and its own exit code."""
+    if sys.getfilesystemencoding() != "utf-8":
+        _begin_anew()
     for stream in (sys.stdout, sys.stderr):
         cast(Any, stream).reconfigure(errors="backslashreplace")
     # What concerns files is in the reports; `watch` and `hub` turn the log on.
     logging.getLogger("syncd").addHandler(logging.NullHandler())
     sys.exit(_run())
+
+
+def _begin_anew() -> None:
+    """Names of files are UTF-8, whatever the language of the terminal is: Python has to know
+    before it starts."""
+    os.execv(sys.executable, [sys.executable, "-X", "utf8", "-m", "syncd", *sys.argv[1:]])  # noqa: S606
 
 
 def _run() -> int:

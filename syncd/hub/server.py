@@ -158,7 +158,8 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self.hub.bell.attach()
         self._announce()
-        log.info("the hub listens on %s", self.url)
+        token = self.hub.settings.data / "token"
+        log.info("the hub listens on %s, its token is in %s", self.url, token)
 
     async def on_tick(self, counter: int) -> bool:
         idle, now = self.hub.settings.idle_s, time.monotonic()
