@@ -35,5 +35,5 @@ def compare(state: State, dataset: Dataset, clock: Clock) -> Iterator[Sequence[I
         state.listing.add(item.id for item in page)
         yield page
     state.overlay.forget(state.listing.strangers(), clock.now_ns())
-    for receipt in state.listing.missing(began):
+    for receipt in state.listing.missing(began, clock.now_ns()):
         state.overlay.absent(receipt, clock.now_ns())

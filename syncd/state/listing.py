@@ -23,13 +23,14 @@ class Listing:
         """The remote has these."""
         self._sql.executemany("INSERT OR IGNORE INTO listed VALUES (?)", [(i,) for i in ids])
 
-    def missing(self, before: int) -> list[Receipt]:
-        """Receipts from before `before` (ns) that the listing did not bring up."""
+    def missing(self, began: int, now: int) -> list[Receipt]:
+        """Receipts that the listing did not bring up, but for those from between the two times
+        (ns): their items may be too new for it. One from later is from before a clock was set."""
         rows = self._sql.execute(
             "SELECT stored_key, item_id, version, stored_digest, stored_ns FROM files"
-            " WHERE item_id IS NOT NULL AND stored_ns < ?"
+            " WHERE item_id IS NOT NULL AND stored_ns NOT BETWEEN ? AND ?"
             " AND item_id NOT IN (SELECT id FROM listed)",
-            (before,),
+            (began, now),
         ).fetchall()
         return [
             Receipt(key=key, id=id, version=version, digest=digest, stored_ns=stored)

@@ -105,11 +105,12 @@ def test_a_listing_shows_what_is_nowhere(state):
     state.overlay.learn([item("i3", "3.jpg"), item("i4", "4.jpg")], 0)
     state.listing.begin()
     state.listing.add(["i1", "i3"])
-    assert [receipt.id for receipt in state.listing.missing(6)] == ["i2"]
-    assert state.listing.missing(5) == []  # stored since the listing began
+    assert [receipt.id for receipt in state.listing.missing(6, 9)] == ["i2"]
+    assert state.listing.missing(5, 9) == []  # stored since the listing began
+    assert [receipt.id for receipt in state.listing.missing(1, 4)] == ["i2"]
     assert state.listing.strangers() == ["i4"]
     state.listing.begin()
-    assert {receipt.id for receipt in state.listing.missing(6)} == {"i1", "i2"}
+    assert {receipt.id for receipt in state.listing.missing(6, 9)} == {"i1", "i2"}
 
 
 def test_troubles_are_kept_counted_and_cleared(state):
