@@ -37,7 +37,7 @@ def find(
     movable: Callable[[list[Row]], list[Row]],
 ) -> Pairs:
     """Pair the rows that are there with those their content was stored for."""
-    arrived = [row for row in rows if not row.gone and (row.receipt is None or row.displaced)]
+    arrived = [row for row in rows if _arrived(row)]
     if not arrived:
         return Pairs()
     known = state.files.vanished(row.stat for row in arrived)
@@ -109,7 +109,7 @@ class _Names:
 
     def _place_of(self, stat: Stat | None) -> Row | None:
         if stat is not None and stat not in self._at:
-            found = self._state.files.unsettled_as(stat)
+            found = [row for row in self._state.files.unsettled_as(stat) if _arrived(row)]
             self._at[stat] = found[0] if found else None
             self.delayed |= {row.path for row in found[:1] if self._comes(row)}
         return self._at[stat] if stat is not None else None
@@ -117,3 +117,8 @@ class _Names:
     def _comes(self, row: Row) -> bool:
         """Whether a row that is not in this chunk will be in the next, if asked to."""
         return self._few and row.due is not None and row.path not in self._busy
+
+
+def _arrived(row: Row) -> bool:
+    """Whether the file that is there is not known to be the one of the row's receipt."""
+    return not row.gone and (row.receipt is None or row.displaced)
