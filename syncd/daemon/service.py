@@ -30,6 +30,8 @@ from syncd.model import OnConflict
 
 log = logging.getLogger(__name__)
 
+LOOK_S = 1.0
+"""A signal that another thread was given wakes nobody: so often this one looks by itself."""
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -76,7 +78,13 @@ class Service:
     def _wait(self) -> None:
         """Until a signal comes or the last mirror has ended."""
         running = len(self._watchings)
-        while running and (ended := self._news.get()):
+        while running:
+            try:
+                ended = self._news.get(timeout=LOOK_S)
+            except queue.Empty:
+                continue
+            if ended is None:
+                return
             running -= 1
             if running:
                 log.error("mirror ended root=%s reason=%s", ended.target.root, ended.error)

@@ -130,7 +130,9 @@ class Desk:
             return Result("same", item)
         if op.expect not in (None, item.version):
             return Result("conflict", item, _clash(op.expect, item))
-        return Result("stored", self._set(item._replace(state=op.state, trashed_ns=self.now_ns)))
+        gone = item._replace(state=op.state, trashed_ns=self.now_ns)
+        # Who took it away is who trashed it, and not who emptied the trash.
+        return Result("stored", self._set(gone, by=item.by if item.state == "trashed" else None))
 
     def _restore(self, op: Restore) -> Result:
         item = self.known.get(op.id)
@@ -143,8 +145,8 @@ class Desk:
             return Result("conflict", taken, "the key is taken")
         return Result("stored", self._set(item._replace(state="present", trashed_ns=None)))
 
-    def _set(self, item: ItemRow) -> ItemRow:
-        item = item._replace(by=self.by)
+    def _set(self, item: ItemRow, *, by: str | None = None) -> ItemRow:
+        item = item._replace(by=self.by if by is None else by)
         before = self.known.get(item.id)
         if before is not None and before.state == "present":
             del self.at[before.folder, before.name]

@@ -126,7 +126,10 @@ class Shelf:
         return self.set(replace(item, state=ItemState.TRASHED, by=by))
 
     def purge(self, id: str, *, by: str = "ann") -> Item:
-        return self.set(replace(self.entries[id].item, state=ItemState.PURGED, by=by), b"")
+        """Who took it away is who trashed it, and not who emptied the trash."""
+        item = self.entries[id].item
+        by = item.by if item.state is ItemState.TRASHED else by
+        return self.set(replace(item, state=ItemState.PURGED, by=by), b"")
 
     def restore(self, id: str, *, by: str = "ann") -> Item:
         return self.set(replace(self.entries[id].item, state=ItemState.PRESENT, by=by))
@@ -280,6 +283,8 @@ class PlainDataset:
             return Outcome(key=removal.key, item=item)
         if removal.expect not in (None, item.version):
             return Outcome(key=removal.key, item=item, error=ConflictError("it was changed"))
+        if removal.forever:
+            return Outcome(key=removal.key, item=self.shelf.purge(item.id, by=self._source))
         done = self.shelf.set(replace(item, state=wanted, by=self._source))
         return Outcome(key=removal.key, item=done)
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -108,8 +108,9 @@ class Program:
         return running
 
     def end(self) -> None:
-        for running in self._started:
-            running.end()
+        with ExitStack() as all_of_them:
+            for running in self._started:
+                all_of_them.callback(running.end)
 
     @property
     def _environment(self) -> dict[str, str]:
@@ -170,8 +171,12 @@ class Running:
         self.process.send_signal(signal.SIGCONT)
 
     def end(self) -> None:
-        if not self.over:
-            self.stop()
+        try:
+            if not self.over:
+                self.stop()
+        finally:
+            self.process.kill()
+            self.process.wait()
 
 
 @dataclass(frozen=True)

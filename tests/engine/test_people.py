@@ -112,6 +112,16 @@ def test_what_a_mirror_took_away_is_sent_again(one):
     assert one.stored() == {"a/1.jpg": b"ours"}
 
 
+def test_a_file_that_comes_back_after_the_trash_was_emptied(one):
+    one.disk.move("a/1.jpg", ".aside")
+    one.settle()
+    one.remote.open("pets", create=False, source="ann").empty_trash()
+    hear(one)
+    one.disk.move(".aside", "a/1.jpg")
+    one.settle()
+    assert one.stored() == {"a/1.jpg": b"ours"}
+
+
 def test_a_rename_there_is_followed_and_stays(one):
     one.shelf.rename("a/1.jpg", "b/named.jpg")
     hear(one)

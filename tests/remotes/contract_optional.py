@@ -206,6 +206,18 @@ def test_an_empty_trash_gives_nothing_back(trash):
     assert isinstance(one(trash.restore([item])).error, MissingError)
 
 
+def test_who_took_it_away_is_not_who_emptied_the_trash(trash, other, feed):
+    mine, theirs = put(trash, "1.jpg", b"x"), put(trash, "2.jpg", b"y")
+    trash.remove([removal(mine)])
+    other.remove([removal(theirs)])
+    other.empty_trash()
+    found = {item.id: (item.state, item.by) for item in news(feed, mine=True)[0]}
+    assert found == {
+        mine.id: (ItemState.PURGED, "mirror:me"),
+        theirs.id: (ItemState.PURGED, "ann"),
+    }
+
+
 # --- at once --------------------------------------------------------------------------------------
 
 
