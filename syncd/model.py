@@ -9,9 +9,11 @@ digests are SHA-256 in lower-case hex.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
+
+from syncd.value import value
 
 Stat = tuple[int, int, int]
 """Size in bytes, mtime in nanoseconds, inode: what tells one state of a file from another.
@@ -68,7 +70,7 @@ class Verb(StrEnum):
     NOTHING = "nothing"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Local:
     """A file as the disk showed it; `digest` is None until its bytes were read."""
 
@@ -80,7 +82,7 @@ class Local:
         return self.stat[0]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Item:
     """Something a remote holds under a key; None means the remote does not tell."""
 
@@ -97,7 +99,7 @@ class Item:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """Proof that `digest` is stored at the remote as this item under this key."""
 
@@ -108,7 +110,7 @@ class Receipt:
     stored_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Policy:
     """The user's choices that a decision depends on, with what the remote is able to do."""
 
@@ -123,7 +125,7 @@ class Policy:
     can_remove: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Triple:
     """Everything known about one local path: disk, remote and the last agreement.
 
@@ -140,7 +142,7 @@ class Triple:
     receipt: Receipt | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Action:
     """One step of a plan. `reason` is a sentence fragment a user can read."""
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.sources import Source, fail_with, sources
 
-BASE = ("syncd.model", "syncd.errors", "syncd.clock", "syncd.frame")
+BASE = ("syncd.model", "syncd.errors", "syncd.clock", "syncd.frame", "syncd.value")
 LOW = (*BASE, "syncd.plan")
 ALL = ("syncd",)
 

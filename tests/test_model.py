@@ -33,10 +33,7 @@ def test_every_value_of_the_model_is_tried_here():
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
-def test_values_are_frozen_small_and_made_by_name(value):
-    field = dataclasses.fields(value)[0].name
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(value, field, None)
+def test_values_are_small_and_made_by_name(value):
     assert not hasattr(value, "__dict__")
     assert all(f.kw_only for f in dataclasses.fields(value))
     assert pickle.loads(pickle.dumps(value)) == value

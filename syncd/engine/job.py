@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -20,12 +20,13 @@ from syncd.local.read import Content, read
 from syncd.model import Action, Receipt, Stat, Verb
 from syncd.plan.order import in_order
 from syncd.remotes.base import Dataset, Move, Moves, Outcome, Removal, Upload
+from syncd.value import value
 
 SMALL = 64 * 1024
 """Bytes, on average, below which a batch's files are read by one thread at a time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Step:
     """One action with what the control thread knew when it was given out."""
 
@@ -38,7 +39,7 @@ class Step:
     """The file was seen unchanged at two looks: read it even where no lease is to be had."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Result:
     """What became of a step: what was read, what the remote said, or the error."""
 
@@ -48,7 +49,7 @@ class Result:
     error: SyncdError | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Job:
     verb: Verb
     steps: tuple[Step, ...]

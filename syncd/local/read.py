@@ -15,12 +15,12 @@ import os
 import signal
 import stat
 import time
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from syncd.errors import LocalError, UnreadableError, UnsettledError, VanishedError
 from syncd.model import Stat
+from syncd.value import value
 
 PIECE = 1024 * 1024
 
@@ -33,7 +33,7 @@ class LeaselessError(UnsettledError):
     """No lease to be had here (not the owner, or the file system): look twice instead."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Content:
     """A file's bytes as they were read; `data` is None for one larger than what was to be kept."""
 

@@ -9,15 +9,15 @@ batch (unreachable, denied). Adapters raise nothing outside `syncd.errors`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from syncd.errors import SyncdError
 from syncd.model import Item
+from syncd.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Traits:
     """What a remote can do; the engine branches on these and on nothing else."""
 
@@ -34,7 +34,7 @@ class Traits:
     max_name_bytes: int = 255
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Upload:
     """One file to store under a key. `content` holds the bytes where they are small, else None
     and the adapter reads `file`; `digest` is of those very bytes. `expect` is the version that
@@ -50,14 +50,14 @@ class Upload:
     item_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Move:
     item_id: str
     expect: int | None
     key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Removal:
     item_id: str
     expect: int | None
@@ -65,7 +65,7 @@ class Removal:
     forever: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What became of one upload, move or removal, in the order of the batch.
 
@@ -79,7 +79,7 @@ class Outcome:
     sent: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class DatasetInfo:
     id: str
     name: str
@@ -87,7 +87,7 @@ class DatasetInfo:
     bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Changes:
     """Items in the order they last changed, each in its present state; `cursor` continues."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from syncd.model import Local, Receipt, Stat
+from syncd.value import value
 
 COLUMNS = (
     "dir, name, size, mtime_ns, inode, gone, digest, key,"
@@ -19,7 +19,7 @@ RENAMED = "gone IS NULL AND key <> name AND substr(key, -length(name) - 1) <> '/
 """True of a file that is stored under another name than its own; an index has just these."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Row:
     """One local path with its observation and its receipt."""
 
