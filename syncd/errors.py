@@ -10,7 +10,8 @@ SyncdError                     exit 1
 │  ├─ VanishedError                    gone since it was seen: nothing to do
 │  ├─ UnsettledError                   still being written, or changed while it was read
 │  ├─ UnreadableError                  no rights, I/O error: retried slowly
-│  └─ NameRefusedError                 the name cannot be carried: refused until it changes
+│  ├─ NameRefusedError                 the name cannot be carried: refused until it changes
+│  └─ FormatError                      a document is not what it should be; says where in it
 └─ RemoteError                 what the other side did
    ├─ TransientError           exit 5  unreachable, busy, torn: retried with back-off
    ├─ RejectedError                    this file will never pass as it is
@@ -78,6 +79,10 @@ class UnreadableError(LocalError):
 
 
 class NameRefusedError(LocalError):
+    pass
+
+
+class FormatError(LocalError):
     pass
 
 

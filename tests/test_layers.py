@@ -16,13 +16,14 @@ import pytest
 from tests.sources import Source, fail_with, sources
 
 BASE = ("syncd.model", "syncd.errors", "syncd.clock", "syncd.frame", "syncd.value")
-LOW = (*BASE, "syncd.plan")
+LOW = (*BASE, "syncd.annotation", "syncd.plan")
 ALL = ("syncd",)
 
 # Each part, and what of syncd it may import besides itself. The longest fitting name counts.
 PARTS = {
     "syncd": ALL,
     **dict.fromkeys(BASE, BASE),
+    "syncd.annotation": BASE,
     "syncd.plan": BASE,
     "syncd.config": LOW,
     "syncd.local": LOW,
@@ -54,7 +55,7 @@ HOMES = {
     "signal": ("syncd.daemon", "syncd.hub", "syncd.local.read"),
 }
 ENVIRONMENT = ("environ", "environb", "getenv", "getenvb", "putenv")
-PURE = ("syncd.plan", *BASE)
+PURE = ("syncd.plan", "syncd.annotation", *BASE)
 IMPURE = {"os", "time", "random", "threading", "logging"}
 CLOCK = {"syncd.clock": {"time"}}
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from syncd.annotation.model import AnnotationSet, Size
 from syncd.errors import SyncdError
 from syncd.model import Item
 from syncd.value import value
@@ -155,6 +156,34 @@ class Finds(Protocol):
     """A dataset that can be asked for one key."""
 
     def find(self, key: str) -> Item | None: ...
+
+
+@runtime_checkable
+class Annotates(Protocol):
+    """A dataset that keeps what people and models say about its items.
+
+    A change of annotations shows in the feed with a greater `annotated`, and leaves the version;
+    a move, a new version, the trash and the way back keep them.
+    """
+
+    def annotate(self, batch: Sequence[AnnotationSet]) -> Sequence[Outcome]:
+        """Store each set in the place of its item's set of the same operation; a set without
+        annotations removes it. An outcome's `key` is the item's id; a set that changes nothing
+        is a success and leaves `annotated`.
+        """
+        ...
+
+    def annotations(
+        self, items: Sequence[Item]
+    ) -> Iterator[tuple[Item, tuple[AnnotationSet, ...]]]:
+        """Each of the items as it is now, with its sets ordered by operation, in the order asked;
+        items that are gone for good are left out. Thousands may be asked for in one call."""
+        ...
+
+    def sizes(self, items: Sequence[Item]) -> Iterator[tuple[Item, Size | None]]:
+        """Each of the items as it is now with the size of its picture, None where it cannot be
+        told; in the order asked, without those that are gone for good."""
+        ...
 
 
 class Remote(Protocol):
