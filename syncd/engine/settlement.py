@@ -100,6 +100,7 @@ class Settlement:
             )
             return
         self._agree(path, content.stat, item)
+        self._did("stored", result.step.action)
         self._tally.uploaded += 1
         self._tally.bytes += outcome.sent
         self._tally.tell(path)
@@ -124,6 +125,7 @@ class Settlement:
             self._leave(action.origin.path, action.path, receipt)
         kept = Item(key=item.key, id=item.id, version=item.version, digest=receipt.digest)
         self._agree(action.path, action.triple.local.stat, kept)
+        self._did("moved", action)
 
     def _leave(self, old: str, new: str, receipt: Receipt) -> None:
         """The receipt leaves `old`, which takes over the one `new` has had, if it had any: that
@@ -154,6 +156,7 @@ class Settlement:
             self._state.files.forget([row.path])
             self._state.files.see(row.dir, {row.name: row.stat}, self._clock.now_ns())
         self._state.overlay.forget([receipt.id], self._clock.now_ns())
+        self._did("removed", result.step.action)
         self._tally.removed += 1
 
     def adopt(self, action: Action) -> None:
@@ -169,6 +172,7 @@ class Settlement:
             # The layout wants it elsewhere: that is decided next, with the receipt in hand.
             self._state.names.place([(action.path, action.key)])
             self._state.agenda.settle(action.path, self._clock.now_ns())
+        self._did("adopted", action)
         self._tally.adopted += 1
         self._tally.tell(action.path)
 
@@ -188,6 +192,9 @@ class Settlement:
             self._late(path, stat, receipt)
         else:
             self._agreed.append((path, stat, receipt))
+
+    def _did(self, verb: str, action: Action) -> None:
+        self._state.history.note(self._clock.now_ns(), action.path, verb, action.reason)
 
     def _late(self, path: str, stat: Stat, receipt: Receipt) -> None:
         """A receipt for content the file no longer has, or for a file that is gone by now."""
@@ -274,6 +281,8 @@ class Settlement:
     def _retry(self, path: str, error: SyncdError) -> None:
         tries = self._state.troubles.tries(path)
         wait = delay(error, tries, random.random())  # noqa: S311
+        if not tries:
+            self._state.history.note(self._clock.now_ns(), path, "failed", error.message)
         self._note(path, "failed", error.message, wait)
         if wait is None or not isinstance(error, TransientError):
             log.warning("failed path=%r reason=%s retry_s=%s", path, error.message, wait)
@@ -292,11 +301,13 @@ class Settlement:
 
     def refuse(self, path: str, kind: str, reason: str, key: str | None = None) -> None:
         """List a path that is not to be tried again before something changes."""
-        known = self._state.troubles.tries(path)
+        known, now = self._state.troubles.tries(path), self._clock.now_ns()
+        if not known:
+            self._state.history.note(now, path, kind, reason)
         self._state.troubles.note(
             Trouble(
                 path=path, kind=kind, reason=reason, key=key, tries=max(1, known),
-                since_ns=self._clock.now_ns(), retry_ns=None,
+                since_ns=now, retry_ns=None,
             )
         )  # fmt: skip
         self._tally.tell(path)

@@ -37,6 +37,11 @@ def m001_mirror(db: Database) -> None:
     db.conn.execute(META)
 
 
+@migrations()
+def m002_history(db: Database) -> None:
+    db.conn.execute(HISTORY)
+
+
 # One row per local path that is, or was when last stored, a candidate.
 FILES = """
 CREATE TABLE files (
@@ -122,3 +127,15 @@ CREATE TABLE troubles (
 
 # Root identity, dataset, generation, cursor, policy, last sweep: one JSON value each.
 META = "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID"
+
+# What was done to files and why. No index but the order of time: a line costs every stored file
+# its time, and a person who asks can wait the 30 ms that reading all of it takes.
+HISTORY = """
+CREATE TABLE history (
+    id     INTEGER PRIMARY KEY,
+    at_ns  INTEGER NOT NULL,
+    path   TEXT NOT NULL,
+    verb   TEXT NOT NULL,     -- stored, replaced, moved, removed, adopted, failed, ...
+    reason TEXT NOT NULL      -- a sentence fragment for a person
+) STRICT
+"""

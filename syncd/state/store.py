@@ -16,6 +16,7 @@ from syncd.errors import StateError
 from syncd.state.agenda import Agenda
 from syncd.state.files import Files
 from syncd.state.folders import Folders
+from syncd.state.history import History
 from syncd.state.listing import Listing
 from syncd.state.meta import Meta
 from syncd.state.names import Names
@@ -24,7 +25,7 @@ from syncd.state.receipts import Receipts
 from syncd.state.troubles import Troubles
 
 FILE = "state.db"
-VERSION = 1
+VERSION = 2
 """How many migrations the file has behind it."""
 
 
@@ -60,6 +61,7 @@ class State:
         self.troubles = Troubles(self._sql)
         self.overlay = Overlay(self._sql)
         self.listing = Listing(self._sql)
+        self.history = History(self._sql)
 
     def _migrate(self) -> None:
         (found,) = self._sql.execute("PRAGMA user_version").fetchone()
@@ -89,15 +91,15 @@ class State:
         if file.exists():
             with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as source:
                 source.backup(twin._sql)
+            twin._migrate()
             twin.meta.reload()
         return twin
 
     def commit(self) -> None:
-        if self._sql.in_transaction:
-            try:
+        with self.in_use():
+            self.history.flush()
+            if self._sql.in_transaction:
                 self._sql.commit()
-            except sqlite3.Error as error:
-                raise self._damage(error) from error
 
     def close(self) -> None:
         try:
