@@ -30,6 +30,7 @@ PARTS = {
     "syncd.state": LOW,
     "syncd.remotes": LOW,
     "syncd.hub": LOW,
+    "syncd.mount": (*LOW, "syncd.remotes.base"),
     "syncd.engine": (*LOW, "syncd.local", "syncd.state", "syncd.remotes.base"),
     "syncd.client": ALL,
     "syncd.daemon": ALL,

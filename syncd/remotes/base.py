@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 from syncd.annotation.model import AnnotationSet, Size
 from syncd.errors import SyncdError
 from syncd.model import Item
+from syncd.remotes.pace import Pace
 from syncd.value import value
 
 
@@ -112,7 +113,12 @@ class Dataset(Protocol):
 
     def remove(self, batch: Sequence[Removal]) -> Sequence[Outcome]: ...
 
-    def read(self, item: Item, offset: int = 0, length: int | None = None) -> Iterator[bytes]: ...
+    def read(self, item: Item, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The item's bytes, or a part of them; raises MissingError where they are gone.
+
+        Where the item's digest is known they are those of that digest and no other version's.
+        """
+        ...
 
 
 @runtime_checkable
@@ -152,6 +158,13 @@ class Trashes(Protocol):
 
 
 @runtime_checkable
+class Paced(Protocol):
+    """A dataset whose bodies go out at the speed that its `pace` allows."""
+
+    pace: Pace
+
+
+@runtime_checkable
 class Finds(Protocol):
     """A dataset that can be asked for one key."""
 
@@ -183,6 +196,20 @@ class Annotates(Protocol):
     def sizes(self, items: Sequence[Item]) -> Iterator[tuple[Item, Size | None]]:
         """Each of the items as it is now with the size of its picture, None where it cannot be
         told; in the order asked, without those that are gone for good."""
+        ...
+
+
+@runtime_checkable
+class Fetches(Protocol):
+    """A dataset that can send the bytes of many small items in one answer."""
+
+    def fetch(self, items: Sequence[Item]) -> Iterator[tuple[Item, bytes | SyncdError]]:
+        """Each of the items, in the order asked, with its bytes as they arrive, or a MissingError
+        where they are gone.
+
+        The bytes are those of the item's digest, of a replaced version as well while the remote
+        keeps it; who calls checks that. At most 1,000 items and 32 MiB may be asked for.
+        """
         ...
 
 

@@ -1,0 +1,330 @@
+"""The block cache: bytes by content, on disk, within a bound, kept over restarts.
+
+Content is named by its digest, so datasets share it. Blocks are appended to a few dozen segment
+files and found through `index`; the least recently used segment is given up whole. A folder has
+one owner, who holds its lock. Nothing is synced: a block that this run did not write is served
+only after its checksum was found right. A full disk is no error: what cannot be stored is kept in
+a little memory.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from zlib import crc32
+
+from syncd.errors import BusyError
+from syncd.mount.blocks.index import Index, Place, Row
+from syncd.mount.blocks.segment import Segment
+
+log = logging.getLogger(__name__)
+BLOCK = 1 << 20
+"""Bytes of one block; a file up to this size is one block, and checked against its digest."""
+SEGMENTS = 64
+KNOWN = 65_536
+"""Places kept in memory: those whose bytes were found right in this run."""
+SPARE_BYTES = 32 * BLOCK
+FLUSH_ROWS, FLUSH_SECONDS = 256, 1.0
+SULK_SECONDS = 5.0
+"""After a failed write: how long nothing more is written."""
+
+Entry = tuple[str, int, bytes | memoryview]
+"""A content's name (its digest in hex), the block's number, and its bytes."""
+
+
+class BlockCache:
+    """Blocks in `folder`, at most `max_bytes` of them; safe to share between threads.
+
+    Raises BusyError where another one, in this or another program, owns the folder.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self.folder = folder
+        self.max_bytes = max_bytes
+        self._segment_bytes = max(max_bytes // SEGMENTS, 1)
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, int], tuple[Segment, int, int]] = {}
+        self._fresh: list[Row] = []
+        self._flushed = 0.0
+        self._sulking = 0.0
+        self._spare: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._pins: dict[str, int] = {}
+        self._owner = _own(folder)
+        try:
+            self._index, self._segments = _open(folder)
+        except BaseException:
+            os.close(self._owner)
+            raise
+        self.bytes = sum(segment.end for segment in self._segments.values())
+        self._tail = max(self._segments.values(), key=lambda s: s.number, default=None)
+
+    def close(self) -> None:
+        """Write down what is not yet, and let go of the folder."""
+        with self._lock:
+            self._flush()
+            for segment in self._segments.values():
+                segment.remember()
+            self._index.close()
+            self._known.clear()
+            self._segments.clear()
+            self._tail = None
+            os.close(self._owner)
+
+    # --- reading --------------------------------------------------------------------------------
+
+    def read(self, name: str, block: int, offset: int, size: int) -> bytes | None:
+        """Up to `size` bytes of a block from `offset` in it, or None where it is not held."""
+        place = self._known.get((name, block)) or self._recall(name, block)
+        if place is None:
+            spare = self._spare.get((name, block))
+            return spare[offset : offset + size] if spare is not None else None
+        segment, at, length = place
+        segment.used = time.time()
+        wanted = min(size, length - offset)
+        if wanted <= 0:
+            return b""
+        data = segment.read(at + offset, wanted)
+        if len(data) == wanted:
+            return data
+        self.forget(name)
+        return None
+
+    def has(self, name: str, block: int) -> bool:
+        """Whether a block is held, as far as the index knows."""
+        key = (name, block)
+        return key in self._known or key in self._spare or self._find(name, block) is not None
+
+    def blocks(self, name: str) -> set[int]:
+        """The blocks of a content that are held."""
+        with self._lock:
+            self._flush()
+            return self._index.blocks(bytes.fromhex(name))
+
+    def _find(self, name: str, block: int) -> Place | None:
+        with self._lock:
+            try:
+                return self._index.find(bytes.fromhex(name), block)
+            except sqlite3.Error as error:
+                self._complain(error)
+                return None
+
+    def _recall(self, name: str, block: int) -> tuple[Segment, int, int] | None:
+        """Look a block up that this run has not seen yet, and check what lies there."""
+        place = self._find(name, block)
+        segment = self._segments.get(place.segment) if place else None
+        if place is None or segment is None:
+            return None
+        data = segment.read(place.offset, place.length)
+        if len(data) != place.length or _sum(name, block, data) != place.sum:
+            log.warning("a block of the cache was damaged and is fetched again")
+            self.forget(name)
+            return None
+        with self._lock:
+            found = (segment, place.offset, place.length)
+            self._know(name, block, found)
+        return found
+
+    # --- writing --------------------------------------------------------------------------------
+
+    def put(self, name: str, block: int, data: bytes) -> None:
+        self.put_all([(name, block, data)])
+
+    def put_all(self, entries: Sequence[Entry]) -> None:
+        """Store blocks, in one write. Who calls vouches for the bytes."""
+        whole = b"".join([data for _, _, data in entries])
+        with self._lock:
+            room = self._reserve(len(whole)) if time.monotonic() >= self._sulking else None
+        if room is None or not self._written(*room, whole):
+            self._keep_spare(entries)
+            return
+        segment, at = room
+        segment.used = time.time()
+        rows = [(name, block, len(data), _sum(name, block, data)) for name, block, data in entries]
+        with self._lock:
+            for name, block, length, total in rows:
+                self._know(name, block, (segment, at, length))
+                row = (bytes.fromhex(name), block, segment.number, at, length, total)
+                self._fresh.append(row)
+                at += length
+            late = time.monotonic() - self._flushed > FLUSH_SECONDS
+            if late or len(self._fresh) >= FLUSH_ROWS:
+                self._flush()
+
+    def flush(self) -> None:
+        """Write down which blocks came since the last time: only those survive a kill."""
+        with self._lock:
+            self._flush()
+
+    def forget(self, name: str) -> None:
+        """Drop every block of a content."""
+        with self._lock:
+            self._flush()
+            self._known = {key: place for key, place in self._known.items() if key[0] != name}
+            self._spare = OrderedDict(
+                (key, data) for key, data in self._spare.items() if key[0] != name
+            )
+            try:
+                self._index.drop(bytes.fromhex(name))
+            except sqlite3.Error as error:
+                self._complain(error)
+
+    def pin(self, name: str) -> None:
+        """Keep what is held of a content when room is made, until `unpin`; counted."""
+        with self._lock:
+            self._pins[name] = self._pins.get(name, 0) + 1
+
+    def unpin(self, name: str) -> None:
+        with self._lock:
+            left = self._pins.pop(name, 0) - 1
+            if left > 0:
+                self._pins[name] = left
+
+    def whole(self, name: str) -> bool:
+        """Whether a content of several blocks was checked against its digest."""
+        with self._lock:
+            return self._index.whole(bytes.fromhex(name))
+
+    def mark_whole(self, name: str) -> None:
+        with self._lock:
+            self._flush()
+            self._index.mark_whole(bytes.fromhex(name))
+
+    def _written(self, segment: Segment, at: int, data: bytes) -> bool:
+        try:
+            segment.write(at, data)
+        except OSError as error:
+            log.warning("the cache cannot be written to (%s): reading goes on without", error)
+            with self._lock:
+                self._sulking = time.monotonic() + SULK_SECONDS
+                if segment.end == at + len(data):
+                    segment.end = at
+                    self.bytes -= len(data)
+            return False
+        return True
+
+    def _keep_spare(self, entries: Sequence[Entry]) -> None:
+        with self._lock:
+            for name, block, data in entries:
+                self._spare[name, block] = bytes(data)
+            total = sum(len(data) for data in self._spare.values())
+            while total > SPARE_BYTES and len(self._spare) > 1:
+                total -= len(self._spare.popitem(last=False)[1])
+
+    # --- under the lock -------------------------------------------------------------------------
+
+    def _know(self, name: str, block: int, place: tuple[Segment, int, int]) -> None:
+        if len(self._known) >= KNOWN:
+            self._flush()
+            for key in list(islice(self._known, KNOWN // 2)):
+                del self._known[key]
+        self._known[name, block] = place
+
+    def _flush(self) -> None:
+        rows, self._fresh = self._fresh, []
+        self._flushed = time.monotonic()
+        if rows:
+            try:
+                self._index.add(rows)
+            except sqlite3.Error as error:
+                self._complain(error)
+
+    def _reserve(self, length: int) -> tuple[Segment, int] | None:
+        """Room at the end of the newest segment; None where there can be none."""
+        if length > self.max_bytes:
+            return None
+        try:
+            if self._tail is None or self._tail.end >= self._segment_bytes:
+                self._tail = self._start()
+            while self.bytes + length > self.max_bytes:
+                self._evict()
+        except (OSError, sqlite3.Error) as error:
+            self._complain(error)
+            return None
+        segment = self._tail
+        at = segment.end
+        segment.end += length
+        self.bytes += length
+        return segment, at
+
+    def _start(self) -> Segment:
+        number = max(self._segments, default=0) + 1
+        self._index.add_segment(number)
+        segment = Segment(_segments(self.folder) / f"{number:08}")
+        self._segments[number] = segment
+        return segment
+
+    def _evict(self) -> None:
+        """Give up the segment that was not used for the longest time."""
+        others = [s for s in self._segments.values() if s is not self._tail]
+        if not others:  # it is the one that is written to: write to another
+            others = list(self._segments.values())
+            self._tail = self._start()
+        victim = min(others, key=lambda s: s.used)
+        self._flush()
+        self._index.drop_segment(victim.number)
+        victim.path.unlink(missing_ok=True)
+        del self._segments[victim.number]
+        self.bytes -= victim.end
+        self._known = {k: place for k, place in self._known.items() if place[0] is not victim}
+
+    def _complain(self, error: Exception) -> None:
+        log.warning("the cache in %s is in trouble: %s", self.folder, error)
+        self._sulking = time.monotonic() + SULK_SECONDS
+
+
+def _sum(name: str, block: int, data: bytes | memoryview) -> int:
+    """Of the bytes and of whose they are: a row cannot lead to those of another block."""
+    return crc32(data, crc32(name.encode(), block & 0xFFFFFFFF))
+
+
+def _segments(folder: Path) -> Path:
+    return folder / "segments"
+
+
+def _own(folder: Path) -> int:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)
+    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(fd)
+        raise BusyError(
+            "another mount uses this cache", path=str(folder), hint="give each its own folder"
+        ) from error
+    return fd
+
+
+def _open(folder: Path) -> tuple[Index, dict[int, Segment]]:
+    """What the last run left; nothing, where that cannot be made out."""
+    _segments(folder).mkdir(exist_ok=True, mode=0o700)
+    try:
+        return _reopen(folder)
+    except sqlite3.DatabaseError as error:
+        log.warning("the cache in %s is damaged (%s) and begins anew", folder, error)
+    for file in (*folder.glob("index.db*"), *_segments(folder).iterdir()):
+        file.unlink()
+    return _reopen(folder)
+
+
+def _reopen(folder: Path) -> tuple[Index, dict[int, Segment]]:
+    index = Index(folder / "index.db")
+    try:
+        numbers = index.segments()
+        files = {int(f.name): f for f in _segments(folder).iterdir() if f.name.isdecimal()}
+        for number in numbers - files.keys():
+            index.drop_segment(number)
+        for number in files.keys() - numbers:
+            files.pop(number).unlink()
+        return index, {number: Segment(file) for number, file in files.items()}
+    except BaseException:
+        index.close()
+        raise

@@ -1,0 +1,196 @@
+"""Which blocks are on their way, and in which order they are asked for.
+
+Readers call `want`, workers `take` what to ask for in one request and `land` or `fail` it. Who
+wants a block that is on its way waits for that one. What a reader waits for comes before what was
+asked for ahead of him.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from enum import IntEnum
+
+from syncd.errors import SyncdError, TransientError
+from syncd.model import Item
+from syncd.mount.blocks.cache import BLOCK
+
+BATCH_FILES = 256
+BATCH_BYTES = 4 * BLOCK
+RUN = 4
+"""Neighbouring blocks of one file that are asked for in one request."""
+
+
+class Level(IntEnum):
+    """Who wants it: a reader who waits, or nobody yet."""
+
+    DEMAND = 0
+    AHEAD = 1
+
+
+class Flight:
+    """A block that is wanted; `data` or `error` is set once, before the waiters are woken."""
+
+    __slots__ = ("block", "data", "error", "item", "name", "taken", "waiter")
+
+    def __init__(self, item: Item, name: str, block: int) -> None:
+        self.item = item
+        self.name = name
+        self.block = block
+        self.data: bytes | None = None
+        self.error: SyncdError | None = None
+        self.taken = False
+        self.waiter: threading.Event | None = None
+
+    @property
+    def size(self) -> int:
+        return min(BLOCK, (self.item.size or 0) - self.block * BLOCK)
+
+    @property
+    def small(self) -> bool:
+        """Whether this is a whole file."""
+        return (self.item.size or 0) <= BLOCK
+
+    def wait(self, seconds: float) -> bytes:
+        """The bytes, when they are here; raises what became of them instead, or TransientError."""
+        if self.waiter and not self.waiter.wait(seconds):
+            raise TransientError(f"the remote did not answer within {seconds:.0f} s")
+        if self.data is not None:
+            return self.data
+        raise copy.copy(self.error) if self.error else TransientError("this was broken off")
+
+
+class Flights:
+    """All blocks on their way; `held` tells whether a block came in the meantime."""
+
+    def __init__(self, held: Callable[[str, int], bool], *, bulk: bool) -> None:
+        self._held = held
+        self._bulk = bulk
+        self._ready = threading.Condition()
+        self._all: dict[tuple[str, int], Flight] = {}
+        self._queues: tuple[deque[Flight], ...] = (deque(), deque())
+        self._closed = False
+
+    def want(self, item: Item, name: str, block: int) -> Flight | None:
+        """A flight to wait for; None where the block is there by now."""
+        with self._ready:
+            if self._closed:
+                raise TransientError("the mount is being ended")
+            flight = self._all.get((name, block))
+            if flight is None:
+                if self._held(name, block):
+                    return None
+                flight = self._all[name, block] = Flight(item, name, block)
+            if flight.data is None and flight.waiter is None:
+                flight.waiter = threading.Event()
+            if not flight.taken:
+                self._queues[Level.DEMAND].append(flight)
+                self._ready.notify()
+            return flight
+
+    def want_ahead(self, wanted: Iterable[tuple[Item, str, int]]) -> None:
+        """Ask for these when nobody waits for anything else; those held or under way are not."""
+        with self._ready:
+            if self._closed:
+                return
+            for item, name, block in wanted:
+                key = (name, block)
+                if key not in self._all and not self._held(name, block):
+                    flight = self._all[key] = Flight(item, name, block)
+                    self._queues[Level.AHEAD].append(flight)
+            self._ready.notify()
+
+    def take(self) -> list[Flight] | None:
+        """What to ask for next in one request, waiting for it; None when all is over."""
+        with self._ready:
+            while not self._closed:
+                first = self._next(lambda flight: True)
+                if first:
+                    return self._with_company(first)
+                self._ready.wait()
+            return None
+
+    def idle(self) -> bool:
+        """Whether nothing is waiting to be asked for."""
+        return not any(self._queues)
+
+    def arrive(self, flight: Flight, data: bytes) -> None:
+        """Its bytes are here: whoever waits gets them; `land` it when they are stored."""
+        with self._ready:
+            flight.data = data
+            if flight.waiter:
+                flight.waiter.set()
+
+    def land(self, flights: Iterable[Flight]) -> None:
+        """These are in the cache now."""
+        with self._ready:
+            for flight in flights:
+                self._all.pop((flight.name, flight.block), None)
+
+    def fail(self, flights: Sequence[Flight], error: SyncdError) -> None:
+        with self._ready:
+            for flight in flights:
+                self._all.pop((flight.name, flight.block), None)
+                if flight.data is None:
+                    flight.taken, flight.error = True, error
+                    if flight.waiter:
+                        flight.waiter.set()
+
+    def fail_waiting(self, error: SyncdError) -> None:
+        """Nothing of what was not asked for yet can be had."""
+        with self._ready:
+            waiting = [f for queue in self._queues for f in queue if not f.taken]
+            for queue in self._queues:
+                queue.clear()
+        self.fail(waiting, error)
+
+    def close(self) -> None:
+        with self._ready:
+            self._closed = True
+            self._ready.notify_all()
+        self.fail_waiting(TransientError("the mount is being ended"))
+
+    # --- under the lock -------------------------------------------------------------------------
+
+    def _with_company(self, first: Flight) -> list[Flight]:
+        if not first.small:
+            return self._run(first)
+        return self._batch(first) if self._bulk else [first]
+
+    def _batch(self, first: Flight) -> list[Flight]:
+        """More small files that are wanted, those that are waited for first."""
+        batch, room = [first], BATCH_BYTES - first.size
+        while len(batch) < BATCH_FILES and room > 0:
+            more = self._next(lambda flight: flight.small)
+            if more is None:
+                break
+            batch.append(more)
+            room -= more.size
+        if any(self._queues):
+            self._ready.notify()
+        return batch
+
+    def _run(self, first: Flight) -> list[Flight]:
+        """The blocks that follow in the same file, as far as they are wanted."""
+        run = [first]
+        while len(run) < RUN:
+            following = self._all.get((first.name, first.block + len(run)))
+            if following is None or following.taken:
+                break
+            following.taken = True
+            run.append(following)
+        if any(self._queues):
+            self._ready.notify()
+        return run
+
+    def _next(self, fits: Callable[[Flight], bool]) -> Flight | None:
+        for queue in self._queues:
+            while queue and queue[0].taken:
+                queue.popleft()
+            if queue and fits(queue[0]):
+                flight = queue.popleft()
+                flight.taken = True
+                return flight
+        return None
