@@ -18,6 +18,8 @@ from pathspec import GitIgnoreSpec, Pattern
 from syncd.errors import ConfigError
 
 IGNORE_NAME = ".syncdignore"
+SIDECAR = ".json"
+"""What `a.jpg.json`, the annotations of `a.jpg`, has at its end."""
 
 OWN = "syncd's own"
 """Never counted: a user did not put it there, or put it there for syncd."""
@@ -112,6 +114,21 @@ class Filter:
             if folder and (rule := self.dir_rule(folder)):
                 return rule
         return self.rule(dir, name)
+
+    def sidecar(self, dir: str, name: str) -> bool:
+        """Whether a file that is not taken may hold the annotations of one that would be: its name
+        and `.json`. Not where JSON files are taken as such, nor where a pattern leaves it out."""
+        picture = name.removesuffix(SIDECAR)
+        if picture == name or not self.extensions or SIDECAR in self.extensions:
+            return False
+        if self.rule(dir, picture) is not None:
+            return False
+        return not (self._patterned and self._matches(f"{dir}/{name}" if dir else name))
+
+    def beside(self, path: str) -> bool:
+        """As `sidecar`, for a whole path: any folder above may leave it out too."""
+        dir, _, name = path.rpartition("/")
+        return self.sidecar(dir, name) and self.why(path.removesuffix(SIDECAR)) is None
 
     def enter(self, root: Path | str, dir: str) -> None:
         """Reads the folder's `.syncdignore` where it is new or changed, forgets one that is gone.

@@ -18,10 +18,12 @@ from syncd.model import Stat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """A path that exists: a folder, a candidate with its stat, or neither (nothing to do)."""
+    """A path that exists: a folder, a candidate with its stat, what may be a sidecar with its
+    stat, or none of these (nothing to do)."""
 
     folder: bool = False
     stat: Stat | None = None
+    sidecar: Stat | None = None
 
 
 def look(root: Path, chosen: Filter, path: str) -> Look | None:
@@ -44,14 +46,20 @@ def look(root: Path, chosen: Filter, path: str) -> Look | None:
         return Look()
     if stat.S_ISDIR(found.st_mode):
         return Look(folder=True)
-    if _left_out(top, chosen, path):
+    left_out = _left_out(top, chosen, path)
+    if left_out and not chosen.beside(path):
         return Look()
+    seen = _stat(top, full, found)
+    return Look(sidecar=seen) if left_out else Look(stat=seen)
+
+
+def _stat(top: str, full: str, found: os.stat_result) -> Stat | None:
     if stat.S_ISLNK(found.st_mode):
         target = follow(top, full)
-        return Look(stat=None if isinstance(target, str) else target)
+        return None if isinstance(target, str) else target
     if not stat.S_ISREG(found.st_mode):
-        return Look()
-    return Look(stat=(found.st_size, found.st_mtime_ns, found.st_ino))
+        return None
+    return (found.st_size, found.st_mtime_ns, found.st_ino)
 
 
 def _left_out(top: str, chosen: Filter, path: str) -> bool:

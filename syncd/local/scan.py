@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from syncd.errors import ConfigError
-from syncd.local.ignore import OWN, Filter, upwards
+from syncd.local.ignore import OWN, SIDECAR, Filter, upwards
 from syncd.model import Stat
 
 NOT_A_FILE = "not a file"
@@ -33,13 +33,15 @@ _OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 class Listing:
     """One folder as the disk shows it now; `dir` is relative to the root, "" the root itself.
 
-    `files` are the candidates, `subdirs` what the walk goes into next, in order; `refused` has
-    names that cannot be carried, as (display path, reason); `ignored` counts by rule. Where not
-    `complete`, what is missing here and everything below is unknown, and `error` says why.
+    `files` are the candidates, `sidecars` what may hold the annotations of one, `subdirs` what the
+    walk goes into next, in order; `refused` has names that cannot be carried, as (display path,
+    reason); `ignored` counts all else by rule. Where not `complete`, what is missing here and
+    everything below is unknown, and `error` says why.
     """
 
     dir: str
     files: dict[str, Stat] = field(default_factory=dict)
+    sidecars: dict[str, Stat] = field(default_factory=dict)
     subdirs: tuple[str, ...] = ()
     refused: tuple[tuple[str, str], ...] = ()
     ignored: Mapping[str, int] = field(default_factory=dict)
@@ -150,7 +152,7 @@ def _fill(rest: _Rest, fd: int, filter: Filter) -> None:
             elif not (name[name.rfind(".") :] in plain and name[0] not in ".~#") and (
                 left_out := rule(dir, name)
             ):
-                rest.count(left_out)
+                rest.leave(entry, left_out)
             elif not name.isascii() and not carried(name):
                 rest.refuse(name)
             else:
@@ -178,13 +180,29 @@ class _Rest:
             if entry.is_dir(follow_symlinks=False):
                 self._folder(entry.name)
             elif (rule := self._filter.rule(self.listing.dir, entry.name)) is not None:
-                self.count(rule)
+                self.leave(entry, rule)
             elif entry.is_symlink():
                 self._link(entry)
             else:
                 self.count(NOT_A_FILE)
         except OSError as error:
             self.failed(entry.name, error)
+
+    def leave(self, entry: os.DirEntry[str], rule: str) -> None:
+        """Not taken; but what may be a sidecar is looked at before it is counted."""
+        name = entry.name
+        if not name.endswith(SIDECAR) or not self._filter.sidecar(self.listing.dir, name):
+            self.count(rule)
+            return
+        try:
+            found = self._seen(entry)
+        except OSError as error:
+            self.failed(name, error)
+            return
+        if isinstance(found, str) or not carried(name):
+            self.count(rule)
+        else:
+            self.listing.sidecars[name] = found
 
     def count(self, rule: str) -> None:
         if rule != OWN:
@@ -222,6 +240,14 @@ class _Rest:
             self.refuse(entry.name)
         else:
             self.listing.files[entry.name] = found
+
+    def _seen(self, entry: os.DirEntry[str]) -> Stat | str:
+        if entry.is_symlink():
+            return follow(self._top, f"{self._top}/{self._path(entry.name)}")
+        if not entry.is_file():
+            return NOT_A_FILE
+        found = entry.stat()
+        return (found.st_size, found.st_mtime_ns, found.st_ino)
 
     def _path(self, name: str) -> str:
         return f"{self.listing.dir}/{name}" if self.listing.dir else name

@@ -42,6 +42,13 @@ def m002_history(db: Database) -> None:
     db.conn.execute(HISTORY)
 
 
+@migrations()
+def m003_sidecars(db: Database) -> None:
+    db.conn.execute(SIDECARS)
+    for statement in SIDECARS_INDEXES + SIDECARS_TRIGGERS:
+        db.conn.execute(statement)
+
+
 # One row per local path that is, or was when last stored, a candidate.
 FILES = """
 CREATE TABLE files (
@@ -139,3 +146,42 @@ CREATE TABLE history (
     reason TEXT NOT NULL      -- a sentence fragment for a person
 ) STRICT
 """
+
+# Files named like a sidecar (a.jpg.json), keyed by the path of the picture they lie beside.
+SIDECARS = """
+CREATE TABLE sidecars (
+    dir      TEXT NOT NULL,
+    name     TEXT NOT NULL,     -- of the picture: a.jpg
+    size     INTEGER NOT NULL,  -- the sidecar's own, as in files
+    mtime_ns INTEGER NOT NULL,
+    inode    INTEGER NOT NULL,
+    gone     INTEGER,           -- ns when it was found missing; NULL: it is there
+    digest   TEXT,              -- SHA-256 of its content; NULL: not read since it changed
+    kind     TEXT NOT NULL DEFAULT 'unread',  -- sidecar; other: other JSON; broken: reason says why
+    item_id  TEXT,              -- the item it was last set on, or is about to be
+    applied  TEXT,              -- digest of the content that is set there; NULL: none surely is
+    brought  TEXT NOT NULL DEFAULT '[]',  -- JSON: operations of its that may be at the remote
+    reason   TEXT,              -- why it is not set, for a person
+    tries    INTEGER NOT NULL DEFAULT 0,
+    due      INTEGER,           -- as in files
+    PRIMARY KEY (dir, name)
+) STRICT, WITHOUT ROWID
+"""
+
+SIDECARS_INDEXES = (
+    "CREATE INDEX sidecars_due ON sidecars(due) WHERE due IS NOT NULL",
+    "CREATE INDEX sidecars_item ON sidecars(item_id) WHERE item_id IS NOT NULL",
+    "CREATE INDEX sidecars_gone ON sidecars(inode) WHERE gone IS NOT NULL",
+)
+
+# As for files: a folder's print covers its sidecars.
+SIDECARS_TRIGGERS = (
+    "CREATE TRIGGER sidecars_added AFTER INSERT ON sidecars"
+    " BEGIN DELETE FROM folders WHERE dir = new.dir; END",
+    "CREATE TRIGGER sidecars_dropped AFTER DELETE ON sidecars"
+    " BEGIN DELETE FROM folders WHERE dir = old.dir; END",
+    "CREATE TRIGGER sidecars_changed AFTER UPDATE OF size, mtime_ns, inode, gone ON sidecars"
+    " WHEN (old.size, old.mtime_ns, old.inode, old.gone)"
+    " IS NOT (new.size, new.mtime_ns, new.inode, new.gone)"
+    " BEGIN DELETE FROM folders WHERE dir = new.dir; END",
+)

@@ -22,10 +22,11 @@ from syncd.state.meta import Meta
 from syncd.state.names import Names
 from syncd.state.overlay import Overlay
 from syncd.state.receipts import Receipts
+from syncd.state.sidecars import Sidecars
 from syncd.state.troubles import Troubles
 
 FILE = "state.db"
-VERSION = 2
+VERSION = 3
 """How many migrations the file has behind it."""
 
 
@@ -62,6 +63,7 @@ class State:
         self.overlay = Overlay(self._sql)
         self.listing = Listing(self._sql)
         self.history = History(self._sql)
+        self.sidecars = Sidecars(self._sql)
 
     def _migrate(self) -> None:
         (found,) = self._sql.execute("PRAGMA user_version").fetchone()
@@ -93,6 +95,7 @@ class State:
                 source.backup(twin._sql)
             twin._migrate()
             twin.meta.reload()
+            twin.sidecars.recall()
         return twin
 
     def commit(self) -> None:
@@ -117,6 +120,6 @@ class State:
 
     def reset(self) -> None:
         """Forget everything: the file is about another dataset now."""
-        for table in ("files", "folders", "items", "troubles", "meta"):
+        for table in ("files", "sidecars", "folders", "items", "troubles", "meta"):
             self._sql.execute(f"DELETE FROM {table}")  # noqa: S608
         self.meta.reload()
