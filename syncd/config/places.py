@@ -1,5 +1,5 @@
 """Where things lie: the XDG directories and the `SYNCD_*` variables. The only reader of the
-environment, together with `load`."""
+environment, together with `secret`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ class Places:
     state: Path
     data: Path
     cache: Path
+    named: Path | None = None
+    """The configuration file where one is named: then it must be there."""
 
     @property
     def config_file(self) -> Path:
-        return self.config / "config.toml"
+        return self.named or self.config / "config.toml"
 
     @property
     def hub_address(self) -> Path:
@@ -57,12 +59,39 @@ def places(environ: Mapping[str, str] = os.environ) -> Places:
         # The XDG specification has relative paths ignored.
         return (Path(base) if base.startswith("/") else home / fallback) / "syncd"
 
+    named = environ.get("SYNCD_CONFIG_FILE")
     return Places(
+        named=Path(named).absolute() if named else None,
         config=one("CONFIG", ".config"),
         state=one("STATE", ".local/state"),
         data=one("DATA", ".local/share"),
         cache=one("CACHE", ".cache"),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """What systemd says to a unit of type notify: where to answer, and how often."""
+
+    address: str | None = None
+    watchdog_s: float | None = None
+
+
+def unit(environ: Mapping[str, str] = os.environ) -> Unit:
+    """Read `NOTIFY_SOCKET` and `WATCHDOG_USEC`; without the first nobody listens."""
+    every = environ.get("WATCHDOG_USEC", "")
+    whose = environ.get("WATCHDOG_PID", str(os.getpid()))
+    own = every.isdecimal() and whose == str(os.getpid())
+    return Unit(
+        address=environ.get("NOTIFY_SOCKET") or None,
+        watchdog_s=int(every) / 1e6 if own else None,
+    )
+
+
+def inherited(extra: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment for a child of ours: it is not the one that systemd listens to."""
+    left_out = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+    return {name: value for name, value in environ.items() if name not in left_out} | dict(extra)
 
 
 def ambient(environ: Mapping[str, str] = os.environ) -> Ambient:

@@ -14,7 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from syncd.config.load import HubConfig, load
+from syncd.config.load import load
+from syncd.config.parts import HubConfig
 from syncd.config.places import Places
 from syncd.errors import StateError, SyncdError, TransientError
 from syncd.remotes.wire import Wire

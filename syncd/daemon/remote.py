@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from syncd.config.load import RemoteConfig, load
+from syncd.config.load import load
+from syncd.config.parts import RemoteConfig
 from syncd.config.places import Ambient, Places, ambient
 from syncd.daemon.embedded import running
 from syncd.errors import ConfigError

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from syncd.config.load import Config, Secret, load
+from syncd.config.load import load
+from syncd.config.parts import Config
 from syncd.config.places import places
+from syncd.config.secret import Secret
 from syncd.errors import ConfigError
 
 

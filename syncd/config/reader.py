@@ -1,0 +1,214 @@
+"""Builds the parts of a configuration from a TOML document, and collects every problem on the way.
+
+`load` makes one per file. Nothing here raises for what the file says: what cannot be used is noted
+with the nearest key that is known, and replaced by nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from syncd.config.parts import (
+    Config,
+    HubConfig,
+    MirrorConfig,
+    MirrorEntry,
+    MountEntry,
+    RemoteConfig,
+)
+from syncd.config.secret import KINDS, Secret
+
+CHOICES = {
+    "layout": ("first-level", "tree", "flat"),
+    "on_delete": ("trash", "keep", "delete"),
+    "on_conflict": ("keep", "suffix"),
+}
+LISTS = ("extensions", "ignore")
+WORDS = {str: "a string", int: "a number", bool: "true or false"}
+TOP = ("remote", "remotes", "defaults", "mirror", "mount", "hub")
+MOUNT_OPTIONS: dict[str, type] = {
+    "allow_other": bool,
+    "cache_dir": str,
+    "cache_size": str,
+    "sidecars": str,
+}
+
+Table = dict[str, Any]
+
+
+class Reader:
+    """Reads one document; `problems` is empty where all of it makes sense."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+
+    def config(self, found: Table) -> Config:
+        self._known(found, "", set(TOP))
+        defaults = self._defaults(found)
+        config = Config(
+            remote=self._one(found, "remote", "remote", str),
+            remotes={n: self._remote(n, t) for n, t in self._table(found, "remotes").items()},
+            mirror=defaults,
+            mirrors=tuple(
+                self._entry(table, where, defaults)
+                for table, where in self._tables(found, "mirror")
+            ),
+            mounts=tuple(
+                self._mount(table, where) for table, where in self._tables(found, "mount")
+            ),
+            hub=self._hub(self._table(found, "hub")),
+        )
+        self._named(config)
+        return config
+
+    # --- the parts ------------------------------------------------------------------------------
+
+    def _defaults(self, found: Table) -> MirrorConfig:
+        """`[defaults]`; where no folders are listed they may be called `[mirror]` as well."""
+        if isinstance(found.get("mirror"), list):
+            return self._choices(self._table(found, "defaults"), "defaults")
+        if "mirror" in found and "defaults" in found:
+            self.problems.append("[mirror] and [defaults] say the same thing: keep one of them")
+        name = "mirror" if "mirror" in found else "defaults"
+        return self._choices(self._table(found, name), name)
+
+    def _remote(self, name: str, table: Any) -> RemoteConfig:
+        where = f"remotes.{name}"
+        if not isinstance(table, dict):
+            self.problems.append(f"[{where}] is no table")
+            return RemoteConfig(url="")
+        self._known(table, where, {"url", "token"})
+        url = self._one(table, "url", f"{where}.url", str)
+        if not url:
+            self.problems.append(f"{where}.url is missing")
+        return RemoteConfig(url=url or "", token=self._secret(table, where))
+
+    def _secret(self, table: Table, where: str) -> Secret | None:
+        found = table.get("token")
+        if found is None:
+            return None
+        if isinstance(found, dict) and len(found) == 1 and found.keys() <= set(KINDS):
+            return Secret(**{name: str(value) for name, value in found.items()})
+        self.problems.append(
+            f'{where}.token must be {{ env = "NAME" }}, {{ file = "PATH" }} or'
+            ' { credential = "NAME" }, never the token'
+        )
+        return None
+
+    def _choices(self, table: Table, where: str, beside: tuple[str, ...] = ()) -> MirrorConfig:
+        self._known(table, where, {part.name for part in fields(MirrorConfig)} | set(beside))
+        for name, choices in CHOICES.items():
+            if table.get(name) not in (None, *choices):
+                self.problems.append(f"{where}.{name} must be one of {', '.join(choices)}")
+        said: Table = {name: self._many(table, name, where) for name in LISTS}
+        for name in (*CHOICES, "source"):
+            said[name] = self._one(table, name, f"{where}.{name}", str)
+        return MirrorConfig(**said)
+
+    def _entry(self, table: Table, where: str, defaults: MirrorConfig) -> MirrorEntry:
+        own = self._choices(table, where, ("root", "dataset", "remote", "path"))
+        said = {n: v for n in own.__slots__ if (v := getattr(own, n)) not in (None, ())}
+        below = self._one(table, "path", f"{where}.path", str) or ""
+        if any(part in (".", "..") for part in below.split("/")):
+            self.problems.append(f"{where}.path: a folder of a dataset has no . or ..")
+        return MirrorEntry(
+            root=self._place(table, "root", where),
+            dataset=self._one(table, "dataset", f"{where}.dataset", str),
+            remote=self._one(table, "remote", f"{where}.remote", str),
+            path=below.strip("/"),
+            choices=replace(defaults, **said),
+        )
+
+    def _mount(self, table: Table, where: str) -> MountEntry:
+        self._known(table, where, {"path", "dataset", "remote", *MOUNT_OPTIONS})
+        options = {n: self._one(table, n, f"{where}.{n}", k) for n, k in MOUNT_OPTIONS.items()}
+        return MountEntry(
+            path=self._place(table, "path", where),
+            dataset=self._one(table, "dataset", f"{where}.dataset", str),
+            remote=self._one(table, "remote", f"{where}.remote", str),
+            options=tuple((name, value) for name, value in options.items() if value is not None),
+        )
+
+    def _hub(self, table: Table) -> HubConfig:
+        names = [part.name for part in fields(HubConfig)]
+        self._known(table, "hub", set(names))
+        found = {name: self._one(table, name, f"hub.{name}", int) for name in names}
+        if not 0 <= (found["port"] or 0) <= 65535:
+            self.problems.append("hub.port must be between 0 and 65535")
+        for name in ("min_free", "retention_days"):
+            if (found[name] or 0) < 0:
+                self.problems.append(f"hub.{name} must not be negative")
+        return HubConfig(**found)
+
+    def _named(self, config: Config) -> None:
+        """A remote that is named is the embedded hub, an address, or one of `[remotes]`."""
+        named = [("remote", config.remote)]
+        named += [(f"mirror {n + 1}", entry.remote) for n, entry in enumerate(config.mirrors)]
+        named += [(f"mount {n + 1}", entry.remote) for n, entry in enumerate(config.mounts)]
+        known = {"hub", *config.remotes}
+        for where, name in named:
+            if name and "://" not in name and name not in known:
+                self.problems.append(f"{where}: there is no remote {name!r}{_near(name, known)}")
+
+    # --- values ---------------------------------------------------------------------------------
+
+    def _place(self, table: Table, name: str, where: str) -> Path:
+        """A path as the kernel will see it, links in it resolved; it need not be there now."""
+        said = self._one(table, name, f"{where}.{name}", str)
+        if not said:
+            if table.get(name) in (None, ""):
+                self.problems.append(f"{where}.{name} is missing")
+            return Path()
+        try:
+            path = Path(said).expanduser()
+        except RuntimeError:
+            path = Path(said)
+        if not path.is_absolute():
+            self.problems.append(f"{where}.{name}: {said!r} must begin with / or ~/")
+        return path.parent.resolve() / path.name if name == "path" else path.resolve()
+
+    def _table(self, found: Table, name: str) -> Table:
+        table = found.get(name, {})
+        if isinstance(table, dict):
+            return table
+        self.problems.append(f"[{name}] is no table")
+        return {}
+
+    def _tables(self, found: Table, name: str) -> list[tuple[Table, str]]:
+        """The tables of `[[name]]`, each with how a problem in it is to be found."""
+        listed = found.get(name, [])
+        if not isinstance(listed, list):
+            if name == "mount":
+                self.problems.append("[mount] must be written [[mount]]: there may be several")
+            return []
+        for number, table in enumerate(listed, start=1):
+            if not isinstance(table, dict):
+                self.problems.append(f"{name} {number} is no table")
+        return [(t, f"{name} {n}") for n, t in enumerate(listed, start=1) if isinstance(t, dict)]
+
+    def _known(self, table: Table, where: str, names: set[str]) -> None:
+        for name in table.keys() - names:
+            full = f"{where}.{name}" if where else name
+            self.problems.append(f"unknown key {full}{_near(name, names)}")
+
+    def _one(self, table: Table, name: str, where: str, kind: type) -> Any:
+        value = table.get(name)
+        if value is None or type(value) is kind:
+            return value
+        self.problems.append(f"{where} must be {WORDS[kind]}")
+        return None
+
+    def _many(self, table: Table, name: str, where: str) -> tuple[str, ...]:
+        value = table.get(name, [])
+        if isinstance(value, list) and all(isinstance(one, str) for one in value):
+            return tuple(value)
+        self.problems.append(f"{where}.{name} must be a list of strings")
+        return ()
+
+
+def _near(name: str, names: set[str]) -> str:
+    near = difflib.get_close_matches(name, names, 1)
+    return f": did you mean {near[0]}?" if near else f": known are {', '.join(sorted(names))}"
