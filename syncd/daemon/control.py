@@ -1,7 +1,8 @@
-"""The control socket of a running mirror: one line of JSON in, one line of JSON out.
+"""The control socket of what runs: one line of JSON in, one line of JSON out.
 
-A unix socket of mode 0600 in the mirror's state folder. Commands are carried out by the control
-thread between two turns; reading the status needs no socket at all.
+A unix socket of mode 0600 in the state folder of a mirror, or of whatever else runs for long, as a
+mount. A mirror's commands are carried out by its control thread between two turns; reading the
+status needs no socket at all.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import os
 import queue
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from syncd.daemon.metrics import of_mirror, to_fields
 from syncd.engine.commands import carry_out
-from syncd.engine.mirror import Command
+from syncd.engine.mirror import Command, Mirror
 from syncd.errors import NotFoundError, SyncdError, TransientError, UsageError
 
 log = logging.getLogger(__name__)
@@ -26,14 +28,18 @@ log = logging.getLogger(__name__)
 NAME = "control.sock"
 ANSWER_S = 60.0
 MOST = 64 * 1024
+LEVELS = ("debug", "info", "warning", "error")
+
+Answer = Callable[[list[str]], str]
+"""Carries out a command, returns a sentence or JSON; raises SyncdError."""
 
 
 class ControlSocket:
-    """Listens for one mirror."""
+    """Listens in one folder; every line is answered by `answer`, in this socket's thread."""
 
-    def __init__(self, folder: Path, post: Callable[[Command], None]) -> None:
+    def __init__(self, folder: Path, answer: Answer) -> None:
         self._folder = folder
-        self._post = post
+        self._respond = answer
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._thread = threading.Thread(target=self._serve, name="syncd-control", daemon=True)
 
@@ -74,23 +80,58 @@ class ControlSocket:
             words = [str(word) for word in asked["words"]]
         except (ValueError, KeyError, TypeError):
             return {"error": "not a command", "kind": "UsageError"}
-        reply: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._post(Command(run=lambda mirror: _safely(mirror, words), answer=reply.put))
         try:
-            return dict(reply.get(timeout=ANSWER_S))
+            return {"said": self._said(words)}
+        except SyncdError as error:
+            return {"error": str(error), "kind": type(error).__name__}
+        except Exception as error:
+            # Whoever asked wants an answer, and the daemon goes on.
+            log.exception("command broke words=%r", words)
+            return {"error": f"unexpected fault: {error!r}", "kind": "SyncdError"}
+
+    def _said(self, words: list[str]) -> str:
+        return log_level(words[1:]) if words[:1] == ["log-level"] else self._respond(words)
+
+
+def log_level(words: Sequence[str]) -> str:
+    """Say or set how much this process logs, until it ends."""
+    logger = logging.getLogger("syncd")
+    if words and words[0] not in LEVELS:
+        raise UsageError(f"{words[0]!r} is no level: it is one of {', '.join(LEVELS)}")
+    if words:
+        logger.setLevel(words[0].upper())
+    return f"the log level is {logging.getLevelName(logger.getEffectiveLevel()).lower()}"
+
+
+def of_mirror_thread(post: Callable[[Command], None]) -> Answer:
+    """Answers by what the control thread of a mirror says, which has its turns to take first."""
+
+    def answer(words: list[str]) -> str:
+        reply: queue.SimpleQueue[str | Exception] = queue.SimpleQueue()
+        post(Command(run=lambda mirror: _tried(mirror, words), answer=_into(reply)))
+        try:
+            said = reply.get(timeout=ANSWER_S)
         except queue.Empty:
-            return {"error": "the daemon is busy: try again", "kind": "TransientError"}
+            raise TransientError("the daemon is busy: try again") from None
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    return answer
 
 
-def _safely(mirror: Any, words: list[str]) -> dict[str, Any]:
+def _tried(mirror: Mirror, words: list[str]) -> str | Exception:
+    """The fault of a command is the caller's to hear of, and not the mirror's end."""
     try:
-        return {"said": carry_out(mirror, words)}
-    except SyncdError as error:
-        return {"error": str(error), "kind": type(error).__name__}
+        if words == ["metrics"]:
+            return json.dumps(to_fields(of_mirror(mirror)))
+        return carry_out(mirror, words)
     except Exception as error:
-        # Whoever asked wants an answer, and the mirror goes on.
-        log.exception("command broke words=%r", words)
-        return {"error": f"unexpected fault: {error!r}", "kind": "SyncdError"}
+        return error
+
+
+def _into(reply: queue.SimpleQueue[str | Exception]) -> Callable[[object], None]:
+    return lambda said: reply.put(said if isinstance(said, Exception) else str(said))
 
 
 _KINDS: dict[str, type[SyncdError]] = {

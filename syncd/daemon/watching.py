@@ -9,8 +9,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from syncd.daemon.control import ControlSocket
+from syncd.daemon.control import ControlSocket, of_mirror_thread
 from syncd.daemon.feed import Feed
+from syncd.daemon.rest import Rest
+from syncd.daemon.room import tidy
 from syncd.daemon.sayings import Sayings
 from syncd.engine.mirror import Doubt, Mirror, Nudge
 from syncd.engine.opening import Target, opened
@@ -27,6 +29,8 @@ JITTER = 0.25
 BURST = 200
 REST_S = 10.0
 """After a burst of that many hints a scan follows, but not more often than this."""
+TIDY_S = 600.0
+"""How often, while nothing else is to do, what is too old is dropped."""
 POLL_S = 15.0
 """Between scans where events are not to be had; more where a scan takes long."""
 
@@ -104,10 +108,12 @@ class Watching:
                 self.target.root, mirror.post, lambda reason: mirror.post(Doubt(reason=reason))
             )
             feed = Feed(mirror, self._revive)
-            control = ControlSocket(self.target.folder(self._mirrors), mirror.post)
+            control = ControlSocket(
+                self.target.folder(self._mirrors), of_mirror_thread(mirror.post)
+            )
             try:
                 control.start()
-                loop = _Loop(mirror, watcher)
+                loop = _Loop(mirror, watcher, Rest(mirror, self.target.options.hours))
                 feed.start()
                 loop.run(self._stop, self._ready(mirror))
             finally:
@@ -119,10 +125,12 @@ class Watching:
 class _Loop:
     """The mirror's turns, and what has to be looked at now and then."""
 
-    def __init__(self, mirror: Mirror, watcher: Watcher) -> None:
+    def __init__(self, mirror: Mirror, watcher: Watcher, rest: Rest) -> None:
         self._mirror = mirror
         self._watcher = watcher
+        self._rest = rest
         self._tick = 0.0
+        self._tidied = 0.0
         self._sweep_at = 0.0
         self._heard = 0
         self._rested = 0.0
@@ -131,6 +139,7 @@ class _Loop:
 
     def run(self, stop: threading.Event, sayings: Sayings) -> None:
         mirror = self._mirror
+        self._rest.check()
         self._sweep(mirror.clock.monotonic())
         while not stop.is_set():
             mirror.turn(mirror.wait_for(TICK_S))
@@ -144,6 +153,10 @@ class _Loop:
         sayings.tick()
 
     def _look_around(self, now: float) -> None:
+        self._rest.check()
+        if now - self._tidied >= TIDY_S and self._mirror.quiet:
+            self._tidied = now
+            tidy(self._mirror)
         coverage = self._watcher.check()
         if coverage != self._coverage:
             self._coverage = coverage

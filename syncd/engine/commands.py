@@ -1,4 +1,4 @@
-"""What a person can tell a mirror: retry, approve, resolve, sweep.
+"""What a person can tell a mirror: retry, approve, resolve, sweep, pause, resume, flush.
 
 Carried out by the control thread of a running daemon, or by the command itself on the state file
 under its lock where none runs.
@@ -10,11 +10,14 @@ from collections.abc import Callable, Sequence
 
 from syncd.engine.mirror import Mirror
 from syncd.engine.pull import replace_by
-from syncd.errors import NotFoundError, UsageError
+from syncd.errors import NotFoundError, TransientError, UsageError
 from syncd.local.inside import inside
 from syncd.model import Item, ItemState, Receipt
 from syncd.plan.layout import suffixed
+from syncd.remotes.base import Paced
 from syncd.state.row import Row
+
+SECOND = 1_000_000_000
 
 
 def carry_out(mirror: Mirror, words: Sequence[str]) -> str:
@@ -22,6 +25,7 @@ def carry_out(mirror: Mirror, words: Sequence[str]) -> str:
     verb, *rest = words
     verbs: dict[str, Callable[..., str]] = {
         "retry": _retry, "approve": _approve, "resolve": _resolve, "sweep": _sweep,
+        "pause": _pause, "resume": _resume, "flush": _flush, "left": _left,
     }  # fmt: skip
     if verb not in verbs:
         raise UsageError(f"there is no command {verb!r}")
@@ -40,6 +44,50 @@ def _sweep(mirror: Mirror) -> str:
     mirror.sweep()
     mirror.compare()
     return "a sweep has begun"
+
+
+def _pause(mirror: Mirror, seconds: str = "") -> str:
+    """Give out nothing until told to go on, or for so long; what is on its way breaks off."""
+    now = mirror.clock.now_ns()
+    until = now + int(float(seconds) * SECOND) if seconds else None
+    mirror.state.meta.put(paused={"since_ns": now, "until_ns": until})
+    rest(mirror, "paused by syncd pause")
+    return "paused: what changes is noted, and sent after `syncd resume`"
+
+
+def _resume(mirror: Mirror) -> str:
+    if not mirror.state.meta.get("paused"):
+        return "is not paused"
+    mirror.state.meta.put(paused=None, away=None)
+    rest(mirror, None)
+    return "resumed"
+
+
+def rest(mirror: Mirror, reason: str | None) -> None:
+    """Have the mirror rest, or go on where the reason is None."""
+    mirror.resting = reason
+    if isinstance(mirror.dataset, Paced):
+        pace = mirror.dataset.pace
+        pace.hold(reason) if reason else pace.release()
+
+
+def _flush(mirror: Mirror) -> str:
+    """Look now at whatever waits for its quiet period, and try what waits for its next try."""
+    why = mirror.guard.closed or mirror.resting
+    if why:
+        raise TransientError(f"nothing is sent now: {why}")
+    now = mirror.clock.now_ns()
+    mirror.settle.hurry(mirror.clock.monotonic())
+    mirror.state.agenda.hurry(now, now)
+    return "flushing"
+
+
+def _left(mirror: Mirror) -> str:
+    """What is still on its way, in words; nothing where all is settled."""
+    away = mirror.state.meta.get("away")
+    if away:
+        raise TransientError(f"the remote is away: {away['reason']}")
+    return "" if mirror.quiet else "some files are on their way"
 
 
 def _approve(mirror: Mirror, plan: str) -> str:

@@ -108,6 +108,8 @@ class Mirror:
         )  # fmt: skip
         self.unsettled: dict[str, float] = {}
         """Files that could not be had whole yet, and when (monotonic s) that was first so."""
+        self.resting: str | None = None
+        """Why nothing is given out though all is well; set by whoever runs the turns."""
         self._removes = removes
         self._vanished: list[str] = []
         self._comparison: Iterator[Sequence[Item]] | None = None
@@ -130,9 +132,13 @@ class Mirror:
         self._look()
         self._step_sweep()
         self._step_comparison()
-        if self.guard.closed is None and not self._holding:
+        if self._acting and not self._holding:
             self.dispatcher.step(scanning=self._sweep is not None)
         self.state.commit()
+
+    @property
+    def _acting(self) -> bool:
+        return self.guard.closed is None and self.resting is None
 
     @property
     def quiet(self) -> bool:
@@ -175,7 +181,7 @@ class Mirror:
         soonest = self.settle.next_due()
         wait = longest if soonest is None else soonest - self.clock.monotonic()
         due = self.dispatcher.next_due()
-        if due is not None and self.guard.closed is None:
+        if due is not None and self._acting:
             wait = min(wait, (due - self.clock.now_ns()) / 1e9)
         return max(0.0, min(wait, longest))
 
@@ -230,6 +236,7 @@ class Mirror:
                 self._hint(message)
             case Doubt():
                 log.info("doubt reason=%s", message.reason)
+                self.tally.doubts += 1
                 self.sweep()
             case Changes():
                 self.hear_of(message)

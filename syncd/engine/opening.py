@@ -17,7 +17,7 @@ from syncd.engine.session import source_of
 from syncd.errors import NotFoundError, UsageError
 from syncd.local.ignore import Filter
 from syncd.model import Policy
-from syncd.remotes.base import Dataset, Moves, Remote
+from syncd.remotes.base import Dataset, Moves, Paced, Remote
 from syncd.state.lock import FolderLock
 from syncd.state.store import State
 
@@ -73,6 +73,8 @@ def opened(
                 dataset_name=target.dataset, remote=target.remote,
             )  # fmt: skip
             dataset = remote.open(target.dataset, create=True, source=source_of(state))
+            if isinstance(dataset, Paced):
+                dataset.pace.limit(target.options.rate)
             mirror = assemble(
                 target, state, dataset, clock or SystemClock(), pool=_threads(dataset),
                 removes=removes,

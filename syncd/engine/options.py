@@ -12,7 +12,10 @@ from syncd.model import Layout, OnConflict, OnDelete
 class Options:
     """How a folder is mirrored. `prefix` is a folder of the dataset everything goes below;
     `source` names this side where `on_conflict` is suffix; an empty set of `extensions` takes
-    every file; `ignore` holds gitignore lines."""
+    every file; `ignore` holds gitignore lines; `rate` is how many bytes per second may be sent,
+    None being any; `hours` are the spans of the day, in minutes, in which a daemon sends, none
+    being all.
+    """
 
     layout: Layout = Layout.FIRST_LEVEL
     prefix: str = ""
@@ -21,3 +24,5 @@ class Options:
     source: str = ""
     extensions: frozenset[str] = EXTENSIONS
     ignore: tuple[str, ...] = ()
+    rate: float | None = None
+    hours: tuple[tuple[int, int], ...] = ()

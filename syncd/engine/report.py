@@ -55,6 +55,10 @@ class Tally:
     adopted: int = 0
     bytes: int = 0
     done: int = 0
+    retries: int = 0
+    """Tries that failed and will be made again."""
+    doubts: int = 0
+    """Times that events may have been lost, which an overflow or a dead watch costs."""
     watchers: list[Callable[[Tally, str], None]] = field(default_factory=list)
 
     def tell(self, path: str) -> None:

@@ -83,6 +83,10 @@ def push(mirror: Mirror, names: tuple[str, ...] = ()) -> Report:
     now = mirror.clock.now_ns()
     if mirror.guard.closed:
         raise StateError(mirror.guard.closed, hint=f"syncd approve {gate_plan(mirror.state)}")
+    if mirror.state.meta.get("paused"):
+        raise StateError(
+            "this mirror is paused", path=str(mirror.subject.root), hint="syncd resume goes on"
+        )
     # A person asks now, and the remote answered when the mirror was bound: no wait of an earlier
     # run counts.
     mirror.state.meta.put(away=None)

@@ -283,6 +283,7 @@ class Settlement:
         wait = delay(error, tries, random.random())  # noqa: S311
         if not tries:
             self._state.history.note(self._clock.now_ns(), path, "failed", error.message)
+        self._tally.retries += wait is not None
         self._note(path, "failed", error.message, wait)
         if wait is None or not isinstance(error, TransientError):
             log.warning("failed path=%r reason=%s retry_s=%s", path, error.message, wait)

@@ -52,6 +52,11 @@ class Settle:
                 paths.append(path)
         return paths
 
+    def hurry(self, now: float) -> None:
+        """Makes everything that waits due at once."""
+        for path in list(self._due):
+            self._schedule(path, now)
+
     def next_due(self) -> float | None:
         """When to call `due` next; None while nothing waits."""
         while self._queue and self._due.get(self._queue[0][1]) != self._queue[0][0]:

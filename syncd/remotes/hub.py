@@ -30,6 +30,7 @@ from syncd.remotes.base import (
     Traits,
     Upload,
 )
+from syncd.remotes.pace import Pace
 from syncd.remotes.wire import Wire
 
 PART = 8 * 1024 * 1024
@@ -84,6 +85,7 @@ class HubDataset:
         self._wire = wire
         self._source = source
         self._path = f"/v1/datasets/{info.id}"
+        self.pace = Pace()
 
     # --- reading --------------------------------------------------------------------------------
 
@@ -198,7 +200,7 @@ class HubDataset:
             return []
         answer = self._wire.json(
             "POST", f"{self._path}/batch", query=self._who(), content=frame.pack(ops, bodies),
-            content_type=frame.CONTENT_TYPE, wait=60,
+            content_type=frame.CONTENT_TYPE, wait=60, pace=self.pace,
         )  # fmt: skip
         return self._outcomes(answer, keys)
 
@@ -224,10 +226,10 @@ class HubDataset:
         try:
             with upload.file.open("rb") as file:
                 file.seek(offset)
-                while part := file.read(PART):
+                while part := file.read(self.pace.part(PART)):
                     self._wire.json(
                         "PATCH", place, query={"offset": offset}, content=part,
-                        content_type="application/octet-stream", wait=60,
+                        content_type="application/octet-stream", wait=60, pace=self.pace,
                     )  # fmt: skip
                     offset += len(part)
                     sent += len(part)

@@ -25,6 +25,7 @@ from syncd.errors import (
     RemoteError,
     TransientError,
 )
+from syncd.remotes.pace import Pace
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -67,10 +68,15 @@ class Wire:
         content: bytes | Iterable[bytes] | None = None,
         content_type: str | None = None,
         wait: float = 0.0,
+        pace: Pace | None = None,
     ) -> dict[str, Any]:
         """Send one request and return its JSON object; `wait` is how long the remote may sit on
-        it before it answers. Raises RemoteError and nothing else."""
+        it before it answers, `pace` how fast the content may go. Raises RemoteError and nothing
+        else."""
         headers = {"Content-Type": content_type} if content_type else {}
+        if pace and not pace.free and isinstance(content, bytes):
+            headers["Content-Length"] = str(len(content))
+            content = pace.pieces(content)
         with _translated(self.url):
             answer = self._client.request(
                 method,

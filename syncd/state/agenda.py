@@ -32,6 +32,12 @@ class Agenda:
         ).fetchone()
         return found[0] if found else None
 
+    def pending(self) -> tuple[int, int | None]:
+        """How many rows wait to be decided, and when (ns) the first of them is or was due."""
+        found = self._sql.execute("SELECT count(*), min(due) FROM files WHERE due IS NOT NULL")
+        number, first = found.fetchone()
+        return int(number), first
+
     def wake(self, due: int, paths: Iterable[str]) -> None:
         """Make these rows due."""
         self._sql.executemany(

@@ -26,7 +26,8 @@ MOST = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MirrorStatus:
-    """How one mirror is. `state` is watching, scanning, waiting, paused, held, or stopped."""
+    """How one mirror is. `state` is watching, scanning, waiting, resting, paused, held,
+    denied or stopped."""
 
     name: str
     root: str
@@ -158,6 +159,10 @@ def _condition(meta: Mapping[str, Any], pid: int | None) -> tuple[str, str, str 
         return "paused", gate["reason"], gate["plan"] if gate.get("ask", True) else None
     if denied:
         return "denied", str(denied), None
+    if meta.get("paused"):
+        return "paused", "by syncd pause; syncd resume goes on", None
+    if pid is not None and meta.get("resting"):
+        return "resting", str(meta["resting"]), None
     if away:
         return "waiting", away["reason"], None
     if held:

@@ -29,6 +29,10 @@ FILE = "state.db"
 VERSION = 3
 """How many migrations the file has behind it."""
 
+JOURNAL_BYTES = 64 * 1024 * 1024
+"""What the write-ahead log is cut back to once its pages are in the file."""
+SLACK_BYTES = 16 * 1024 * 1024
+
 
 class State:
     """The one open state file of a mirror."""
@@ -52,6 +56,7 @@ class State:
         if self._file:
             self._file.chmod(0o600)
         self._sql.execute("PRAGMA synchronous=NORMAL")
+        self._sql.execute(f"PRAGMA journal_size_limit={JOURNAL_BYTES}")
         self._migrate()
         self.files = Files(self._sql)
         self.folders = Folders(self._sql)
@@ -103,6 +108,17 @@ class State:
             self.history.flush()
             if self._sql.in_transaction:
                 self._sql.commit()
+
+    def shrink(self) -> bool:
+        """Give back what is free in the file, where that is much and most of it; whether it was.
+        Costs a copy of the rest. Raises StateError where there is no room for one."""
+        with self.in_use():
+            ask = (f"PRAGMA {name}" for name in ("page_count", "freelist_count", "page_size"))
+            pages, free, size = (int(self._sql.execute(one).fetchone()[0]) for one in ask)
+            if free * size < SLACK_BYTES or free * 2 < pages:
+                return False
+            self._sql.execute("VACUUM")
+        return True
 
     def close(self) -> None:
         try:

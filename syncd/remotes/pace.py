@@ -1,0 +1,76 @@
+"""How fast one mirror may send: a token bucket for all its requests together.
+
+Used by adapters where bodies leave, from several worker threads at once. Whoever waits here is
+woken by `hold`, so a pause or the end of the daemon never waits for a slow line.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+from syncd.errors import TransientError
+
+PIECE = 64 * 1024
+BURST_S = 0.25
+"""So long a line that was idle may send at full speed."""
+
+
+class Pace:
+    """Lets bytes pass at a rate, or not at all."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._woken = threading.Event()
+        self._rate: float | None = None
+        self._free_at = 0.0
+        self._held: str | None = None
+
+    @property
+    def free(self) -> bool:
+        """Nothing is limited: a body may be sent as it is."""
+        return self._rate is None and self._held is None
+
+    def limit(self, rate: float | None) -> None:
+        """So many bytes per second from now on; None is without a limit."""
+        with self._lock:
+            self._rate = rate
+            self._free_at = 0.0
+
+    def hold(self, reason: str) -> None:
+        """Let nothing pass; what waits, or comes, is told so by a TransientError."""
+        self._held = reason
+        self._woken.set()
+
+    def release(self) -> None:
+        self._held = None
+        self._woken.clear()
+
+    def take(self, size: int) -> None:
+        """Wait until `size` bytes may go. Raises TransientError while held."""
+        wait = self._reserve(size)
+        if self._held is None and wait > 0:
+            self._woken.wait(wait)
+        if self._held is not None:
+            raise TransientError(self._held)
+
+    def pieces(self, body: bytes) -> Iterator[bytes]:
+        """The body piece by piece, each when it may go."""
+        view = memoryview(body)
+        for at in range(0, len(view), PIECE):
+            piece = bytes(view[at : at + PIECE])
+            self.take(len(piece))
+            yield piece
+
+    def part(self, most: int) -> int:
+        """How much to send in one request, so that it takes seconds and not minutes."""
+        return most if self._rate is None else max(PIECE, min(most, int(self._rate * 4)))
+
+    def _reserve(self, size: int) -> float:
+        with self._lock:
+            if self._rate is None:
+                return 0.0
+            now = time.monotonic()
+            self._free_at = max(self._free_at, now - BURST_S) + size / self._rate
+            return self._free_at - now
