@@ -32,13 +32,16 @@ def options(
     source: str = "",
     extensions: list[str] | None = None,
     on_delete: str | None = None,
+    bandwidth: str | None = None,
 ) -> Options:
     """Mirror options from the command line, on top of the configuration's."""
     from syncd.config.load import load
     from syncd.config.places import places
+    from syncd.config.quantity import hours, rate
     from syncd.engine.options import Options
     from syncd.local.kind import EXTENSIONS
     from syncd.model import Layout, OnConflict, OnDelete
+    from syncd.state.history import DAYS
 
     if preserve_folders and flat:
         raise UsageError("--preserve-folders and --flat are two different layouts: choose one")
@@ -56,6 +59,9 @@ def options(
         source=source or configured.source or _machine(beside),
         extensions=frozenset() if "*" in taken else frozenset(taken),
         ignore=tuple(configured.ignore),
+        rate=rate(bandwidth or configured.bandwidth or "unlimited"),
+        hours=hours(configured.active_hours or ""),
+        history_days=DAYS if configured.history_days is None else configured.history_days,
     )
 
 

@@ -29,6 +29,9 @@ class MirrorConfig:
     source: str | None = None
     extensions: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    bandwidth: str | None = None
+    active_hours: str | None = None
+    history_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,15 @@ class HubConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsConfig:
+    """Where the daemon's numbers go besides its control socket: `[metrics]`. `port` is one of
+    this machine's own addresses, `textfile` what a node exporter collects."""
+
+    port: int | None = None
+    textfile: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     remote: str | None = None
     remotes: dict[str, RemoteConfig] = field(default_factory=dict)
@@ -71,3 +83,4 @@ class Config:
     mirrors: tuple[MirrorEntry, ...] = ()
     mounts: tuple[MountEntry, ...] = ()
     hub: HubConfig = HubConfig()
+    metrics: MetricsConfig = MetricsConfig()

@@ -7,6 +7,7 @@ with the nearest key that is known, and replaced by nothing.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,21 +15,25 @@ from typing import Any
 from syncd.config.parts import (
     Config,
     HubConfig,
+    MetricsConfig,
     MirrorConfig,
     MirrorEntry,
     MountEntry,
     RemoteConfig,
 )
+from syncd.config.quantity import hours, rate
 from syncd.config.secret import KINDS, Secret
+from syncd.errors import ConfigError
 
 CHOICES = {
     "layout": ("first-level", "tree", "flat"),
     "on_delete": ("trash", "keep", "delete"),
     "on_conflict": ("keep", "suffix"),
 }
+MEASURES: dict[str, Callable[[str], object]] = {"bandwidth": rate, "active_hours": hours}
 LISTS = ("extensions", "ignore")
 WORDS = {str: "a string", int: "a number", bool: "true or false"}
-TOP = ("remote", "remotes", "defaults", "mirror", "mount", "hub")
+TOP = ("remote", "remotes", "defaults", "mirror", "mount", "hub", "metrics")
 MOUNT_OPTIONS: dict[str, type] = {
     "allow_other": bool,
     "cache_dir": str,
@@ -60,6 +65,7 @@ class Reader:
                 self._mount(table, where) for table, where in self._tables(found, "mount")
             ),
             hub=self._hub(self._table(found, "hub")),
+            metrics=self._metrics(self._table(found, "metrics")),
         )
         self._named(config)
         return config
@@ -104,8 +110,13 @@ class Reader:
             if table.get(name) not in (None, *choices):
                 self.problems.append(f"{where}.{name} must be one of {', '.join(choices)}")
         said: Table = {name: self._many(table, name, where) for name in LISTS}
-        for name in (*CHOICES, "source"):
+        for name in (*CHOICES, "source", *MEASURES):
             said[name] = self._one(table, name, f"{where}.{name}", str)
+        said["history_days"] = self._one(table, "history_days", f"{where}.history_days", int)
+        if (said["history_days"] or 0) < 0:
+            self.problems.append(f"{where}.history_days must not be negative")
+        for name, read in MEASURES.items():
+            self._measured(said[name], f"{where}.{name}", read)
         return MirrorConfig(**said)
 
     def _entry(self, table: Table, where: str, defaults: MirrorConfig) -> MirrorEntry:
@@ -142,6 +153,21 @@ class Reader:
             if (found[name] or 0) < 0:
                 self.problems.append(f"hub.{name} must not be negative")
         return HubConfig(**found)
+
+    def _metrics(self, table: Table) -> MetricsConfig:
+        self._known(table, "metrics", {"port", "textfile"})
+        port = self._one(table, "port", "metrics.port", int)
+        if not 0 <= (port or 0) <= 65535:
+            self.problems.append("metrics.port must be between 0 and 65535")
+        textfile = self._one(table, "textfile", "metrics.textfile", str)
+        return MetricsConfig(port=port, textfile=textfile)
+
+    def _measured(self, text: str | None, where: str, read: Callable[[str], object]) -> None:
+        try:
+            if text is not None:
+                read(text)
+        except ConfigError as error:
+            self.problems.append(f"{where}: {error.message}")
 
     def _named(self, config: Config) -> None:
         """A remote that is named is the embedded hub, an address, or one of `[remotes]`."""

@@ -31,10 +31,10 @@ class Room:
     limit: str
 
 
-def tidy(mirror: Mirror) -> None:
+def tidy(mirror: Mirror, history_days: int) -> None:
     """Drop what is too old, and give back what the state file does not need."""
     state = mirror.state
-    while state.history.drop(mirror.clock.now_ns()):
+    while state.history.drop(mirror.clock.now_ns(), days=history_days):
         state.commit()
     state.commit()
     try:

@@ -16,6 +16,7 @@ from syncd.daemon.room import tidy
 from syncd.daemon.sayings import Sayings
 from syncd.engine.mirror import Doubt, Mirror, Nudge
 from syncd.engine.opening import Target, opened
+from syncd.engine.options import Options
 from syncd.engine.session import bind
 from syncd.errors import SyncdError, TransientError
 from syncd.local.watch import Coverage, Watcher
@@ -113,7 +114,7 @@ class Watching:
             )
             try:
                 control.start()
-                loop = _Loop(mirror, watcher, Rest(mirror, self.target.options.hours))
+                loop = _Loop(mirror, watcher, self.target.options)
                 feed.start()
                 loop.run(self._stop, self._ready(mirror))
             finally:
@@ -125,10 +126,11 @@ class Watching:
 class _Loop:
     """The mirror's turns, and what has to be looked at now and then."""
 
-    def __init__(self, mirror: Mirror, watcher: Watcher, rest: Rest) -> None:
+    def __init__(self, mirror: Mirror, watcher: Watcher, options: Options) -> None:
         self._mirror = mirror
         self._watcher = watcher
-        self._rest = rest
+        self._rest = Rest(mirror, options.hours)
+        self._history_days = options.history_days
         self._tick = 0.0
         self._tidied = 0.0
         self._sweep_at = 0.0
@@ -156,7 +158,7 @@ class _Loop:
         self._rest.check()
         if now - self._tidied >= TIDY_S and self._mirror.quiet:
             self._tidied = now
-            tidy(self._mirror)
+            tidy(self._mirror, self._history_days)
         coverage = self._watcher.check()
         if coverage != self._coverage:
             self._coverage = coverage

@@ -14,7 +14,7 @@ class Options:
     `source` names this side where `on_conflict` is suffix; an empty set of `extensions` takes
     every file; `ignore` holds gitignore lines; `rate` is how many bytes per second may be sent,
     None being any; `hours` are the spans of the day, in minutes, in which a daemon sends, none
-    being all.
+    being all; `history_days` is for how long is known what was done.
     """
 
     layout: Layout = Layout.FIRST_LEVEL
@@ -26,3 +26,4 @@ class Options:
     ignore: tuple[str, ...] = ()
     rate: float | None = None
     hours: tuple[tuple[int, int], ...] = ()
+    history_days: int = 90
