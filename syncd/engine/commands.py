@@ -37,6 +37,7 @@ def _retry(mirror: Mirror) -> str:
     troubles = mirror.state.troubles.all()
     mirror.state.meta.put(away=None)
     mirror.state.agenda.wake_troubled(mirror.clock.now_ns())
+    mirror.sidecars.retry()
     return f"{len(troubles)} files are tried again"
 
 

@@ -19,12 +19,14 @@ from syncd.engine.comparison import compare
 from syncd.engine.decider import Decider
 from syncd.engine.dispatch import Dispatcher
 from syncd.engine.guard import Guard
-from syncd.engine.job import Job, Result, Workbench
+from syncd.engine.job import Result, Workbench
 from syncd.engine.news import current, learn
 from syncd.engine.observer import Observer
-from syncd.engine.pool import Pool
+from syncd.engine.pool import Workers
 from syncd.engine.report import Tally
 from syncd.engine.settlement import GRACE_NS, Settlement
+from syncd.engine.sidecar_ways import attach, clerk
+from syncd.engine.sidecar_work import Answers, either
 from syncd.errors import DeniedError, LocalError, RemoteError, TransientError
 from syncd.local.hint import Hint
 from syncd.local.ignore import IGNORE_NAME, Filter
@@ -69,7 +71,7 @@ class Nudge:
     """Nothing but a reason to end a wait."""
 
 
-Message = Hint | Doubt | Changes | Command | DeniedError | Nudge | list[Result]
+Message = Hint | Doubt | Changes | Command | DeniedError | Nudge | list[Result] | Answers
 
 
 class Mirror:
@@ -82,7 +84,7 @@ class Mirror:
         dataset: Dataset,
         clock: Clock,
         *,
-        pool: Callable[[Callable[[Job], list[Result]], Callable[[list[Result]], None]], Pool],
+        pool: Workers,
         removes: bool,
     ) -> None:
         """`pool` makes the workers from what they do and where results go; without `removes`
@@ -104,8 +106,9 @@ class Mirror:
         bench = Workbench(subject.root, dataset, forever=forever)
         self.dispatcher = Dispatcher(
             state, Decider(state, subject.policy), self.settlement, self.guard, clock,
-            traits=dataset.traits, pool=pool(bench.run, self.post),
+            traits=dataset.traits, pool=pool(either(bench.run, clerk(subject, dataset)), self.post),
         )  # fmt: skip
+        self.sidecars = attach(self, removes=removes)
         self.unsettled: dict[str, float] = {}
         """Files that could not be had whole yet, and when (monotonic s) that was first so."""
         self.resting: str | None = None
@@ -134,6 +137,8 @@ class Mirror:
         self._step_comparison()
         if self._acting and not self._holding:
             self.dispatcher.step(scanning=self._sweep is not None)
+        if self._acting and self._sweep is None and not self.dispatcher.waiting:
+            self.sidecars.step()
         self.state.commit()
 
     @property
@@ -153,6 +158,7 @@ class Mirror:
             and not self.state.meta.get("compare")
             and self.inbox.empty()
             and self.dispatcher.idle
+            and self.sidecars.idle
         )
 
     @property
@@ -180,10 +186,15 @@ class Mirror:
         """How many seconds the next turn may sleep."""
         soonest = self.settle.next_due()
         wait = longest if soonest is None else soonest - self.clock.monotonic()
-        due = self.dispatcher.next_due()
+        due = self.next_due()
         if due is not None and self._acting:
             wait = min(wait, (due - self.clock.now_ns()) / 1e9)
         return max(0.0, min(wait, longest))
+
+    def next_due(self) -> int | None:
+        """When there is next something to give out, in ns; None: not before something happens."""
+        dues = (self.dispatcher.next_due(), self.sidecars.next_due())
+        return min((due for due in dues if due is not None), default=None)
 
     def sweep(self) -> None:
         """Begin a full scan; the turns to come carry it out."""
@@ -232,6 +243,8 @@ class Mirror:
         match message:
             case list():
                 self._results(message)
+            case Answers():
+                self.sidecars.back(message)
             case Hint():
                 self._hint(message)
             case Doubt():
@@ -309,8 +322,14 @@ class Mirror:
                 self._branch(path)
             elif found.stat:
                 self._seen(path, found.stat, now)
+            elif found.sidecar:
+                self.observer.note_sidecar(path, found.sidecar)
+                if self.settle.look(path, found.sidecar, now):
+                    self.sidecars.trust(path)
 
     def _gone(self, path: str) -> None:
+        if self.observer.note_sidecar(path, None):
+            return
         if self.state.files.row(path) is not None:
             self.observer.note(path, None)
         else:
@@ -370,6 +389,7 @@ class Mirror:
         self.state.agenda.wake_open(now)
         if self._removes:
             self.state.agenda.wake_gone(now + GRACE_NS)
+            self.state.sidecars.wakes.gone(now + GRACE_NS)
             self.guard.review()
         self.state.meta.put(last_sweep=now)
         self.sweep_seconds = self.clock.monotonic() - self._began

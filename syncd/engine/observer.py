@@ -92,6 +92,8 @@ class Observer:
                 self.note(name, found.stat)
                 self._state.agenda.wake(self._clock.now_ns(), [name])
                 self.files += 1
+            elif found and found.sidecar:
+                self.note_sidecar(name, found.sidecar)
             else:
                 self.ignored[self._filter.why(name) or "not a file"] += 1
 
@@ -111,25 +113,56 @@ class Observer:
         self._see(folder, {name: stat})
         return True
 
+    def note_sidecar(self, path: str, stat: Stat | None) -> bool:
+        """Record what may be a sidecar as `look` found it; None is gone. True where it is news."""
+        table = self._state.sidecars
+        folder, _, name = path.rpartition("/")
+        known = table.at(path) if table.any else None
+        if stat is None:
+            if known is None or known.gone:
+                return False
+            self._miss_sidecars(folder, [name])
+        elif known and known.gone is None and known.stat == stat:
+            return False
+        else:
+            table.see(folder, {name: stat}, self._clock.now_ns())
+        return True
+
     def _merge(self, listing: Listing) -> None:
-        print_ = _print(listing.files)
+        beside = listing.sidecars
+        print_ = _print({**listing.files, **beside} if beside else listing.files)
         if self._state.folders.print_of(listing.dir) == print_:
             return
         known = self._state.files.observed(listing.dir)
         news = {name: stat for name, stat in listing.files.items() if known.get(name) != stat}
         if news:
             self._see(listing.dir, news)
+        if beside or self._state.sidecars.any:
+            self._merge_sidecars(listing)
         if listing.complete:
             missing = known.keys() - listing.files.keys()
             if missing:
                 self._miss(listing.dir, missing)
             self._state.folders.keep_print(listing.dir, print_)
 
+    def _merge_sidecars(self, listing: Listing) -> None:
+        table, seen = self._state.sidecars, listing.sidecars
+        known = table.observed(listing.dir) if table.any else {}
+        news = {name: stat for name, stat in seen.items() if known.get(name) != stat}
+        if news:
+            table.see(listing.dir, news, self._clock.now_ns())
+        if listing.complete and (missing := known.keys() - seen.keys()):
+            self._miss_sidecars(listing.dir, missing)
+
     def _drop_unlisted(self, top: str, listed: set[str], unknown: list[str]) -> None:
-        for folder in self._state.folders.below(top):
-            if folder in listed or any(_within(folder, dark) for dark in unknown):
-                continue
+        def unseen(folder: str) -> bool:
+            return folder not in listed and not any(_within(folder, dark) for dark in unknown)
+
+        for folder in filter(unseen, self._state.folders.below(top)):
             self._miss(folder, self._state.files.observed(folder))
+        if self._state.sidecars.any:
+            for folder in filter(unseen, self._state.sidecars.below(top)):
+                self._miss_sidecars(folder, self._state.sidecars.observed(folder))
 
     def _see(self, folder: str, files: dict[str, Stat]) -> None:
         self._state.files.see(folder, files, self._clock.now_ns())
@@ -147,6 +180,16 @@ class Observer:
         self._state.receipts.abandon(f"{folder}/{name}" if folder else name for name in left_out)
         self._state.files.miss(folder, gone, now, due)
         self._tell(folder, gone)
+
+    def _miss_sidecars(self, folder: str, names: Iterable[str]) -> None:
+        now, table = self._clock.now_ns(), self._state.sidecars
+        due = None if self._grace_ns is None else now + self._grace_ns
+        prefix = f"{folder}/" if folder else ""
+        followed = {name for name in names if self._filter.beside(prefix + name)}
+        # One that a rule leaves out now is not looked at any more: what it set stays.
+        left_out = [table.at(prefix + name) for name in set(names) - followed]
+        table.forget(row for row in left_out if row)
+        table.miss(folder, followed, now, due)
 
     def _tell(self, folder: str, names: Iterable[str]) -> None:
         prefix = f"{folder}/" if folder else ""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from syncd.clock import Clock, SystemClock
-from syncd.engine.job import Job, Result
 from syncd.engine.mirror import Mirror, Subject
 from syncd.engine.options import Options
-from syncd.engine.pool import Pool, ThreadPool
+from syncd.engine.pool import ThreadPool, Workers
 from syncd.engine.session import source_of
 from syncd.errors import NotFoundError, UsageError
 from syncd.local.ignore import Filter
@@ -20,8 +19,6 @@ from syncd.model import Policy
 from syncd.remotes.base import Dataset, Moves, Paced, Remote
 from syncd.state.lock import FolderLock
 from syncd.state.store import State
-
-Workers = Callable[[Callable[[Job], list[Result]], Callable[[list[Result]], None]], Pool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

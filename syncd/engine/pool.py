@@ -11,17 +11,23 @@ from collections.abc import Callable
 from typing import Protocol
 
 from syncd.engine.job import Job, Result
+from syncd.engine.sidecar_work import Answers, Errand, broken_off
 from syncd.errors import TransientError
 
 log = logging.getLogger(__name__)
 
 DRAIN_S = 20.0
 
+Task = Job | Errand
+Told = list[Result] | Answers
+Workers = Callable[[Callable[[Task], Told], Callable[[Told], None]], "Pool"]
+"""Makes the workers from what they do, and from where what came of it goes."""
+
 
 class Pool(Protocol):
     """Where the control thread gives jobs out; results arrive through its `deliver`."""
 
-    def give(self, job: Job) -> None: ...
+    def give(self, job: Task) -> None: ...
 
     def close(self) -> None: ...
 
@@ -32,10 +38,10 @@ class ThreadPool:
     def __init__(
         self,
         size: int,
-        work: Callable[[Job], list[Result]],
-        deliver: Callable[[list[Result]], None],
+        work: Callable[[Task], Told],
+        deliver: Callable[[Told], None],
     ) -> None:
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._work = work
         self._deliver = deliver
         self._threads = [
@@ -45,7 +51,7 @@ class ThreadPool:
         for thread in self._threads:
             thread.start()
 
-    def give(self, job: Job) -> None:
+    def give(self, job: Task) -> None:
         self._jobs.put(job)
 
     def close(self) -> None:
@@ -65,24 +71,25 @@ class ThreadPool:
             try:
                 self._deliver(self._work(job))
             except Exception:
-                log.exception("worker failed verb=%s steps=%d", job.verb.value, len(job.steps))
-                self._deliver([_broken(job, n) for n in range(len(job.steps))])
+                log.exception("worker failed job=%.200r", job)
+                self._deliver(_broken(job))
 
 
-def _broken(job: Job, n: int) -> Result:
-    return Result(step=job.steps[n], error=TransientError("syncd itself failed; see the log"))
+def _broken(job: Task) -> Told:
+    error = TransientError("syncd itself failed; see the log")
+    if isinstance(job, Errand):
+        return broken_off(job, error)
+    return [Result(step=step, error=error) for step in job.steps]
 
 
 class InlinePool:
     """Carries out each job at once, in the caller's thread: for simulations."""
 
-    def __init__(
-        self, work: Callable[[Job], list[Result]], deliver: Callable[[list[Result]], None]
-    ) -> None:
+    def __init__(self, work: Callable[[Task], Told], deliver: Callable[[Told], None]) -> None:
         self._work = work
         self._deliver = deliver
 
-    def give(self, job: Job) -> None:
+    def give(self, job: Task) -> None:
         self._deliver(self._work(job))
 
     def close(self) -> None:

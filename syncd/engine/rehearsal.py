@@ -15,7 +15,9 @@ from syncd.clock import SystemClock
 from syncd.engine.job import Job, Result, Step, receipt_of
 from syncd.engine.mirror import Mirror
 from syncd.engine.opening import Target, assemble
+from syncd.engine.pool import Task, Told
 from syncd.engine.session import catch_up, over, suit
+from syncd.engine.sidecar_work import Answers, Delivery, Errand
 from syncd.errors import NotFoundError, RejectedError, StateError
 from syncd.local.read import Content, read
 from syncd.model import Action, Item, Verb
@@ -76,9 +78,7 @@ class Script:
         self._ahead = dict(ahead)
         self.actions: list[Action] = []
 
-    def begin(
-        self, work: Callable[[Job], list[Result]], deliver: Callable[[list[Result]], None]
-    ) -> Script:
+    def begin(self, work: Callable[[Task], Told], deliver: Callable[[Told], None]) -> Script:
         """Take the place of the workers."""
         self._work = work
         self._deliver = deliver
@@ -88,7 +88,11 @@ class Script:
         """Let the names be taken that are taken by the time this mirror is pushed."""
         self._state.overlay.learn([_stored(key, UNREAD) for key in self._ahead], now)
 
-    def give(self, job: Job) -> None:
+    def give(self, job: Task) -> None:
+        if isinstance(job, Errand):
+            told = tuple(Delivery(parcel=parcel) for parcel in job.parcels)
+            self._deliver(Answers(deliveries=told) if told else self._work(job))
+            return
         if job.verb is Verb.READ:
             self._compare(job)
             self._deliver(self._work(job))

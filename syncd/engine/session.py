@@ -92,6 +92,7 @@ def push(mirror: Mirror, names: tuple[str, ...] = ()) -> Report:
     mirror.state.meta.put(away=None)
     mirror.state.agenda.wake_troubled(now)
     mirror.state.agenda.hurry(now, now)
+    mirror.sidecars.retry()
     if names:
         mirror.observer.only(names)
     else:
@@ -113,7 +114,7 @@ def over(mirror: Mirror) -> bool:
         return True
     if not mirror.quiet and not _only_writers(mirror):
         return False
-    due = mirror.dispatcher.next_due()
+    due = mirror.next_due()
     return due is None or due - mirror.clock.now_ns() >= PATIENCE * SECOND
 
 

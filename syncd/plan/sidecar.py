@@ -62,6 +62,8 @@ def need(beside: Beside, picture: Picture | None, owner: Picture | None, *, remo
     receipt of the item it was set on, and `removes` whether deletions count."""
     if beside.gone:
         return _gone(beside, owner, removes=removes)
+    if beside.kind is Kind.OTHER and beside.brought:
+        return _gone(beside, owner, removes=removes)  # It was a sidecar, and is none any more.
     if beside.kind in (Kind.OTHER, Kind.BROKEN):
         return Need.NOTHING
     if picture is not None and picture.item is not None:
