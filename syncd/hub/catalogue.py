@@ -92,6 +92,7 @@ class Catalogue:
                     "generation": secrets.token_hex(8),
                 }
                 tx.execute(sa.insert(meta), [{"name": k, "value": v} for k, v in words.items()])
+            words["schema"] = _follow(tx, int(words["schema"]))
             if int(words["schema"]) != schema.VERSION:
                 raise StateError(
                     f"the catalogue is of version {words['schema']}, not {schema.VERSION}",
@@ -182,7 +183,9 @@ class Catalogue:
             .limit(limit + 1)
         )
         if without is not None:
-            wanted = wanted.where(items.c.by != without)
+            # Who changed the content may not have heard of the annotations, nor the other way.
+            others = items.c.annotated_by.not_in(["", without])
+            wanted = wanted.where(sa.or_(items.c.by != without, others))
         with self.read() as tx:
             last = head(tx)
             rows = [ItemRow(*row) for row in tx.execute(wanted)]
@@ -216,6 +219,16 @@ def held(tx: sa.Connection, digests: Sequence[bytes]) -> dict[bytes, int]:
 def _held_query(size: int) -> sa.TextClause:
     places = ", ".join(f":d{n}" for n in range(size))
     return sa.text(f"SELECT digest, size FROM blobs WHERE digest IN ({places})")  # noqa: S608
+
+
+def _follow(tx: sa.Connection, version: int) -> str:
+    """Bring an older catalogue's tables up to date, in the same transaction."""
+    old = version
+    while version < schema.VERSION:
+        version = schema.migrate(tx, version)
+    if version != old:
+        tx.execute(sa.update(meta).where(meta.c.name == "schema").values(value=str(version)))
+    return str(version)
 
 
 def head(tx: sa.Connection) -> int:

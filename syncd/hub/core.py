@@ -20,6 +20,7 @@ from syncd.hub.auth import Auth
 from syncd.hub.care import Care
 from syncd.hub.feed import Bell
 from syncd.hub.metrics import Metrics
+from syncd.hub.sizes import Sizes
 from syncd.hub.store import Store
 from syncd.hub.uploads import Uploads
 
@@ -64,6 +65,7 @@ class Hub:
             settings.data, clock=self.clock, min_free=settings.min_free, bell=self.bell.ring
         )
         self.uploads = Uploads(settings.data / "uploads", self.store)
+        self.sizes = Sizes(self.store)
         self.metrics = Metrics(self.store)
         self.care = Care(self.store, self.uploads, settings.retention_days)
         self.seats = asyncio.Semaphore(SEATS)

@@ -5,6 +5,8 @@ Started by `thumbnail.Decoder`; stdin is a socket on which each question comes w
     question   u32 size, u64 offset, u64 length, and the file's descriptor beside them
     answer     one byte of verdict, u32 length, that many bytes of JPEG
 
+Where the size asked for is 0, the answer is not a JPEG but width and height as they are stored.
+
 It must stay poor: it gets descriptors instead of paths, no secrets in its environment, can write
 no file, has its memory and CPU time limited by the kernel, ends with its socket and is killed
 with its parent.
@@ -26,6 +28,7 @@ MADE, NONE, UNSUPPORTED = b"M", b"N", b"U"
 
 QUESTION = struct.Struct(">IQQ")
 ANSWER = struct.Struct(">cI")
+EXTENT = struct.Struct(">II")
 MEMORY = 1536 * 1024 * 1024
 CPU_SECONDS = 8
 
@@ -68,7 +71,9 @@ def _answer(fd: int, size: int, offset: int, length: int) -> bytes:
     verdict, picture = MADE, b""
     with io.BufferedReader(_Part(fd, offset, length), 64 * 1024) as file:
         try:
-            picture = pictures.thumbnail(file, size)
+            picture = (
+                pictures.thumbnail(file, size) if size else EXTENT.pack(*pictures.extent(file))
+            )
         except pictures.UnsupportedError:
             verdict = UNSUPPORTED
         except Exception:  # whatever a decoder makes of foreign bytes: there is no picture

@@ -54,6 +54,7 @@ class Item(_Model):
     state: str = Field(description="present, trashed or purged")
     by: str = Field(description="the source that last changed it")
     metadata: dict[str, Any]
+    annotated: int = Field(description="how often its annotations were changed")
 
 
 class Items(_Model):
@@ -159,6 +160,7 @@ def item(row: ItemRow) -> dict[str, Any]:
         "state": row.state,
         "by": row.by,
         "metadata": {} if row.metadata == "{}" else json.loads(row.metadata),
+        "annotated": row.annotated,
     }
 
 

@@ -13,14 +13,18 @@ import sqlalchemy as sa
 
 from syncd.hub import schema
 from syncd.hub.catalogue import CHUNK
-from syncd.hub.schema import ItemRow, blobs, items, versions
+from syncd.hub.schema import ItemRow, annotation_sets, blobs, items, pictures, versions
 
 
 def release(tx: sa.Connection, purged: Sequence[ItemRow]) -> int:
-    """Drop the old versions of purged items and every blob that only they needed; bytes freed."""
+    """Drop the annotations and old versions of purged items, and every blob that only they
+    needed; bytes freed."""
     total = 0
     for start in range(0, len(purged), CHUNK):
         some = purged[start : start + CHUNK]
+        tx.execute(
+            sa.delete(annotation_sets).where(annotation_sets.c.item.in_([row.id for row in some]))
+        )
         mine = versions.c.item.in_([row.id for row in some])
         old = tx.execute(sa.select(versions.c.digest).where(mine)).scalars().all()
         if old:
@@ -36,7 +40,9 @@ def drop_blobs(tx: sa.Connection, digests: Sequence[bytes]) -> int:
         some = blobs.c.digest.in_(digests[start : start + CHUNK])
         loose = tx.execute(sa.select(blobs.c.digest, blobs.c.size).where(some, *_loose())).all()
         if loose:
-            tx.execute(sa.delete(blobs).where(blobs.c.digest.in_([row.digest for row in loose])))
+            gone = [row.digest for row in loose]
+            tx.execute(sa.delete(blobs).where(blobs.c.digest.in_(gone)))
+            tx.execute(sa.delete(pictures).where(pictures.c.digest.in_(gone)))
         total += sum(row.size for row in loose)
     return total
 

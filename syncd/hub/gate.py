@@ -22,6 +22,7 @@ from syncd.hub.auth import Auth
 
 MIB = 1024 * 1024
 MAX_BATCH = 64 * MIB
+MAX_ANNOTATIONS = 16 * MIB
 MAX_JSON = 4 * MIB
 MAX_HEADERS = 100
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -29,6 +30,7 @@ OPEN = frozenset({"/health", "/enter", "/"})
 STATIC = "/static/"
 """The page's own files are open too: they hold nothing secret, and tell a stranger the way in."""
 _BATCH = re.compile(r"/v1/datasets/[^/]+/batch")
+_ANNOTATIONS = re.compile(r"/v1/datasets/[^/]+/annotations")
 _UPLOAD = re.compile(r"/v1/uploads/[^/]+")
 _COMMON = [
     (b"x-content-type-options", b"nosniff"),
@@ -186,6 +188,8 @@ def _limit(path: str) -> int | None:
     """None for parts of an upload: those are streamed, and end where the file ends."""
     if _UPLOAD.fullmatch(path):
         return None
+    if _ANNOTATIONS.fullmatch(path):
+        return MAX_ANNOTATIONS
     return MAX_BATCH if _BATCH.fullmatch(path) else MAX_JSON
 
 

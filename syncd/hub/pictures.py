@@ -44,19 +44,43 @@ def thumbnail(file: IO[bytes], size: int) -> bytes:
     return out.getvalue()
 
 
+def extent(file: IO[bytes]) -> tuple[int, int]:
+    """Width and height as stored, of which the head of the file tells; raises as above."""
+    kind = _kind(file)
+    if kind == "dicom":
+        scan = _scan(file)
+        return int(scan.Columns), int(scan.Rows)
+    if kind in VIDEOS:
+        with _container(file, kind) as video:
+            stream = video.streams.video[0]
+            return stream.width, stream.height
+    picture = _heif(file) if kind == "heif" else Image.open(file, formats=FORMATS)
+    if picture.format == "TIFF":  # of the others it is `size`; of these that is turned upright
+        tags = cast(Any, picture).tag_v2
+        return int(tags[256]), int(tags[257])
+    return picture.size
+
+
 def _open(file: IO[bytes], size: int) -> Image.Image:
+    kind = _kind(file)
+    if kind == "dicom":
+        return _dicom(file)
+    if kind in VIDEOS:
+        return _video(file, kind)
+    return _picture(_heif(file) if kind == "heif" else Image.open(file, formats=FORMATS), size)
+
+
+def _kind(file: IO[bytes]) -> str:
+    """What the first bytes say: "dicom", "heif", a video's container, or "" for the others."""
     start = file.read(192)
     file.seek(0)
     if start[128:132] == b"DICM":
-        return _dicom(file)
+        return "dicom"
     brand = start[8:12] if start[4:8] == b"ftyp" else b""
     if brand in HEIF:
-        return _heic(file, size)
-    if brand not in AVIF:
-        for container, beginning in VIDEOS.items():
-            if re.match(beginning, start, re.DOTALL):
-                return _video(file, container)
-    return _picture(Image.open(file, formats=FORMATS), size)
+        return "heif"
+    containers = {} if brand in AVIF else VIDEOS
+    return next((c for c, begins in containers.items() if re.match(begins, start, re.DOTALL)), "")
 
 
 def _picture(picture: Image.Image, size: int) -> Image.Image:
@@ -92,23 +116,31 @@ def _flat(picture: Image.Image) -> Image.Image:
     return ground
 
 
-def _heic(file: IO[bytes], size: int) -> Image.Image:
+def _heif(file: IO[bytes]) -> Image.Image:
     try:
         import pillow_heif
     except ImportError as error:
         raise UnsupportedError from error
     pillow_heif.register_heif_opener()
-    return _picture(Image.open(file, formats=("HEIF",)), size)
+    return Image.open(file, formats=("HEIF",))
+
+
+def _scan(file: IO[bytes]) -> Any:
+    """What a DICOM file says of its picture, without the pixels."""
+    try:
+        import pydicom
+    except ImportError as error:
+        raise UnsupportedError from error
+    return pydicom.dcmread(file, stop_before_pixels=True)
 
 
 def _dicom(file: IO[bytes]) -> Image.Image:
+    scan = _scan(file)
     try:
-        import pydicom
         from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
         from pydicom.pixels.utils import pixel_array
     except ImportError as error:
         raise UnsupportedError from error
-    scan = pydicom.dcmread(file, stop_before_pixels=True)
     if int(scan.Rows) * int(scan.Columns) > PIXELS:
         raise ValueError("too many pixels")
     file.seek(0)
@@ -135,15 +167,8 @@ def _window(scan: Any) -> tuple[float, float] | None:
 
 
 def _video(file: IO[bytes], container: str) -> Image.Image:
-    """The first key frame after a tenth of the length: the very first is often black.
-
-    The container is named by us, so that nothing that points at other files is ever tried.
-    """
-    try:
-        import av
-    except ImportError as error:
-        raise UnsupportedError from error
-    with av.open(file, "r", format=container) as video:
+    """The first key frame after a tenth of the length: the very first is often black."""
+    with _container(file, container) as video:
         stream = video.streams.video[0]
         stream.thread_count = 1
         stream.codec_context.skip_frame = "NONKEY"
@@ -153,3 +178,13 @@ def _video(file: IO[bytes], container: str) -> Image.Image:
             video.seek(video.duration // 10)
         frame: Any = next(video.decode(stream))
         return cast(Image.Image, frame.to_image())
+
+
+def _container(file: IO[bytes], container: str) -> Any:
+    """A video's file, open. The container is named by us, so that nothing that points at other
+    files is ever tried."""
+    try:
+        import av
+    except ImportError as error:
+        raise UnsupportedError from error
+    return av.open(file, "r", format=container)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-VERSION = 1
+VERSION = 2
 CACHE_KIB = 64 * 1024
 CHECKPOINT_PAGES = 8_000
 """32 MiB of log before its pages go home: less often measured faster for a burst of files."""
@@ -61,6 +61,8 @@ items = sa.Table(
     sa.Column("by", sa.Text, nullable=False),
     sa.Column("seq", sa.BigInteger, nullable=False),
     sa.Column("metadata", sa.Text, nullable=False),
+    sa.Column("annotated", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("annotated_by", sa.Text, nullable=False, server_default=""),
 )
 
 
@@ -82,6 +84,10 @@ class ItemRow(NamedTuple):
     by: str
     seq: int
     metadata: str
+    annotated: int = 0
+    """How often its annotations were changed."""
+    annotated_by: str = ""
+    """Who changed them last; apart from `by`, so that neither hides the other in a feed."""
 
 
 # One present item a key; the feed in order of change; what still needs a blob; the trash in order.
@@ -120,6 +126,29 @@ blobs = sa.Table(
     sa.Column("stored_ns", sa.BigInteger, nullable=False),
 )
 
+annotation_sets = sa.Table(
+    "annotations",
+    metadata,
+    sa.Column("item", sa.Text, sa.ForeignKey("items.id"), primary_key=True),
+    sa.Column("operation", _Bytewise, primary_key=True),
+    sa.Column("model", sa.Boolean, nullable=False),
+    sa.Column("digest", sa.LargeBinary(32), nullable=False),
+    sa.Column("length", sa.BigInteger, nullable=False),
+    sa.Column("changed_ns", sa.BigInteger, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+)
+"""All that one operation says about one item: `body` is the JSON list, `length` its bytes."""
+
+pictures = sa.Table(
+    "pictures",
+    metadata,
+    sa.Column("digest", sa.LargeBinary(32), primary_key=True),
+    sa.Column("width", sa.BigInteger, nullable=False),
+    sa.Column("height", sa.BigInteger, nullable=False),
+)
+"""The sizes of pictures that were asked for, as stored: known as long as the content is."""
+
 
 def run(tx: sa.Connection, statement: sa.Executable, values: Any) -> sa.CursorResult[Any]:
     """Execute a lasting statement of the hot path with plain tuples, in the order of its places.
@@ -131,6 +160,22 @@ def run(tx: sa.Connection, statement: sa.Executable, values: Any) -> sa.CursorRe
 @cache
 def _text(statement: Any, dialect: sa.Dialect) -> str:
     return str(statement.compile(dialect=dialect))
+
+
+def migrate(tx: sa.Connection, version: int) -> int:
+    """Bring the tables of an older catalogue to the next version, and return that."""
+    for statement in _STEPS.get(version, ()):
+        tx.exec_driver_sql(statement)
+    return version + 1
+
+
+_STEPS = {
+    1: (
+        "ALTER TABLE items ADD COLUMN annotated BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE items ADD COLUMN annotated_by TEXT NOT NULL DEFAULT ''",
+    ),
+}
+"""How tables that are there already follow; new ones are made in any case."""
 
 
 def filled(size: int) -> int:

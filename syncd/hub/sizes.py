@@ -1,0 +1,105 @@
+"""How large pictures are, as stored: looked up by digest, found out by the decoding child.
+
+Only asked for where normalised coordinates have to become pixels. One request at a time has the
+child; a request ends after some seconds with what it found, and its asker goes on from there.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from syncd.errors import NotFoundError
+from syncd.hub import annotating, catalogue, decode
+from syncd.hub.schema import ItemRow, pictures
+from syncd.hub.store import Store
+from syncd.hub.thumbnail import Content, Decoder
+
+SECONDS = 5.0
+"""How long one request may measure."""
+
+
+class Sized(NamedTuple):
+    """An item, and the width and height of its picture where they can be told."""
+
+    item: ItemRow
+    size: tuple[int, int] | None
+
+
+class Sizes:
+    """The sizes of one hub's pictures."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._turn = threading.Lock()
+
+    def of(self, dataset: str, ids: Sequence[str]) -> tuple[list[Sized], int]:
+        """The sizes of the first of these items, and how many of the ids that answers."""
+        items = annotating.found(self._store, dataset, ids)
+        rows = {row.id: row for row in items}
+        known = self._known({row.digest for row in items})
+        lacking = dict.fromkeys(row.digest for row in items if row.digest not in known)
+        fresh, asked = self._measured(list(lacking))
+        late = set(lacking) - asked
+        first_late = (n for n, id in enumerate(ids) if id in rows and rows[id].digest in late)
+        done = next(first_late, len(ids))
+        sizes = known | fresh
+        some = [rows[id] for id in ids[:done] if id in rows]
+        return [Sized(row, sizes.get(row.digest)) for row in some], done
+
+    def _known(self, digests: set[bytes]) -> dict[bytes, tuple[int, int]]:
+        found = {}
+        ordered = sorted(digests)
+        with self._store.catalogue.read() as tx:
+            for start in range(0, len(ordered), catalogue.CHUNK):
+                some = pictures.c.digest.in_(ordered[start : start + catalogue.CHUNK])
+                for row in tx.execute(sa.select(pictures).where(some)):
+                    found[row.digest] = (row.width, row.height)
+        return found
+
+    def _measured(self, digests: list[bytes]) -> tuple[dict[bytes, tuple[int, int]], set[bytes]]:
+        """What could be found out in time, and which were asked: those of no size as well."""
+        found: dict[bytes, tuple[int, int]] = {}
+        asked: set[bytes] = set()
+        if not digests:
+            return found, asked
+        decoder = Decoder()
+        with self._turn:
+            end = time.monotonic() + SECONDS
+            try:
+                for digest in digests:
+                    size = self._measure(decoder, digest)
+                    asked.add(digest)
+                    if size:
+                        found[digest] = size
+                    if time.monotonic() > end:
+                        break
+            finally:
+                decoder.close()
+        self._keep(found)
+        return found, asked
+
+    def _measure(self, decoder: Decoder, digest: bytes) -> tuple[int, int] | None:
+        try:
+            content = Content(*self._store.open(digest))
+        except NotFoundError:
+            return None
+        verdict, data = decoder.make(content, 0)
+        if verdict != decode.MADE:
+            return None
+        width, height = decode.EXTENT.unpack(data)
+        return (width, height) if width and height else None
+
+    def _keep(self, found: dict[bytes, tuple[int, int]]) -> None:
+        """Sizes of content that went meanwhile are not kept: nothing would remove them."""
+        if not found:
+            return
+        with self._store.writing() as tx:
+            there = catalogue.held(tx, list(found)).keys() - self._known(set(found)).keys()
+            rows = [{"digest": d, "width": found[d][0], "height": found[d][1]} for d in there]
+            if rows:
+                tx.execute(sa.insert(pictures), rows)
