@@ -30,7 +30,7 @@ PARTS = {
     "syncd.state": LOW,
     "syncd.remotes": LOW,
     "syncd.hub": LOW,
-    "syncd.mount": (*LOW, "syncd.remotes.base"),
+    "syncd.mount": (*LOW, "syncd.annotation", "syncd.remotes.base"),
     "syncd.engine": (*LOW, "syncd.local", "syncd.state", "syncd.remotes.base"),
     "syncd.client": ALL,
     "syncd.daemon": ALL,
@@ -41,6 +41,7 @@ PARTS = {
 HOMES = {
     "watchdog": ("syncd.local.watch",),
     "httpx": ("syncd.remotes.wire",),
+    "fuse": ("syncd.mount.operations",),
     "sqlite_utils": ("syncd.state",),
     "sqlalchemy": ("syncd.hub",),
     "typer": ("syncd.cli",),

@@ -1,0 +1,219 @@
+"""mount and umount: a dataset read like a folder."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from syncd.cli import options as o
+from syncd.cli import reach, render
+
+if TYPE_CHECKING:
+    from syncd.daemon.mount import Wanted
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_UNITS = {unit: 1024**n for n, unit in enumerate(("", "K", "M", "G", "T"))}
+
+
+class Sidecars(StrEnum):
+    """Beside which files their annotations are shown."""
+
+    ANNOTATED = "annotated"
+    ALL = "all"
+    NONE = "none"
+
+
+def mount(
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", help="With --all: the mount point.")
+    ],
+    mountpoint: Annotated[
+        Path | None, typer.Argument(metavar="MOUNTPOINT", help="An empty folder; made if new.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Mount every dataset, a folder each.")
+    ] = False,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Stay until Ctrl-C, which unmounts.")
+    ] = False,
+    uid: Annotated[
+        int | None, typer.Option("--uid", metavar="N", min=0, help="Who owns what is shown.")
+    ] = None,
+    gid: Annotated[
+        int | None, typer.Option("--gid", metavar="N", min=0, help="And the group.")
+    ] = None,
+    mode: Annotated[
+        str, typer.Option("--mode", metavar="OCTAL", help="The rights of files.")
+    ] = "444",
+    allow_other: Annotated[
+        bool, typer.Option("--allow-other", help="Let other users in, as far as --mode does.")
+    ] = False,
+    cache_size: Annotated[
+        str, typer.Option("--cache-size", metavar="SIZE", help="How much is kept on disk.")
+    ] = "10G",
+    cache_dir: Annotated[
+        Path | None,
+        typer.Option("--cache-dir", metavar="DIR", help="Where. Default: the XDG cache."),
+    ] = None,
+    staleness: Annotated[
+        float,
+        typer.Option(
+            "--staleness", metavar="SECONDS", min=0.1,
+            help="How old what is shown may be where a remote has no change feed.",
+        ),
+    ] = 60.0,
+    sidecars: Annotated[
+        Sidecars,
+        typer.Option(
+            "--sidecars", metavar="annotated|all|none",
+            help="Beside which files their annotations are shown, as NAME.json.",
+        ),
+    ] = Sidecars.ANNOTATED,
+    xattrs: Annotated[
+        bool, typer.Option("--xattrs", help="Show user.syncd.id and user.syncd.sha256.")
+    ] = False,
+    prefetch: Annotated[
+        str | None,
+        typer.Option(
+            "--prefetch", metavar="FOLDER", help="Fetch this folder in the background; / is all."
+        ),
+    ] = None,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            "--timeout", metavar="SECONDS", min=0.1,
+            help="How long a read waits for the remote before it fails.",
+        ),
+    ] = 30.0,
+    quiet: o.Quiet = False,
+    remote: o.Remote = None,
+    token_file: o.TokenFile = None,
+) -> None:  # fmt: skip
+    """Mount a dataset, to be read like a folder. Nothing can be written there.
+
+    Every program that reads files can read it. It stays until `syncd umount MOUNTPOINT`.
+    """
+    from syncd.client import checked_name
+    from syncd.errors import UsageError
+    from syncd.mount import point as points
+
+    if everything == (mountpoint is not None):
+        raise UsageError("say DATASET MOUNTPOINT, or --all MOUNTPOINT")
+    where = mountpoint if mountpoint is not None else Path(dataset)
+    if not everything:
+        checked_name(dataset)
+    wanted = _wanted(
+        where, None if everything else dataset, cache_dir, uid=uid, gid=gid, mode=mode,
+        cache_size=cache_size, staleness=staleness, timeout=timeout, sidecars=sidecars,
+        prefetch=prefetch, allow_other=allow_other, xattrs=xattrs,
+    )  # fmt: skip
+    problem = points.lacking()
+    if problem:
+        raise UsageError(problem)
+    if foreground:
+        _stay(wanted, remote, token_file, quiet=quiet)
+    else:
+        _background(wanted, quiet=quiet)
+
+
+def umount(
+    mountpoint: Annotated[Path, typer.Argument(metavar="MOUNTPOINT")],
+    lazy: Annotated[
+        bool, typer.Option("--lazy", help="Also while it is in use; its users get errors.")
+    ] = False,
+) -> None:
+    """Unmount a dataset."""
+    from syncd.daemon.background import ended
+    from syncd.mount.point import unmount
+
+    unmount(mountpoint.absolute(), lazy=lazy)
+    ended(mountpoint.absolute())
+
+
+def _stay(wanted: Wanted, remote: str | None, token_file: Path | None, *, quiet: bool) -> None:
+    from syncd.daemon.background import claimed
+    from syncd.daemon.mount import Mounting
+
+    render.log_to_stderr(logging.ERROR if quiet else logging.WARNING)
+    with claimed(wanted) as mine, reach.client(remote, token_file) as client:
+        os.chdir("/")
+        Mounting(client, mine).run((lambda text: None) if quiet else render.note)
+
+
+def _background(wanted: Wanted, *, quiet: bool) -> None:
+    from syncd.daemon.background import begin
+
+    code, said = begin(wanted)
+    if code or not quiet:
+        render.note(said)
+    if code:
+        raise typer.Exit(code)
+
+
+def _wanted(
+    point: Path,
+    dataset: str | None,
+    cache: Path | None,
+    *,
+    uid: int | None,
+    gid: int | None,
+    mode: str,
+    cache_size: str,
+    staleness: float,
+    timeout: float,
+    sidecars: Sidecars,
+    prefetch: str | None,
+    allow_other: bool,
+    xattrs: bool,
+) -> Wanted:
+    from syncd.config.places import places
+    from syncd.daemon.mount import Wanted
+    from syncd.mount.sidecars import Mode
+
+    return Wanted(
+        point=point.absolute(),
+        dataset=dataset,
+        cache=cache.absolute() if cache else places().cache,
+        cache_bytes=_bytes(cache_size),
+        staleness_s=staleness,
+        timeout_s=timeout,
+        sidecars=Mode(sidecars),
+        prefetch=prefetch,
+        uid=os.getuid() if uid is None else uid,
+        gid=os.getgid() if gid is None else gid,
+        mode=_mode(mode),
+        allow_other=allow_other,
+        xattrs=xattrs,
+    )
+
+
+def _bytes(text: str) -> int:
+    from syncd.errors import UsageError
+
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f"--cache-size {text!r}: say a number, or one with K, M, G or T")
+    return int(float(found[1]) * _UNITS[found[2].upper()])
+
+
+def _mode(text: str) -> int:
+    from syncd.errors import UsageError
+
+    try:
+        mode = int(text, 8)
+    except ValueError:
+        mode = -1
+    if not 0 <= mode <= 0o777 or mode & 0o222:
+        raise UsageError(f"--mode {text!r}: say three octal digits without write, like 440")
+    return mode
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(mount)
+    app.command()(umount)

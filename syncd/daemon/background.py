@@ -1,0 +1,76 @@
+"""A mount in the background: a process of its own that outlives the command which began it.
+
+The command returns when the mount answers, or with the child's own words and exit status. A lock
+named after the mount point tells who serves it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+from syncd.config.places import places
+from syncd.daemon.mount import Wanted
+from syncd.mount import point as points
+from syncd.state.lock import FolderLock, holder
+
+END_S = 15.0
+
+
+@contextmanager
+def claimed(wanted: Wanted) -> Iterator[Wanted]:
+    """The mount point made ready and held against others; raises BusyError, UsageError."""
+    with FolderLock(_folder(wanted.point), what=f"a mount on {wanted.point}"):
+        yield replace(wanted, point=points.prepare(wanted.point))
+
+
+def begin(wanted: Wanted) -> tuple[int, str]:
+    """Run this very command again, in the background; its exit status (0: it goes on) and what
+    it said. Returns when the mount answers."""
+    point = points.prepare(wanted.point)
+    log = places().state / "mount.log"
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with log.open("ab") as output:
+        start = output.tell()
+        child = subprocess.Popen(  # noqa: S603 - our own module, our own interpreter
+            [sys.executable, "-m", "syncd", *sys.argv[1:], "--foreground"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    while child.poll() is None:
+        if points.own_at(point):
+            point.stat()
+            return 0, _last_line(log, start) or f"mounted on {point}"
+        time.sleep(0.02)
+    return child.returncode or 1, _last_line(log, start) or f"it ended at once: see {log}"
+
+
+def ended(point: Path) -> bool:
+    """Wait for the end of whoever served a mount point that was unmounted."""
+    until = time.monotonic() + END_S
+    folder = _folder(point)
+    while holder(folder) is not None:
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _folder(point: Path) -> Path:
+    word = sha256(os.path.realpath(point).encode(errors="surrogateescape")).hexdigest()[:16]
+    return places().state / "mounts" / word
+
+
+def _last_line(log: Path, start: int) -> str:
+    with log.open("rb") as file:
+        file.seek(start)
+        return file.read().decode(errors="replace").strip().rpartition("\n")[2]

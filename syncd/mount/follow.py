@@ -1,0 +1,292 @@
+"""Keeps a tree like its dataset: filled once, then by the change feed, or by listing again.
+
+One thread per dataset. Whatever it hears it says item by item, as steps; an item heard twice
+changes nothing, so the cursor may lag behind what was carried out. A listing that breaks off
+removes nothing: what a remote does not say is not gone.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Protocol
+
+from syncd.errors import DeniedError, RemoteError
+from syncd.model import Item, ItemState
+from syncd.mount.names import Rank, beside, place
+from syncd.mount.rows import ROOT, Row, Step
+from syncd.mount.tree import Tree
+from syncd.mount.turning import Turner
+from syncd.remotes.base import Dataset, Feeds
+
+log = logging.getLogger(__name__)
+
+WAIT_S = 50.0
+"""How long the remote may sit on a question before it says that nothing changed."""
+PAUSES = (0.2, 1.0, 3.0, 10.0, 30.0)
+END = 1 << 62
+"""A cursor beyond all changes: its answer holds none, and the cursor of the last."""
+SOME = 1000
+
+
+class Sidecars(Protocol):
+    """Which items have a sidecar, and its bytes."""
+
+    def of(self, items: Sequence[Item]) -> dict[str, bytes]:
+        """The sidecars of those items that have one, by id; raises RemoteError."""
+        ...
+
+
+class Follower:
+    """Fills a tree from a dataset and follows it until stopped."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        dataset: Dataset,
+        turner: Turner,
+        sidecars: Sidecars,
+        *,
+        staleness_s: float = 60.0,
+        revive: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`revive` is called where the remote does not answer: it may be one we can start."""
+        self._tree = tree
+        self._index = tree.index
+        self._dataset = dataset
+        self._turner = turner
+        self._sidecars = sidecars
+        self._staleness = staleness_s
+        self._revive = revive
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="syncd-mount-feed", daemon=True)
+        self._attach: Callable[[], None] = lambda: None
+
+    def fill(self) -> None:
+        """Make the index whole, if it is not; raises RemoteError."""
+        if self._index.filled:
+            return
+        cursor, generation = self._end()
+        self._index.begin()
+        with self._index.together():
+            _Filling(self._index.number, self._index.insert, self._sidecars).take(
+                self._dataset.items()
+            )
+        self._index.put_word("cursor", str(cursor))
+        self._index.put_word("generation", generation)
+        self._index.end()
+
+    def start(self, attach: Callable[[], None]) -> None:
+        """Follow from now on; `attach` is called first, in the thread that follows."""
+        self._attach = attach
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop following; a question under way is left to itself."""
+        self._stop.set()
+        self._turner.detach()
+
+    def join(self, timeout: float) -> bool:
+        """Whether the thread has ended."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    # --- the thread -----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        failures = 0
+        in_touch = False  # the first answer may be that of a remote that was restored meanwhile
+        self._attach()
+        while not self._stop.is_set():
+            try:
+                self._ask(WAIT_S if in_touch else 0.0)
+                in_touch, failures = True, 0
+            except Exception as error:
+                if self._stop.is_set():
+                    return  # The connection was closed under a question nobody waits for.
+                in_touch = False
+                self._complain(error, failures)
+                self._stop.wait(PAUSES[min(failures, len(PAUSES) - 1)])
+                failures += 1
+                self._wake()
+
+    def _complain(self, error: Exception, failures: int) -> None:
+        if not isinstance(error, RemoteError):
+            log.exception("following broke dataset=%s", self._dataset.info.name)
+        elif failures == 0 or isinstance(error, DeniedError):
+            name = self._dataset.info.name
+            log.warning("what is shown may be old dataset=%s reason=%s", name, error)
+
+    def _wake(self) -> None:
+        try:
+            if not self._stop.is_set():
+                self._revive()
+        except Exception as error:
+            log.warning("remote not revived reason=%s", error)
+
+    def _ask(self, wait: float) -> None:
+        dataset = self._dataset
+        if not isinstance(dataset, Feeds):
+            if not self._stop.wait(self._staleness):
+                self.compare()
+            return
+        cursor = int(self._index.word("cursor") or 0)
+        changes = dataset.changes(cursor, wait=wait, mine=True)
+        if changes.generation != self._index.word("generation"):
+            # Another hub's history: its cursors are not ours.
+            self.compare()
+            return
+        self.take(changes.items)
+        self._put_words(cursor=str(changes.cursor))
+
+    def _end(self) -> tuple[int, str]:
+        """Where the feed ends now, and of which generation that is said."""
+        if not isinstance(self._dataset, Feeds):
+            return 0, ""
+        found = self._dataset.changes(END, mine=True)
+        return found.cursor, found.generation
+
+    def _put_words(self, **words: str) -> None:
+        with self._tree.lock:
+            for name, value in words.items():
+                if self._index.word(name) != value:
+                    self._index.put_word(name, value)
+
+    # --- what changed ---------------------------------------------------------------------------
+
+    def compare(self) -> None:
+        """List everything, and make the tree so; raises RemoteError before anything is removed."""
+        cursor, generation = self._end()
+        missing = set()
+        with self._tree.lock:
+            missing = {id for _, id in self._index.rows.numbers()}
+        items = self._dataset.items()
+        while some := list(islice(items, SOME)):
+            self.take(some)
+            missing.difference_update(item.id for item in some)
+        for id in missing:
+            self._say(Item(key="", id=id, state=ItemState.PURGED), None)
+        self._turner.settle()
+        self._put_words(cursor=str(cursor), generation=generation)
+
+    def take(self, items: Sequence[Item]) -> None:
+        """Make the tree show these items as they are now; raises RemoteError."""
+        present = [item for item in items if item.state == ItemState.PRESENT]
+        sidecars = self._sidecars.of(present) if present else {}
+        for item in items:
+            if self._stop.is_set():
+                return
+            self._say(item, sidecars.get(item.id))
+        self._turner.settle()
+
+    def _say(self, item: Item, sidecar: bytes | None) -> None:
+        with self._tree.lock:
+            before = self._index.rows.of_item(item.id)
+        rows = list(rows_of(item, sidecar)) if item.state == ItemState.PRESENT else []
+        for kind in (False, True):
+            old = next((row for row in before if (row.rank == Rank.SIDECAR) == kind), None)
+            new = next((row for row in rows if (row.rank == Rank.SIDECAR) == kind), None)
+            if new is not None:
+                new = new._replace(folder=self._folder(place(item.key).folders))
+            self._change(old, new)
+
+    def _change(self, old: Row | None, new: Row | None) -> None:
+        if old and new and old.same(new):
+            if (old.mtime_ns, old.version) != (new.mtime_ns, new.version):
+                self._turner.refresh(new._replace(ino=old.ino))
+            return
+        new = new._replace(ino=self._index.number()) if new else None
+        if old and new and (old.folder, old.name) == (new.folder, new.name):
+            self._turner.carry_out(Step(folder=new.folder, name=new.name, remove=old, add=new))
+            return
+        if new:
+            self._turner.carry_out(Step(folder=new.folder, name=new.name, add=new))
+        if old:
+            self._turner.carry_out(Step(folder=old.folder, name=old.name, remove=old))
+            self._prune(old.folder)
+
+    def _folder(self, folders: Sequence[str]) -> int:
+        """The folder at this place, made where it is not there."""
+        at = ROOT
+        for name in folders:
+            with self._tree.lock:
+                found = self._index.rows.find(at, name)
+            if found is None or found.rank != Rank.FOLDER:
+                found = Row(self._index.number(), at, name, Rank.FOLDER, 0, 0)
+                self._turner.carry_out(Step(folder=at, name=name, add=found))
+            at = found.ino
+        return at
+
+    def _prune(self, folder: int) -> None:
+        """Remove folders that hold nothing any more."""
+        while folder != ROOT:
+            with self._tree.lock:
+                row = self._index.rows.row(folder)
+                if row is None or not self._index.rows.empty(folder):
+                    return
+            self._turner.carry_out(Step(folder=row.folder, name=row.name, remove=row))
+            folder = row.folder
+
+
+class _Filling:
+    """The first filling: rows in the order of the listing, folders as they come."""
+
+    def __init__(
+        self, number: Callable[[], int], insert: Callable[[list[Row]], None], sidecars: Sidecars
+    ) -> None:
+        self._number = number
+        self._insert = insert
+        self._sidecars = sidecars
+        self._folders: dict[tuple[str, ...], list[int]] = {(): [ROOT, 0]}
+
+    def take(self, items: Iterable[Item]) -> None:
+        """Insert all there is."""
+        found = iter(items)
+        while some := list(islice(found, SOME)):
+            sidecars = self._sidecars.of(some)
+            rows: list[Row] = []
+            for item in some:
+                rows += self._rows(item, sidecars.get(item.id))
+            self._insert(rows)
+        self._insert([
+            Row(at[0], self._folders[path[:-1]][0], path[-1], Rank.FOLDER, 0, at[1])
+            for path, at in self._folders.items()
+            if path
+        ])  # fmt: skip
+
+    def _rows(self, item: Item, sidecar: bytes | None) -> Iterator[Row]:
+        folder = self._folder(place(item.key).folders)
+        folder[1] = max(folder[1], item.modified_ns or 0)
+        for row in rows_of(item, sidecar):
+            yield row._replace(ino=self._number(), folder=folder[0])
+
+    def _folder(self, path: tuple[str, ...]) -> list[int]:
+        found = self._folders.get(path)
+        if found is None:
+            if path:
+                self._folder(path[:-1])
+            found = self._folders[path] = [self._number(), 0]
+        return found
+
+
+def rows_of(item: Item, sidecar: bytes | None) -> Iterator[Row]:
+    """What an item shows: itself where its size is told, and its sidecar; numbers come later."""
+    at = place(item.key)
+    digest = bytes.fromhex(item.digest) if item.digest else None
+    if item.size is None:
+        log.warning("not shown for it has no size item=%s", item.key)
+        return
+    when = item.modified_ns or 0
+    own = "/".join((*at.folders, at.name)) == item.key
+    yield Row(
+        0, ROOT, at.name, at.rank, item.size, when, item.id, item.version, digest,
+        None if own else item.key,
+    )  # fmt: skip
+    if sidecar is not None:
+        yield Row(
+            0, ROOT, beside(at.name), Rank.SIDECAR, len(sidecar), when, item.id, item.version,
+            None, None, sidecar,
+        )  # fmt: skip

@@ -1,0 +1,126 @@
+"""Mount points: what may be mounted over, what is mounted there, and how it goes again."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from syncd.errors import BusyError, NotFoundError, SyncdError, UsageError
+
+MOUNTINFO = Path("/proc/self/mountinfo")
+DEVICE = Path("/dev/fuse")
+TYPE = "fuse.syncd"
+
+
+def lacking() -> str | None:
+    """What hinders mounting on this machine, as a sentence; None where nothing does."""
+    missing = []
+    try:
+        import syncd.mount.operations  # noqa: F401
+    except ImportError:
+        return "fusepy is not installed: install syncd with its mount extra"
+    except OSError:
+        missing.append("libfuse2 (libfuse2t64 on newer systems)")
+    if fusermount() is None:
+        missing.append("fuse3 (for fusermount)")
+    if missing:
+        return f"mounting needs {' and '.join(missing)}: apt-get install them"
+    if not os.access(DEVICE, os.R_OK | os.W_OK):
+        return f"mounting needs {DEVICE}: load the kernel's module with `modprobe fuse`, and in a" \
+            " container pass that device and the right to mount"  # fmt: skip
+    return None
+
+
+def fusermount() -> str | None:
+    return shutil.which("fusermount") or shutil.which("fusermount3")
+
+
+def mounted(point: Path) -> str | None:
+    """The type of what is mounted on top of exactly this folder; None where nothing is."""
+    found = None
+    for line in MOUNTINFO.read_text(errors="surrogateescape").splitlines():
+        before, _, after = line.partition(" - ")
+        fields = before.split(" ")
+        if len(fields) > 4 and _plain(fields[4]) == str(point):
+            found = after.split(" ")[0]
+    return found
+
+
+def own_at(point: Path) -> bool:
+    """Whether a mount of ours is there, alive or dead."""
+    return mounted(point) == TYPE
+
+
+def alive(point: Path) -> bool:
+    """Whether the mount on this folder still has somebody who answers."""
+    try:
+        point.stat()
+    except OSError as error:
+        return error.errno != errno.ENOTCONN
+    return True
+
+
+def prepare(point: Path) -> Path:
+    """Make a folder ready to be mounted over; return it with all links resolved.
+
+    A mount of ours whose program died is taken away. Raises BusyError where one lives there,
+    UsageError where the folder cannot be used.
+    """
+    point = Path(os.path.realpath(point))
+    if own_at(point):
+        if alive(point):
+            raise BusyError("a dataset is mounted here already", path=str(point),
+                            hint=f"syncd umount {point}")  # fmt: skip
+        detach(point, lazy=True)
+    if mounted(point):
+        raise UsageError("something else is mounted here: name another folder", path=str(point))
+    around = next((one for one in point.parents if mounted(one) == TYPE), None)
+    if around:
+        raise UsageError(f"lies within the dataset mounted on {around}", path=str(point))
+    try:
+        point.mkdir(parents=True, exist_ok=True)
+        occupied = any(point.iterdir())
+    except FileExistsError:
+        raise UsageError("is no folder: name an empty one", path=str(point)) from None
+    except OSError as error:
+        raise UsageError(f"cannot be used: {error.strerror}", path=str(point)) from error
+    if occupied:
+        raise UsageError("is not empty: mounting would hide what it holds; name another folder",
+                         path=str(point))  # fmt: skip
+    if not os.access(point, os.W_OK):
+        raise UsageError("is not yours to mount over: name a folder of your own", path=str(point))
+    return point
+
+
+def unmount(point: Path, *, lazy: bool = False) -> None:
+    """Take away a mount of ours; raises NotFoundError, BusyError."""
+    point = Path(os.path.realpath(point.parent)) / point.name if point.name else point
+    if not own_at(point):
+        raise NotFoundError("no dataset is mounted here", path=str(point))
+    detach(point, lazy=lazy or not alive(point))
+
+
+def detach(point: Path, *, lazy: bool) -> None:
+    """Unmount, whatever it is; with `lazy` also what is in use, which then ends with its users."""
+    program = fusermount()
+    if program is None:
+        raise UsageError("unmounting needs fuse3 (for fusermount): apt-get install fuse3")
+    command = [program, "-u", *(["-z"] if lazy else []), "--", str(point)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode == 0 or not own_at(point):
+        return
+    said = done.stderr.strip().rpartition("\n")[2]
+    if "busy" in said:
+        raise BusyError("in use: files in it are open, or a program works in it", path=str(point),
+                        hint="end it, or syncd umount --lazy")  # fmt: skip
+    raise SyncdError(said or "cannot be unmounted", path=str(point))
+
+
+def _plain(text: str) -> str:
+    """A path of mountinfo, whose blanks and backslashes are octal."""
+    for code, char in (("040", " "), ("011", "\t"), ("012", "\n"), ("134", "\\")):
+        text = text.replace(f"\\{code}", char)
+    return text

@@ -1,0 +1,219 @@
+"""One dataset as a tree of names: what the kernel is answered, and how it changes.
+
+Any thread may ask; one lock guards the index, the folders kept in memory and the marks of what
+the kernel was told. A row is marked in the same breath as it is looked up, so whoever changes a
+name knows whether the kernel may hold it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+
+from syncd.model import Item
+from syncd.mount.index import Index
+from syncd.mount.names import Rank
+from syncd.mount.rows import ROOT, Row, Seen, Step, item_of
+
+KEPT_NAMES = 150_000
+"""Names of listed folders kept in memory, 45 MB at most; others are looked up in the index."""
+KEPT_ITEMS = 4096
+
+
+class Tree:
+    """The names of one dataset; `slot` tells its inode numbers from those of other datasets."""
+
+    def __init__(self, index: Index, *, slot: int = 0) -> None:
+        self.index = index
+        self.slot = slot << 40
+        self.lock = threading.RLock()
+        self._known = bytearray(1024)
+        self._paths: dict[str, int] = {"": ROOT}
+        self._listed: OrderedDict[int, dict[str, Seen]] = OrderedDict()
+        self._names = 0
+        self._rows: OrderedDict[int, Row] = OrderedDict()
+
+    # --- what the kernel asks -------------------------------------------------------------------
+
+    def look(self, path: str) -> Seen:
+        """What is at a path (no slash at either end); raises OSError."""
+        above, _, name = path.rpartition("/")
+        with self.lock:
+            seen = self._seen(self._folder(above), name) if path else self._root()
+            self._mark(seen.ino)
+            return seen
+
+    def listing(self, path: str) -> dict[str, Seen]:
+        """What a folder shows, by name, in order; raises OSError."""
+        with self.lock:
+            return self._listing(self._folder(path))
+
+    def file(self, path: str) -> Row:
+        """The row of the file at a path; raises OSError."""
+        above, _, name = path.rpartition("/")
+        with self.lock:
+            return self.row(self._seen(self._folder(above), name).ino)
+
+    def row(self, ino: int) -> Row:
+        """The row of a number, also one that went while it was held; raises OSError."""
+        with self.lock:
+            row = self._rows.get(ino) or self.index.rows.row(ino)
+            if row is None:
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+            if row.content is None:
+                self._rows[ino] = row
+                if len(self._rows) > KEPT_ITEMS:
+                    self._rows.popitem(last=False)
+            return row
+
+    def item(self, row: Row) -> Item:
+        """The item whose bytes a row shows."""
+        with self.lock:
+            return item_of(row, self._path(row.folder))
+
+    def next_items(self, item: Item, count: int) -> Sequence[Item]:
+        """The items that follow one in the order of listings."""
+        with self.lock:
+            rows = [row for row in self.index.rows.of_item(item.id) if row.rank != Rank.SIDECAR]
+            found = self.index.rows.after(rows[0], count) if rows else []
+            return [self.item(row) for row in found]
+
+    def items(self, path: str) -> Iterator[Item]:
+        """Every item at or below a folder, in the order of listings; raises OSError."""
+        with self.lock:
+            below = self.index.rows.below(self._folder(path))
+        while True:
+            with self.lock:
+                some = [self.item(row) for row in next(below, [])]
+            if not some:
+                return
+            yield from some
+
+    # --- what changes it ------------------------------------------------------------------------
+
+    def _displaced(self, step: Step) -> Row | None:
+        """The row the kernel knows under the step's name and must not find there any more."""
+        with self.lock:
+            now = self.index.rows.find(step.folder, step.name)
+            if now is None or not self.knows(now.ino):
+                return None
+            removed = step.remove is not None and step.remove.ino == now.ino
+            return now if removed or (step.add and step.add.rank < now.rank) else None
+
+    def apply(self, step: Step) -> None:
+        """Carry a step out, in the index and in what is kept in memory."""
+        with self.lock:
+            keep = step.remove is not None and self.knows(step.remove.ino)
+            self.index.apply(step, keep=keep)
+            if step.remove:
+                self._forget(step.remove)
+            self._relist(step.folder, step.name)
+
+    def apply_unless_known(self, step: Step) -> Row | None:
+        """Carry a step out at once where the kernel need not be told; else the row it knows."""
+        with self.lock:
+            row = self._displaced(step)
+            if row is None:
+                self.apply(step)
+            return row
+
+    def refresh(self, row: Row) -> None:
+        """Put down another time of a row that shows the same bytes."""
+        with self.lock:
+            self.index.refresh(row)
+            self._rows.pop(row.ino, None)
+            self._relist(row.folder, row.name)
+
+    def knows(self, ino: int) -> bool:
+        """Whether the kernel was ever told of this row."""
+        at = ino >> 3
+        return at < len(self._known) and bool(self._known[at] & 1 << (ino & 7))
+
+    def path(self, folder: int) -> str:
+        with self.lock:
+            return self._path(folder)
+
+    # --- below the lock -------------------------------------------------------------------------
+
+    def _mark(self, ino: int) -> None:
+        at = ino >> 3
+        if at >= len(self._known):
+            self._known.extend(bytes(max(at - len(self._known) + 1, len(self._known))))
+        self._known[at] |= 1 << (ino & 7)
+
+    def _root(self) -> Seen:
+        row = self.index.rows.row(ROOT)
+        return Seen(ROOT, Rank.FOLDER, 0, row.mtime_ns if row else 0)
+
+    def _folder(self, path: str) -> int:
+        found = self._paths.get(path)
+        if found is not None:
+            return found
+        above, _, name = path.rpartition("/")
+        seen = self._seen(self._folder(above), name)
+        if seen.rank != Rank.FOLDER:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if len(self._paths) > 50_000:
+            self._paths = {"": ROOT}
+        self._paths[path] = seen.ino
+        return seen.ino
+
+    def _seen(self, folder: int, name: str) -> Seen:
+        listed = self._listed.get(folder)
+        if listed is not None:
+            seen = listed.get(name)
+        else:
+            row = self.index.rows.find(folder, name)
+            seen = Seen(row.ino, row.rank, row.size, row.mtime_ns) if row else None
+        if seen is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return seen
+
+    def _listing(self, folder: int) -> dict[str, Seen]:
+        listed = self._listed.get(folder)
+        if listed is None:
+            listed = self.index.rows.listing(folder)
+            self._keep(folder, listed)
+        else:
+            self._listed.move_to_end(folder)
+        return listed.copy()
+
+    def _keep(self, folder: int, listed: dict[str, Seen]) -> None:
+        if len(listed) > KEPT_NAMES:
+            return
+        self._listed[folder] = listed
+        self._names += len(listed) + 1
+        while self._names > KEPT_NAMES:
+            _, gone = self._listed.popitem(last=False)
+            self._names -= len(gone) + 1
+
+    def _relist(self, folder: int, name: str) -> None:
+        """Read again what a folder in memory shows under one name, and its own row above."""
+        listed = self._listed.get(folder)
+        if listed is not None:
+            self._put(listed, name, self.index.rows.find(folder, name))
+        row = self.index.rows.row(folder)
+        above = self._listed.get(row.folder) if row else None
+        if row and above is not None and row.name in above:
+            self._put(above, row.name, self.index.rows.find(row.folder, row.name))
+
+    def _put(self, listed: dict[str, Seen], name: str, row: Row | None) -> None:
+        self._names -= len(listed)
+        if row is None:
+            listed.pop(name, None)
+        else:
+            listed[name] = Seen(row.ino, row.rank, row.size, row.mtime_ns)
+        self._names += len(listed)
+
+    def _forget(self, row: Row) -> None:
+        self._rows.pop(row.ino, None)
+        if row.rank == Rank.FOLDER:
+            self._paths = {"": ROOT}
+            gone = self._listed.pop(row.ino, None)
+            self._names -= len(gone) + 1 if gone is not None else 0
+
+    def _path(self, folder: int) -> str:
+        return self.index.rows.path(folder)
