@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 MAGIC = b"SYNCD\x00\x01\n"
@@ -50,6 +50,16 @@ def unpack(data: bytes | bytearray) -> Iterator[tuple[dict[str, Any], memoryview
         else:
             yield op, view[start : start + size]
             start += size
+
+
+def arriving(read: Callable[[int], bytes]) -> Iterator[tuple[dict[str, Any], bytes | None]]:
+    """Yield each op with its body as they come; `read` gives exactly so many bytes or raises."""
+    magic, length = _HEAD.unpack(read(_HEAD.size))
+    if magic != MAGIC:
+        raise FrameError("this is not a syncd batch, or of another version")
+    for op in _manifest(read(length), length):
+        size = _body(op)
+        yield op, None if size is None else read(size)
 
 
 def _manifest(raw: bytes, length: int) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.frame import MAGIC, FrameError, pack, unpack
+from syncd.frame import MAGIC, FrameError, arriving, pack, unpack
 
 VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
 OPS = st.lists(
@@ -96,3 +97,34 @@ def test_bodies_are_views_not_copies():
 def test_an_empty_body_is_a_body():
     data, _ = packed([({}, b""), ({}, None), ({}, b"x")])
     assert [body for _, body in read(data)] == [b"", None, b"x"]
+
+
+class Tap:
+    """Gives exactly what is asked for, as a reader of an answer does."""
+
+    def __init__(self, data: bytes):
+        self.file = io.BytesIO(data)
+
+    def __call__(self, length: int) -> bytes:
+        found = self.file.read(length)
+        if len(found) != length:
+            raise EOFError
+        return found
+
+
+@given(OPS)
+def test_what_arrives_bit_by_bit_is_the_same(ops):
+    data, announced = packed(ops)
+    assert list(arriving(Tap(data))) == [
+        (op, body) for op, (_, body) in zip(announced, ops, strict=True)
+    ]
+
+
+def test_what_arrives_torn_or_foreign_is_not_taken():
+    data, _ = packed([({"n": 1}, b"body")])
+    with pytest.raises(EOFError):
+        list(arriving(Tap(data[:-1])))
+    with pytest.raises(FrameError):
+        list(arriving(Tap(b"something else entirely")))
+    with pytest.raises(FrameError):
+        list(arriving(Tap(framed(b"[]"))))

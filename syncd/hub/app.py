@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from syncd import __version__
-from syncd.hub import auth, backup, calls, forms, page, transfer
+from syncd.hub import auth, backup, bulk, calls, forms, page, transfer
 from syncd.hub.answers import ERRORS, TheHub, explain
 from syncd.hub.core import Hub
 from syncd.hub.gate import Gate, Hosts
@@ -29,7 +29,13 @@ def create(hub: Hub, hosts: Hosts) -> Gate:
     app.state.hub = hub
     app.state.cookie = f"syncd-{hosts.port}"  # cookies do not tell ports apart
     explain(app)
-    for routes in (calls.router, transfer.router, page.router, router):  # the busiest first
+    for routes in (
+        calls.router,
+        bulk.router,
+        transfer.router,
+        page.router,
+        router,
+    ):  # the busiest first
         app.include_router(routes)
     return Gate(
         app,

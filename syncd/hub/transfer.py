@@ -8,8 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from syncd.errors import NotFoundError
-from syncd.hub import content, forms, keys
+from syncd.hub import bulk, content, forms, keys
 from syncd.hub.answers import TheHub
 from syncd.hub.core import Hub
 from syncd.hub.uploads import CHUNK, Upload
@@ -99,8 +98,7 @@ async def _finish(hub: Hub, upload: Upload) -> None:
     },
 )
 @router.head("/v1/items/{id}/content", include_in_schema=False)
-async def serve(request: Request, hub: TheHub, id: str) -> Any:
-    row = await hub.read(hub.store.catalogue.item, id)
-    if row.state == "purged":
-        raise NotFoundError("the item's content is gone for good")
+async def serve(request: Request, hub: TheHub, id: str, digest: str | None = None) -> Any:
+    """The item's bytes, or those of the version that had this digest, while it is kept."""
+    row = await hub.read(bulk.version, hub.store, id, keys.digest(digest) if digest else None)
     return await content.serve(hub, row, request)

@@ -21,6 +21,7 @@ from syncd.errors import (
     UnsettledError,
 )
 from syncd.model import Item, ItemState
+from syncd.remotes import bulk
 from syncd.remotes.base import (
     Changes,
     DatasetInfo,
@@ -103,7 +104,13 @@ class HubDataset:
             return None
 
     def read(self, item: Item, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
-        return self._wire.stream(f"/v1/items/{item.id}/content", offset=offset, length=length)
+        return self._wire.stream(
+            f"/v1/items/{item.id}/content", offset=offset, length=length,
+            query={"digest": item.digest} if item.digest else None,
+        )  # fmt: skip
+
+    def fetch(self, items: Sequence[Item]) -> Iterator[tuple[Item, bytes | SyncdError]]:
+        return bulk.fetch(self._wire, f"{self._path}/fetch", items)
 
     def changes(self, cursor: int, *, wait: float = 0.0, mine: bool = False) -> Changes:
         query: dict[str, Any] = {"after": cursor, "wait": wait, "limit": 1000}

@@ -88,6 +88,8 @@ class Shelf:
     """The id of the present item under each key."""
     seq: int = 0
     ids: count[int] = field(default_factory=lambda: count(1))
+    replaced: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    """What is kept of replaced versions, by id and digest."""
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def find(self, key: str) -> Item | None:
@@ -96,6 +98,17 @@ class Shelf:
 
     def content(self, key: str) -> bytes:
         return self.entries[self.at[key]].content
+
+    def bytes_of(self, item: Item) -> bytes:
+        """The content of the version that `item` is, which may have been replaced."""
+        entry = self.entries.get(item.id)
+        if entry is None or entry.item.state is ItemState.PURGED:
+            raise MissingError("the item is not there")
+        if item.digest in (None, entry.item.digest):
+            return entry.content
+        if (item.id, item.digest) not in self.replaced:
+            raise MissingError("this version is not there any more")
+        return self.replaced[item.id, item.digest or ""]
 
     def present(self) -> list[Item]:
         """In (folder, name) order, as bytes."""
@@ -157,6 +170,8 @@ class Shelf:
         if item.state is ItemState.PRESENT:
             self.at[item.key] = item.id
         self.seq += 1
+        if before and before.item.digest and item.digest != before.item.digest:
+            self.replaced[item.id, before.item.digest] = before.content
         kept = content if content is not None else before.content if before else b""
         self.entries[item.id] = _Entry(item, kept, self.seq)
         return item
@@ -247,10 +262,7 @@ class PlainDataset:
 
     def read(self, item: Item, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         def content() -> bytes:
-            entry = self.shelf.entries.get(item.id)
-            if entry is None or entry.item.state is ItemState.PURGED:
-                raise MissingError("the item is not there")
-            return entry.content[offset:][:length]
+            return self.shelf.bytes_of(item)[offset:][:length]
 
         yield self._ask("read", content)
 
@@ -297,6 +309,16 @@ class MemoryDataset(PlainDataset):
 
     def move(self, batch: Sequence[Move]) -> Sequence[Outcome]:
         return self._ask("move", lambda: [self._move(m) for m in batch], [m.key for m in batch])
+
+    def fetch(self, items: Sequence[Item]) -> Iterator[tuple[Item, bytes | SyncdError]]:
+        def found(item: Item) -> bytes | SyncdError:
+            try:
+                return self.shelf.bytes_of(item)
+            except MissingError as error:
+                return error
+
+        answers = self._ask("fetch", lambda: [found(i) for i in items], [i.key for i in items])
+        yield from zip(items, answers, strict=True)
 
     def changes(self, cursor: int, *, wait: float = 0.0, mine: bool = False) -> Changes:
         """As the protocol says, but that it never waits."""

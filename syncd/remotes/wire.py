@@ -91,22 +91,37 @@ class Wire:
             return _object(answer.content)
         raise refusal(answer.status_code, answer.headers.get("Retry-After"), answer.content)
 
-    def stream(self, path: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+    def stream(
+        self,
+        path: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        query: dict[str, Any] | None = None,
+    ) -> Iterator[bytes]:
         """Yield the bytes of a resource, or the asked range of it."""
         headers = {"Accept-Encoding": "identity"}
         if offset or length is not None:
             last = "" if length is None else str(offset + length - 1)
             headers["Range"] = f"bytes={offset}-{last}"
-        with (
-            _translated(self.url),
-            self._client.stream("GET", path, headers=headers) as answer,
-        ):
-            if not answer.is_success:
-                answer.read()
-                raise refusal(answer.status_code, answer.headers.get("Retry-After"), answer.content)
+        with self._answer("GET", path, headers=headers, params=query) as answer:
             if "Range" in headers and answer.status_code != 206:
                 raise GarbledError("the remote answered a range with something else")
             yield from answer.iter_raw(1 << 20)
+
+    def ask(self, path: str, body: Any) -> Iterator[bytes]:
+        """Post JSON and yield the answer's bytes as they arrive."""
+        headers = {"Accept-Encoding": "identity"}
+        with self._answer("POST", path, headers=headers, json=body) as answer:
+            yield from answer.iter_raw()
+
+    @contextmanager
+    def _answer(self, method: str, path: str, **more: Any) -> Iterator[httpx.Response]:
+        with _translated(self.url), self._client.stream(method, path, **more) as answer:
+            if not answer.is_success:
+                answer.read()
+                raise refusal(answer.status_code, answer.headers.get("Retry-After"), answer.content)
+            yield answer
 
 
 @contextmanager

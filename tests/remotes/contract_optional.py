@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import threading
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
 
 from syncd.errors import ConflictError, MissingError, SyncdError
 from syncd.model import Item, ItemState
-from syncd.remotes.base import Dataset, Feeds, Move, Moves, Outcome, Removal, Trashes
+from syncd.remotes.base import Dataset, Feeds, Fetches, Move, Moves, Outcome, Removal, Trashes
 from tests.remotes.asking import content, good, keys, one, put, upload
 
 # --- removing -------------------------------------------------------------------------------------
@@ -244,3 +246,68 @@ def test_of_two_that_want_one_name_one_gets_it(dataset, other):
     winners = [outcome.item for outcome in found if outcome.error is None]
     assert len(held) == 20
     assert all(sha256(held[item.id]).hexdigest() == item.digest for item in winners if item)
+
+
+# --- versions that were replaced, and many bodies at once -----------------------------------------
+
+
+@pytest.fixture
+def fetches(dataset):
+    if not isinstance(dataset, Fetches):
+        pytest.skip("this dataset does not send many bodies at once")
+    return dataset
+
+
+def test_a_replaced_version_is_read_as_it_was_or_not_at_all(dataset):
+    first = put(dataset, "1.jpg", b"first")
+    second = put(dataset, "1.jpg", b"second, longer", item=first)
+    assert content(dataset, first) == b"first"
+    assert b"".join(dataset.read(first, 1, 3)) == b"irs"
+    assert content(dataset, second) == b"second, longer"
+    never = replace(second, digest=sha256(b"never").hexdigest())
+    with pytest.raises(MissingError):
+        content(dataset, never)
+
+
+def test_many_bodies_come_in_the_order_asked(fetches):
+    bodies = {f"{n % 5}/{n}.jpg": b"%d" % n * (n * 7 % 100) for n in range(300)}
+    items = good(fetches.put([upload(key, body) for key, body in bodies.items()]))
+    random.shuffle(items)
+    answers = list(fetches.fetch(items))
+    assert [item for item, _ in answers] == items
+    assert [body for _, body in answers] == [bodies[item.key] for item in items]
+    assert list(fetches.fetch([])) == []
+
+
+def test_bodies_of_every_size_at_once(fetches):
+    sizes = (0, 1, 70_000, 3_000_000, 5, 300_000, 0)
+    bodies = [random.randbytes(size) for size in sizes]
+    items = [put(fetches, f"{n}.jpg", body) for n, body in enumerate(bodies)]
+    assert [body for _, body in fetches.fetch(items)] == bodies
+
+
+def test_one_that_is_gone_does_not_hinder_the_others(fetches):
+    items = [put(fetches, f"{n}.jpg", b"%d" % n) for n in range(4)]
+    fetches.remove([removal(items[1], forever=True), removal(items[2])])
+    stray = replace(items[3], digest=sha256(b"another dataset's").hexdigest())
+    bodies = [body for _, body in fetches.fetch([*items, stray])]
+    assert bodies[0] == b"0"
+    assert isinstance(bodies[1], MissingError)
+    assert bodies[2:4] == [b"2", b"3"]
+    assert isinstance(bodies[4], MissingError)
+
+
+def test_replaced_and_present_versions_at_once(fetches):
+    first = put(fetches, "1.jpg", b"first")
+    second = put(fetches, "1.jpg", b"second", item=first)
+    assert [body for _, body in fetches.fetch([first, second, first])] == [
+        b"first", b"second", b"first",
+    ]  # fmt: skip
+
+
+def test_who_stops_listening_does_no_harm(fetches):
+    items = [put(fetches, f"{n}.jpg", random.randbytes(200_000)) for n in range(20)]
+    answers = iter(fetches.fetch(items))
+    next(answers)
+    answers.close()
+    assert [item for item, _ in fetches.fetch(items)] == items
