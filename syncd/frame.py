@@ -18,6 +18,7 @@ from typing import Any
 
 MAGIC = b"SYNCD\x00\x01\n"
 CONTENT_TYPE = "application/vnd.syncd.batch"
+PIECE = 256 * 1024
 _HEAD = struct.Struct(">8sI")
 
 
@@ -25,10 +26,18 @@ class FrameError(ValueError):
     """The body is not a batch, is torn, or does not add up."""
 
 
-def pack(ops: Sequence[dict[str, Any]], bodies: Iterable[bytes]) -> bytes:
-    """Join ops and the bodies of those that announce one (`"body": length`), in order."""
+def pack(ops: Sequence[dict[str, Any]], bodies: Iterable[bytes]) -> list[bytes]:
+    """Frame ops and the bodies of those that announce one (`"body": length`), in order; it comes
+    in pieces to send one after the other: small bodies joined, large ones without a copy."""
     manifest = json.dumps({"ops": ops}, separators=(",", ":")).encode()
-    return b"".join((_HEAD.pack(MAGIC, len(manifest)), manifest, *bodies))
+    pieces, small, size = [], [_HEAD.pack(MAGIC, len(manifest)), manifest], len(manifest)
+    for body in bodies:
+        small.append(body)
+        size += len(body)
+        if size >= PIECE:
+            pieces.append(b"".join(small))
+            small, size = [], 0
+    return [*pieces, b"".join(small)]
 
 
 def unpack(data: bytes | bytearray) -> Iterator[tuple[dict[str, Any], memoryview | None]]:

@@ -24,7 +24,11 @@ OPS = st.lists(
 
 def packed(ops):
     announced = [op if body is None else {**op, "body": len(body)} for op, body in ops]
-    return pack(announced, [body for _, body in ops if body is not None]), announced
+    return joined(announced, [body for _, body in ops if body is not None]), announced
+
+
+def joined(ops, bodies):
+    return b"".join(pack(ops, bodies))
 
 
 def framed(manifest: bytes, rest: bytes = b"") -> bytes:

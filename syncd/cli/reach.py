@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ def client(remote: str | None, token_file: Path | None) -> Client:
     """The client the options ask for; the embedded hub is started if need be."""
     from syncd.client import Client
 
+    # What it took to start is never garbage, and looking through it again costs 0.1 s a push.
+    gc.freeze()
     return Client(remote, token_file=token_file)
 
 

@@ -63,6 +63,7 @@ def _lay(desk: Desk, found: Iterable[Any]) -> None:
 
 
 # Statements of the hot path, made once: making one costs more than running it.
+_SEQ = ItemRow._fields.index("seq")
 _NEW_ITEMS = sa.insert(items)
 _NEW_BLOBS = sa.insert(schema.blobs)
 _KNOWN = sa.select(datasets.c.id).where(datasets.c.id == sa.bindparam("wanted"))
@@ -107,7 +108,7 @@ def record(tx: sa.Connection, stored: Sequence[tuple[bytes, int, Place]], now_ns
 
 def _write(tx: sa.Connection, desk: Desk) -> None:
     seq = catalogue.take_seq(tx, len(desk.touched))
-    rows = [desk.known[id]._replace(seq=seq + n) for n, id in enumerate(desk.touched)]
+    rows = [_numbered(desk.known[id], seq + n) for n, id in enumerate(desk.touched)]
     new = [tuple(row) for row in rows if row.id not in desk.loaded]
     changed = [row for row in rows if row.id in desk.loaded]
     if changed:
@@ -120,6 +121,11 @@ def _write(tx: sa.Connection, desk: Desk) -> None:
     desk.freed = garbage.release(tx, purged) if purged else 0
     was = [desk.loaded[row.id] for row in changed]
     tally(tx, desk.dataset, before=was, after=rows)
+
+
+def _numbered(row: ItemRow, seq: int) -> ItemRow:
+    # `_replace` takes 2 µs, ten times this.
+    return ItemRow._make((*row[:_SEQ], seq, *row[_SEQ + 1 :]))
 
 
 def update(tx: sa.Connection, rows: Sequence[ItemRow]) -> None:

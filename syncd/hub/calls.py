@@ -133,15 +133,18 @@ async def _news(
         }
     },
 )
-async def batch(request: Request, hub: TheHub, id: str, source: Source = "") -> Any:
+async def batch(
+    request: Request, hub: TheHub, id: str, source: Source = "", *, brief: bool = False
+) -> Any:
     data = bytearray()
+    form = forms.brief if brief else forms.outcome
 
     def call() -> bytes:
         results = hub.store.batch(id, source, data)
         hub.metrics.did(results)
         if any(result.item is not None and result.item.state == "purged" for result in results):
             hub.care.note()
-        return dump({"results": [forms.outcome(result) for result in results]})
+        return dump({"results": [form(result) for result in results]})
 
     async with hub.seats:
         async for chunk in request.stream():

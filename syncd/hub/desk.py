@@ -146,7 +146,9 @@ class Desk:
         return Result("stored", self._set(item._replace(state="present", trashed_ns=None)))
 
     def _set(self, item: ItemRow, *, by: str | None = None) -> ItemRow:
-        item = item._replace(by=self.by if by is None else by)
+        by = self.by if by is None else by
+        if item.by != by:
+            item = item._replace(by=by)
         before = self.known.get(item.id)
         if before is not None and before.state == "present":
             del self.at[before.folder, before.name]

@@ -79,9 +79,15 @@ class Changes(_Model):
     generation: str
 
 
+class Proof(_Model):
+    id: str
+    version: int
+    sha256: str = Field(description="as computed from the bytes that were stored")
+
+
 class Outcome(_Model):
     status: str = Field(description="stored, same, conflict, missing, mismatch or refused")
-    item: Item | None = None
+    item: Item | Proof | None = None
     reason: str | None = None
 
 
@@ -171,6 +177,15 @@ def outcome(result: Result) -> dict[str, Any]:
     if result.reason is not None:
         answer["reason"] = result.reason
     return answer
+
+
+def brief(result: Result) -> dict[str, Any]:
+    """The same, but of what is stored only the proof: an item in full costs ten times that."""
+    row = result.item
+    if row is None or result.status not in ("stored", "same"):
+        return outcome(result)
+    proof = {"id": row.id, "version": row.version, "sha256": row.digest.hex()}
+    return {"status": result.status, "item": proof}
 
 
 def _iso(ns: int) -> str:

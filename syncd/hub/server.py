@@ -8,6 +8,7 @@ listens, or one that just died.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -156,6 +157,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        gc.freeze()  # What it took to start is never garbage: 100,000 objects less to look through.
         self.hub.bell.attach()
         self._announce()
         token = self.hub.settings.data / "token"

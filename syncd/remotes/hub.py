@@ -7,7 +7,7 @@ their digest; what does not fit a batch goes in parts that can be resumed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from syncd import frame
@@ -32,9 +32,10 @@ from syncd.remotes.base import (
     Upload,
 )
 from syncd.remotes.pace import Pace
-from syncd.remotes.wire import Wire
+from syncd.remotes.wire import PIECE, Body, Wire
 
 PART = 8 * 1024 * 1024
+BYTES = "application/octet-stream"
 
 
 class HubRemote:
@@ -173,25 +174,29 @@ class HubDataset:
                 bodies.append(upload.content)
                 sent[upload.key] = upload.size
             ops.append(op)
-        return self._batch(ops, bodies, [(u.key, sent.get(u.key, 0)) for u in batch])
+        results = self._results(ops, bodies, brief=True)
+        return [
+            _stored(upload, sent.get(upload.key, 0), result)
+            for upload, result in zip(batch, results, strict=True)
+        ]
 
     def move(self, batch: Sequence[Move]) -> Sequence[Outcome]:
         ops = [{"op": "move", "id": m.item_id, "expect": m.expect, "key": m.key} for m in batch]
-        return self._batch(ops, [], [(m.key, 0) for m in batch])
+        return self._outcomes(self._results(ops), [m.key for m in batch])
 
     def remove(self, batch: Sequence[Removal]) -> Sequence[Outcome]:
         ops = [
             {"op": "delete" if r.forever else "trash", "id": r.item_id, "expect": r.expect}
             for r in batch
         ]
-        return self._batch(ops, [], [(r.key, 0) for r in batch])
+        return self._outcomes(self._results(ops), [r.key for r in batch])
 
     def restore(self, items: Sequence[Item]) -> Sequence[Outcome]:
         answer = self._wire.json(
             "POST", f"{self._path}/restore", body={"ids": [item.id for item in items]},
             query=self._who(),
         )  # fmt: skip
-        return self._outcomes(answer, [(item.key, 0) for item in items])
+        return self._outcomes(_all(answer, len(items)), [item.key for item in items])
 
     def empty_trash(self) -> int:
         answer = self._wire.json("POST", f"{self._path}/trash/empty", query=self._who(), wait=600)
@@ -200,24 +205,21 @@ class HubDataset:
     def _who(self) -> dict[str, str]:
         return {"source": self._source} if self._source else {}
 
-    def _batch(
-        self, ops: list[dict[str, Any]], bodies: list[bytes], keys: list[tuple[str, int]]
-    ) -> list[Outcome]:
+    def _results(
+        self, ops: list[dict[str, Any]], bodies: Sequence[bytes] = (), *, brief: bool = False
+    ) -> list[Any]:
         if not ops:
             return []
+        pieces = frame.pack(ops, bodies)
+        body = Body(type=frame.CONTENT_TYPE, length=sum(map(len, pieces)), pieces=pieces)
         answer = self._wire.json(
-            "POST", f"{self._path}/batch", query=self._who(), content=frame.pack(ops, bodies),
-            content_type=frame.CONTENT_TYPE, wait=60, pace=self.pace,
+            "POST", f"{self._path}/batch", query=self._who() | {"brief": str(brief).lower()},
+            content=body, wait=60, pace=self.pace,
         )  # fmt: skip
-        return self._outcomes(answer, keys)
+        return _all(answer, len(ops))
 
-    def _outcomes(self, answer: dict[str, Any], keys: list[tuple[str, int]]) -> list[Outcome]:
-        results = _list(answer, "results")
-        if len(results) != len(keys):
-            raise GarbledError(f"the hub answered {len(results)} of {len(keys)} operations")
-        return [
-            _outcome(key, sent, result) for (key, sent), result in zip(keys, results, strict=True)
-        ]
+    def _outcomes(self, results: list[Any], keys: list[str]) -> list[Outcome]:
+        return [_outcome(key, result) for key, result in zip(keys, results, strict=True)]
 
     def _missing(self, digests: list[str]) -> set[str]:
         answer = self._wire.json("POST", "/v1/missing", body={"digests": digests})
@@ -231,21 +233,27 @@ class HubDataset:
             return 0
         place, offset, sent = f"/v1/uploads/{begun.get('id')}", _int(begun, "offset"), 0
         try:
-            with upload.file.open("rb") as file:
+            with upload.file.open("rb", buffering=0) as file:
                 file.seek(offset)
-                while part := file.read(self.pace.part(PART)):
+                while length := min(self.pace.part(PART), upload.size - offset):
+                    part = Body(type=BYTES, length=length, pieces=_pieces(file, length))
                     self._wire.json(
-                        "PATCH", place, query={"offset": offset}, content=part,
-                        content_type="application/octet-stream", wait=60, pace=self.pace,
-                    )  # fmt: skip
-                    offset += len(part)
-                    sent += len(part)
+                        "PATCH",
+                        place,
+                        query={"offset": offset},
+                        content=part,
+                        wait=60,
+                        pace=self.pace,
+                    )
+                    offset += length
+                    sent += length
+                grown = bool(file.read(1))
         except OSError as error:
             raise UnsettledError(f"could not be read to its end: {error.strerror}") from error
         except RejectedError as error:
             # The bytes were not those of the digest: the file changed since it was read.
             raise UnsettledError("changed while it was sent") from error
-        if offset != upload.size:
+        if grown:
             raise UnsettledError("changed its size while it was sent")
         return sent
 
@@ -261,13 +269,45 @@ _TROUBLES: dict[str, Callable[[str], SyncdError]] = {
 _STATES = {state.value: state for state in ItemState}
 
 
-def _outcome(key: str, sent: int, result: Any) -> Outcome:
+def _pieces(file: BinaryIO, length: int) -> Iterator[bytes]:
+    """The next `length` bytes, as they are sent."""
+    while length:
+        piece = file.read(min(PIECE, length))
+        if not piece:
+            raise UnsettledError("changed its size while it was sent")
+        length -= len(piece)
+        yield piece
+
+
+def _all(answer: dict[str, Any], asked: int) -> list[Any]:
+    results = _list(answer, "results")
+    if len(results) != asked:
+        raise GarbledError(f"the hub answered {len(results)} of {asked} operations")
+    return results
+
+
+def _stored(upload: Upload, sent: int, result: Any) -> Outcome:
+    """What became of an upload: of what is stored, the hub says no more than the proof."""
+    try:
+        status, proof = result["status"], result["item"]
+        if status not in ("stored", "same"):
+            return _outcome(upload.key, result)
+        item = Item(
+            key=upload.key, id=proof["id"], version=proof["version"], digest=proof["sha256"],
+            size=upload.size,
+        )  # fmt: skip
+    except (KeyError, TypeError):
+        return _outcome(upload.key, result)
+    return Outcome(key=upload.key, item=item, sent=sent if status == "stored" else 0)
+
+
+def _outcome(key: str, result: Any) -> Outcome:
     if not isinstance(result, dict):
         raise GarbledError("a result in the hub's answer is no object")
     status = result.get("status")
     item = _item(result["item"]) if isinstance(result.get("item"), dict) else None
     if status in ("stored", "same"):
-        return Outcome(key=key, item=item, sent=sent if status == "stored" else 0)
+        return Outcome(key=key, item=item)
     trouble = _TROUBLES.get(str(status))
     if trouble is None:
         raise GarbledError(f"the hub answered a status we do not know: {status!r}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from syncd.errors import TransientError
 
@@ -55,13 +55,13 @@ class Pace:
         if self._held is not None:
             raise TransientError(self._held)
 
-    def pieces(self, body: bytes) -> Iterator[bytes]:
-        """The body piece by piece, each when it may go."""
-        view = memoryview(body)
-        for at in range(0, len(view), PIECE):
-            piece = bytes(view[at : at + PIECE])
-            self.take(len(piece))
-            yield piece
+    def pieces(self, body: Iterable[bytes]) -> Iterator[bytes]:
+        """The body in smaller pieces, each when it may go."""
+        for piece in body:
+            for at in range(0, len(piece), PIECE):
+                some = piece[at : at + PIECE]
+                self.take(len(some))
+                yield some
 
     def part(self, most: int) -> int:
         """How much to send in one request, so that it takes seconds and not minutes."""

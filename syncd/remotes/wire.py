@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,7 +28,29 @@ from syncd.errors import (
 )
 from syncd.remotes.pace import Pace
 
+PIECE = 256 * 1024
+"""A socket takes about so much at once, and what it left of a longer piece would be copied."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """Bytes to send: their type, how many there are, and the pieces they come in."""
+
+    type: str
+    length: int
+    pieces: Iterable[bytes]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Content-Type": self.type, "Content-Length": str(self.length)}
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self.pieces:
+            if len(piece) <= 2 * PIECE:
+                yield piece
+            else:
+                yield from (piece[at : at + PIECE] for at in range(0, len(piece), PIECE))
 
 
 class Wire:
@@ -65,26 +88,25 @@ class Wire:
         *,
         query: dict[str, Any] | None = None,
         body: Any = None,
-        content: bytes | Iterable[bytes] | None = None,
-        content_type: str | None = None,
+        content: Body | None = None,
         wait: float = 0.0,
         pace: Pace | None = None,
     ) -> dict[str, Any]:
         """Send one request and return its JSON object; `wait` is how long the remote may sit on
         it before it answers, `pace` how fast the content may go. Raises RemoteError and nothing
         else."""
-        headers = {"Content-Type": content_type} if content_type else {}
-        if pace and not pace.free and isinstance(content, bytes):
-            headers["Content-Length"] = str(len(content))
-            content = pace.pieces(content)
+        pieces = iter(content) if content else None
+        if pieces and pace and not pace.free:
+            pieces = pace.pieces(pieces)
         with _translated(self.url):
             answer = self._client.request(
                 method,
                 path,
                 params=query,
                 json=body,
-                content=content,
-                headers=headers,
+                # An iterator, so that nothing holds the bytes once they are sent.
+                content=pieces,
+                headers=content.headers if content else {},
                 timeout=httpx.Timeout(self._timeout + wait, connect=5.0, pool=None),
             )
         if answer.is_success:

@@ -29,7 +29,8 @@ def put(key: str, content: bytes, /, **more: Any) -> Op:
 
 def packed(ops: list[Op]) -> bytes:
     bodies = [op["bytes"] for op in ops if op.get("body") is not None]
-    return frame.pack([{k: v for k, v in op.items() if k != "bytes"} for op in ops], bodies)
+    told = [{k: v for k, v in op.items() if k != "bytes"} for op in ops]
+    return b"".join(frame.pack(told, bodies))
 
 
 @contextmanager

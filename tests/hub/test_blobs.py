@@ -75,7 +75,7 @@ def test_short_writes_are_continued(tmp_path, monkeypatch):
 def test_bytes_are_durable_before_the_rows_that_name_them(tmp_path, monkeypatch):
     """Killing a process loses no page, so the order of syncs is held here."""
     steps: list[str] = []
-    real = {name: getattr(os, name) for name in ("pwrite", "fdatasync", "fsync")}
+    real = {name: getattr(os, name) for name in ("pwritev", "fdatasync", "fsync")}
     with opened(tmp_path / "data") as store:
         pets = store.make_dataset("pets")[0].id
         engine = store.catalogue._engine
@@ -88,10 +88,10 @@ def test_bytes_are_durable_before_the_rows_that_name_them(tmp_path, monkeypatch)
 
             monkeypatch.setattr(os, name, step)
         store.batch(pets, "me", packed([put("a", b"cat"), put("b", b"dog")]))
-        assert steps == ["fsync", "pwrite", "fdatasync", "commit"], "the new pack's name, too"
+        assert steps == ["fsync", "pwritev", "fdatasync", "commit"], "the new pack's name, too"
         steps.clear()
         store.batch(pets, "me", packed([put("c", b"cat2")]))
-        assert steps == ["pwrite", "fdatasync", "commit"]
+        assert steps == ["pwritev", "fdatasync", "commit"]
         steps.clear()
         file = tmp_path / "upload"
         file.write_bytes(b"long")

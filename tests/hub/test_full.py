@@ -35,7 +35,7 @@ def test_below_the_low_water_mark_uploads_are_refused_and_the_rest_goes_on(start
         full.stop()
 
 
-@pytest.mark.parametrize("call", ["pwrite", "fdatasync"])
+@pytest.mark.parametrize("call", ["pwritev", "fdatasync"])
 def test_a_disk_that_fills_within_a_batch_leaves_nothing_of_it(tmp_path, monkeypatch, call):
     with opened(tmp_path / "data") as store:
         pets = store.make_dataset("pets")[0].id

@@ -78,7 +78,7 @@ def _batch(files: list[tuple[str, bytes]]) -> bytes:
             digests[data] = sha256(data).hexdigest()
             op["body"] = len(data)
         ops.append(op | {"digest": digests[data]})
-    return frame.pack(ops, digests)
+    return b"".join(frame.pack(ops, digests))
 
 
 @contextlib.contextmanager

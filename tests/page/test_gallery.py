@@ -125,7 +125,7 @@ def test_changes_made_elsewhere_are_followed(enter: Open, hub: RunningHub):
 
 
 def change(hub: RunningHub, dataset: str, op: dict[str, Any]) -> None:
-    hub.http.post(f"/v1/datasets/{hub.id(dataset)}/batch", content=frame.pack([op], []))
+    hub.http.post(f"/v1/datasets/{hub.id(dataset)}/batch", content=b"".join(frame.pack([op], [])))
 
 
 def names(page: Page) -> list[str]:

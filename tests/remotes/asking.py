@@ -62,7 +62,11 @@ def good(outcomes: Sequence[Outcome]) -> list[Item]:
 
 
 def put(dataset: Dataset, key: str, content: bytes, **more) -> Item:
-    return good(dataset.put([upload(key, content, **more)]))[0]
+    """Store something; the item as the listing has it, which the outcome must have told right."""
+    told = good(dataset.put([upload(key, content, **more)]))[0]
+    item = next(item for item in dataset.items() if item.id == told.id)
+    assert (item.key, item.version, item.digest) == (told.key, told.version, told.digest)
+    return item
 
 
 def one(outcomes: Sequence[Outcome]) -> Outcome:
