@@ -16,7 +16,7 @@ from typing import Annotated, Any, cast
 import typer
 
 import syncd
-from syncd.cli import dataset, hub, mirror, render, transfer
+from syncd.cli import dataset, hub, mirror, render, run, transfer
 from syncd.errors import SyncdError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 mirror.add_to(app)
+run.add_to(app)
 transfer.add_to(app)
 dataset.add_to(app)
 hub.add_to(app)

@@ -30,6 +30,9 @@ def watch(
     token_file: o.TokenFile = None,
 ) -> None:
     """Mirror folders into datasets until Ctrl-C. What is there already is sent first."""
+    from syncd.config.places import places
+    from syncd.daemon.remote import resolve
+    from syncd.daemon.roster import called
     from syncd.daemon.service import Service
 
     chosen = reach.options(
@@ -38,9 +41,9 @@ def watch(
     )  # fmt: skip
     reach.checked(folders, to)
     render.log_to_stderr(logging.ERROR if quiet else logging.WARNING)
-    with reach.client(remote, token_file) as client:
-        service = Service(client, folders, to, chosen)
-        service.run(render.note if not quiet else _unsaid)
+    found = resolve(remote, token=None, token_file=token_file, where=places())
+    service = Service(places(), called(folders, to, found, chosen), again_s=None)
+    service.run(render.note if not quiet else _unsaid)
 
 
 def _unsaid(text: str) -> None:

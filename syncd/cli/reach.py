@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
-import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,6 @@ from syncd.errors import NotFoundError, UsageError
 if TYPE_CHECKING:
     from syncd.client import Client
     from syncd.engine.options import Options
-    from syncd.model import OnConflict
 
 
 def client(remote: str | None, token_file: Path | None) -> Client:
@@ -40,37 +39,22 @@ def options(
     """Mirror options from the command line, on top of the configuration's."""
     from syncd.config.load import load
     from syncd.config.places import places
-    from syncd.config.quantity import hours, rate
-    from syncd.engine.options import Options
+    from syncd.daemon.roster import options_of
     from syncd.local.kind import EXTENSIONS
-    from syncd.model import Layout, OnConflict, OnDelete
-    from syncd.state.history import DAYS
 
     if preserve_folders and flat:
         raise UsageError("--preserve-folders and --flat are two different layouts: choose one")
-    configured = load(places()).mirror
-    layout = Layout(configured.layout or Layout.FIRST_LEVEL)
-    if preserve_folders or flat:
-        layout = Layout.TREE if preserve_folders else Layout.FLAT
-    taken = {_extension(e) for e in (*(configured.extensions or EXTENSIONS), *(extensions or ()))}
-    beside = OnConflict(on_conflict or configured.on_conflict or OnConflict.KEEP)
-    return Options(
+    said = load(places()).mirror
+    layout = "tree" if preserve_folders else "flat" if flat else said.layout
+    chosen = replace(
+        said,
         layout=layout,
-        prefix=_prefix(path),
-        on_delete=OnDelete(on_delete or configured.on_delete or OnDelete.TRASH),
-        on_conflict=beside,
-        source=source or configured.source or _machine(beside),
-        extensions=frozenset() if "*" in taken else frozenset(taken),
-        ignore=tuple(configured.ignore),
-        rate=rate(bandwidth or configured.bandwidth or "unlimited"),
-        hours=hours(configured.active_hours or ""),
-        history_days=DAYS if configured.history_days is None else configured.history_days,
+        on_delete=on_delete or said.on_delete,
+        on_conflict=on_conflict or said.on_conflict,
+        source=source or said.source,
+        extensions=(*(said.extensions or EXTENSIONS), *(extensions or ())),
     )
-
-
-def _machine(beside: OnConflict) -> str:
-    """This machine's name where files are to be told apart by it."""
-    return socket.gethostname().partition(".")[0] if beside == "suffix" else ""
+    return options_of(chosen, _prefix(path))
 
 
 def checked(paths: Sequence[Path], dataset: str | None) -> None:
@@ -89,9 +73,3 @@ def _prefix(path: str) -> str:
     if any(part in (".", "..") for part in parts):
         raise UsageError(f"--path {path!r}: a dataset folder has no . or ..")
     return "/".join(parts)
-
-
-def _extension(text: str) -> str:
-    if text == "*":
-        return text
-    return (text if text.startswith(".") else f".{text}").lower()

@@ -38,7 +38,14 @@ MOUNT_OPTIONS: dict[str, type] = {
     "allow_other": bool,
     "cache_dir": str,
     "cache_size": str,
+    "gid": int,
+    "mode": str,
+    "prefetch": str,
     "sidecars": str,
+    "staleness": int,
+    "timeout": int,
+    "uid": int,
+    "xattrs": bool,
 }
 
 Table = dict[str, Any]

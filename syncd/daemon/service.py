@@ -1,7 +1,8 @@
-"""The daemon: every mirror of one call in one process, started, told to stop, drained.
+"""The daemon: every mirror of one call or configuration in one process, from start to drained end.
 
-Called by `syncd watch`, in the main thread. The first signal lets what is under way end, a second
-one ends the process on the spot: the state file bears it.
+Called by `syncd watch` and `syncd run`, in the main thread. The first signal lets what is under
+way end, a second one ends the process on the spot: the state file bears it. The watchdog of systemd
+is fed here, after a look at every mirror and mount.
 """
 
 from __future__ import annotations
@@ -10,126 +11,192 @@ import logging
 import os
 import queue
 import signal
-from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from enum import Enum
 from types import FrameType
 from urllib.parse import urlencode
 
-from syncd.client import Client, checked_name
+from syncd.client import Client
+from syncd.config.places import Places
+from syncd.daemon.fleet import Fleet
+from syncd.daemon.notify import Notifier
+from syncd.daemon.roster import Duty, configured
 from syncd.daemon.sayings import Sayings
-from syncd.daemon.watching import Watching
-from syncd.engine.errand import distinct, refuse_nesting
+from syncd.daemon.tended import Mounts
 from syncd.engine.mirror import Mirror
-from syncd.engine.opening import Target, root_of
-from syncd.engine.options import Options
-from syncd.errors import SyncdError, UsageError
-from syncd.model import OnConflict
+from syncd.errors import SyncdError
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 """A signal that another thread was given wakes nobody: so often this one looks by itself."""
-STOPPING = (signal.SIGINT, signal.SIGTERM)
+AGAIN_S = 30.0
+"""So long after its end a mirror of a configuration is begun again, where that may help."""
+STATUS_S = 5
+
+
+class News(Enum):
+    """What ends a wait of the main thread."""
+
+    STOP = "stop"
+    REREAD = "reread"
+    ENDED = "ended"
+
+
+SIGNALS = {signal.SIGINT: News.STOP, signal.SIGTERM: News.STOP}
 
 
 class Service:
     """Watches folders until a signal comes."""
 
-    def __init__(
-        self, client: Client, folders: Sequence[Path], to: str | None, options: Options
-    ) -> None:
-        self._client = client
+    signals = SIGNALS
+
+    def __init__(self, where: Places, duties: Sequence[Duty], *, again_s: float | None) -> None:
+        self.notifier = Notifier()
+        self.fleet = Fleet(
+            where, self._ready, lambda: self._news.put(News.ENDED), again_s=again_s
+        )  # fmt: skip
+        self._duties = duties
         self._say: Callable[[str], None] = lambda text: None
         self._linked = False
         # A SimpleQueue may be filled by a signal handler; an Event or a lock may not.
-        self._news: queue.SimpleQueue[Watching | None] = queue.SimpleQueue()
-        self._signals = 0
-        self._watchings = [
-            Watching(
-                target, client.remote, client.places.mirrors,
-                revive=client.revive, ready=self._ready, ended=self._news.put,
-            )
-            for target in self._targets(folders, to, options)
-        ]  # fmt: skip
+        self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
+        self._told_to_stop = False
 
     def run(self, say: Callable[[str], None]) -> None:
-        """Watch until SIGINT or SIGTERM; raises what ended a mirror."""
+        """Watch until SIGINT or SIGTERM; raises what ended the last mirror."""
         self._say = say
-        before = {number: signal.signal(number, self._told) for number in STOPPING}
-        try:
-            for watching in self._watchings:
-                watching.start()
-            self._wait()
-        finally:
-            for watching in self._watchings:
-                watching.stop()
-            for watching in self._watchings:
-                watching.join()
-            for number, handler in before.items():
-                signal.signal(number, handler)
-        errors = [watching.error for watching in self._watchings if watching.error]
-        if errors:
+        with self._listening():
+            try:
+                self.begin()
+                self._wait()
+            finally:
+                self.notifier.stopping()
+                self.end()
+        errors = [member.error for member in self.fleet.members if member.error]
+        if errors and not self._told_to_stop:
             raise errors[0]
         say("stopped: all that was reported stored is stored")
 
+    def begin(self) -> None:
+        """Set to work; what cannot be at all is raised."""
+        self.fleet.assign(self._duties)
+
+    def look(self) -> bool:
+        """See after everything, about once a second; whether all of it is alive."""
+        self.fleet.tick()
+        return self.fleet.alive
+
+    def reread(self) -> None:
+        """Nothing to read again: what a call asks for stays."""
+
+    def end(self) -> None:
+        self.fleet.stop()
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to wait for."""
+        return self.fleet.over
+
     def _wait(self) -> None:
-        """Until a signal comes or the last mirror has ended."""
-        running = len(self._watchings)
-        while running:
-            try:
-                ended = self._news.get(timeout=LOOK_S)
-            except queue.Empty:
-                continue
-            if ended is None:
-                return
-            running -= 1
-            if running:
-                log.error("mirror ended root=%s reason=%s", ended.target.root, ended.error)
+        turns = 0
+        while not self.over:
+            if self.look():
+                self.notifier.alive()
+            if turns % STATUS_S == 0:
+                self.notifier.status(self.summary())
+            turns += 1
+            with suppress(queue.Empty):
+                match self._news.get(timeout=LOOK_S):
+                    case News.STOP:
+                        return
+                    case News.REREAD:
+                        self.reread()
+
+    def summary(self) -> str:
+        """How it goes, in one line."""
+        members = self.fleet.members
+        ended = [member for member in members if member.ended_at is not None]
+        stopped = [m.mirror.guard.closed for m in members if m.mirror and m.mirror.guard.closed]
+        words = [f"{len(members)} mirrors"]
+        waiting = sum(member.mirror is None for member in members if member not in ended)
+        words += [f"{waiting} wait for their remote"] if waiting else []
+        files = sum(m.mirror.tally.files for m in members if m.mirror)
+        stored = sum(m.mirror.tally.uploaded for m in members if m.mirror)
+        words += [f"{files} files", f"{stored} stored since the start"]
+        words += [f"{len(stopped)} paused: {stopped[0]}"] if stopped else []
+        words += [f"{len(ended)} ended: {ended[0].error}"] if ended else []
+        return ", ".join(words)
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self._told) for number in self.signals}
+        try:
+            yield
+        finally:
+            for number, known in before.items():
+                signal.signal(number, known)
 
     def _told(self, number: int, frame: FrameType | None) -> None:
-        self._signals += 1
-        if self._signals > 1:
-            os._exit(128 + number)
-        self._news.put(None)
+        news = self.signals[signal.Signals(number)]
+        if news is News.STOP:
+            if self._told_to_stop:
+                os._exit(128 + number)
+            self._told_to_stop = True
+        self._news.put(news)
 
-    def _targets(self, folders: Sequence[Path], to: str | None, options: Options) -> list[Target]:
-        roots = list(dict.fromkeys(root_of(folder) for folder in folders))
-        refuse_nesting(roots, roots)
-        names = {root: _dataset(root, to) for root in roots}
-        several = Counter(names.values())
-        sources = distinct(roots)
-        return [
-            Target(
-                root=root, remote=self._client.name, dataset=name,
-                options=_beside(options, sources[root]) if several[name] > 1 else options,
-            )
-            for root, name in names.items()
-        ]  # fmt: skip
-
-    def _ready(self, mirror: Mirror) -> Sayings:
-        mirror.state.meta.put(remote=self._client.name)
+    def _ready(self, mirror: Mirror, client: Client) -> Sayings:
+        mirror.state.meta.put(remote=client.name)
         subject, name = mirror.subject, mirror.dataset.info.name
         self._say(f"drop files into {subject.root}: they appear in the dataset {name!r}")
         if not self._linked:
             self._linked = True
             with suppress(SyncdError):
-                self._say(
-                    f"see them at {self._client.remote.link()}#{urlencode({'dataset': name})}"
-                )
+                self._say(f"see them at {client.remote.link()}#{urlencode({'dataset': name})}")
                 self._say("(good for one browser, for 60 s; `syncd open` prints another)")
         return Sayings(self._say, mirror)
 
 
-def _dataset(root: Path, to: str | None) -> str:
-    if to is not None:
-        return checked_name(to)
-    if not root.name:
-        raise UsageError("this folder has no name: say --to DATASET", path=str(root))
-    return checked_name(root.name)
+class Daemon(Service):
+    """What a configuration asks for, read again at SIGHUP."""
 
+    signals = SIGNALS | {signal.SIGHUP: News.REREAD}
 
-def _beside(options: Options, source: str) -> Options:
-    return replace(options, on_conflict=OnConflict.SUFFIX, source=options.source or source)
+    def __init__(self, where: Places) -> None:
+        config, duties = configured(where)
+        super().__init__(where, duties, again_s=AGAIN_S)
+        self._where = where
+        self._linked = True  # a link for a browser has no place in a log
+        # Under systemd every mount has a unit of its own, so that one can fail alone.
+        self._mounts = Mounts(where, () if self.notifier.listened_to else config.mounts)
+
+    def begin(self) -> None:
+        super().begin()
+        self._mounts.begin()
+        self.notifier.ready()
+
+    def look(self) -> bool:
+        mounted = self._mounts.look()
+        return super().look() and mounted
+
+    def reread(self) -> None:
+        """Take on the configuration as it is now; one that makes no sense changes nothing."""
+        self.notifier.reloading()
+        try:
+            config, duties = configured(self._where)
+            self.fleet.assign(duties)
+            self._mounts.assign(() if self.notifier.listened_to else config.mounts)
+            log.info("configuration read again mirrors=%d", len(duties))
+        except SyncdError as error:
+            log.error("configuration not taken, the one before stays reason=%s", error)
+            self._say(f"the configuration is not taken, the one before stays: {error}")
+        self.notifier.ready()
+
+    def end(self) -> None:
+        self._mounts.end()
+        super().end()
+
+    @property
+    def over(self) -> bool:
+        return super().over and not self._mounts.wanted

@@ -8,12 +8,12 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from syncd.daemon.control import ControlSocket, of_mirror_thread
 from syncd.daemon.feed import Feed
 from syncd.daemon.rest import Rest
 from syncd.daemon.room import tidy
-from syncd.daemon.sayings import Sayings
 from syncd.engine.mirror import Doubt, Mirror, Nudge
 from syncd.engine.opening import Target, opened
 from syncd.engine.options import Options
@@ -36,6 +36,12 @@ POLL_S = 15.0
 """Between scans where events are not to be had; more where a scan takes long."""
 
 
+class Told(Protocol):
+    """Hears about once a second that the mirror took its turns and its watch was looked at."""
+
+    def tick(self) -> None: ...
+
+
 class Watching:
     """One mirror in a thread of its own."""
 
@@ -46,7 +52,7 @@ class Watching:
         mirrors: Path,
         *,
         revive: Callable[[], None],
-        ready: Callable[[Mirror], Sayings],
+        ready: Callable[[Mirror], Told],
         ended: Callable[[Watching], None],
     ) -> None:
         """`revive` starts the remote again where it is ours to start, `ready` says that the
@@ -139,7 +145,7 @@ class _Loop:
         self._coverage = watcher.start()
         self._say(self._coverage)
 
-    def run(self, stop: threading.Event, sayings: Sayings) -> None:
+    def run(self, stop: threading.Event, told: Told) -> None:
         mirror = self._mirror
         self._rest.check()
         self._sweep(mirror.clock.monotonic())
@@ -151,8 +157,8 @@ class _Loop:
             if now >= self._tick:
                 self._tick = now + TICK_S
                 self._look_around(now)
-                sayings.tick()
-        sayings.tick()
+                told.tick()
+        told.tick()
 
     def _look_around(self, now: float) -> None:
         self._rest.check()

@@ -1,0 +1,44 @@
+"""run: the daemon that a configuration describes, as systemd and people start it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from syncd.cli import render
+
+File = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", help="Default: config.toml in the configuration directory."
+    ),
+]
+
+
+def run(
+    config: File = None,
+    mount: Annotated[
+        Path | None,
+        typer.Option("--mount", metavar="PATH", help="Serve only this mount of the file."),
+    ] = None,
+) -> None:
+    """Mirror and mount all that the configuration lists, until stopped. SIGHUP reads it again."""
+    from dataclasses import replace
+
+    from syncd.config.places import places
+    from syncd.daemon.lone import LoneMount
+    from syncd.daemon.service import Daemon
+
+    where = places()
+    if config is not None:
+        where = replace(where, named=config.absolute())
+    render.log_to_stderr(logging.INFO)
+    daemon = Daemon(where) if mount is None else LoneMount(where, mount)
+    daemon.run(render.note)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(run)

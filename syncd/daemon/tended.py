@@ -1,0 +1,152 @@
+"""Mounts that a daemon tends: one `syncd mount --foreground` each, in a process of its own.
+
+`Daemon` asks once a second. A mount that ends is begun again, later and later; one that does not
+answer is ended first. The question is asked in a thread, because it may never be answered.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+
+from syncd.config.parts import MountEntry
+from syncd.config.places import Places, inherited
+
+log = logging.getLogger(__name__)
+
+ASK_S = 5.0
+SILENT_S = 30.0
+"""A mount that answers nothing for so long is stuck: its calls have deadlines of their own."""
+STOP_S = 20.0
+LONGEST_S = 60.0
+
+
+class Mounted:
+    """One mount and the process that serves it."""
+
+    def __init__(self, entry: MountEntry, where: Places) -> None:
+        self.entry = entry
+        self._where = where
+        self._child: subprocess.Popen[bytes] | None = None
+        self._begun = 0.0
+        self._pause = 1.0
+        self._asked = 0.0
+        self._answered = 0.0
+        self._asking: threading.Thread | None = None
+
+    def begin(self) -> None:
+        self._begun = self._answered = time.monotonic()
+        named = self._where.named
+        self._child = subprocess.Popen(  # noqa: S603 - our own module, our own interpreter
+            command(self.entry),
+            stdin=subprocess.DEVNULL,
+            env=inherited({"SYNCD_CONFIG_FILE": str(named)} if named else {}),
+        )
+
+    def look(self) -> bool:
+        """Whether it is mounted and answered lately; mends what is not."""
+        now = time.monotonic()
+        if self._child is None or self._child.poll() is not None:
+            self._again(now)
+            return True
+        if now - self._asked >= ASK_S and not (self._asking and self._asking.is_alive()):
+            self._asked = now
+            self._asking = threading.Thread(target=self._ask, name="mount-look", daemon=True)
+            self._asking.start()
+        if now - self._answered > SILENT_S:
+            log.error("mount does not answer path=%s", self.entry.path)
+            self._child.kill()
+            return False
+        return True
+
+    @property
+    def served(self) -> bool:
+        """Whether somebody asked it and was answered since it was begun."""
+        return self._answered > self._begun
+
+    def end(self) -> None:
+        if self._child is None:
+            return
+        self._child.terminate()
+        try:
+            self._child.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+        self._child = None
+
+    def _again(self, now: float) -> None:
+        if self._child is not None:
+            status = self._child.returncode
+            self._child = None
+            self._pause = 1.0 if now - self._begun > LONGEST_S else min(2 * self._pause, LONGEST_S)
+            log.error(
+                "mount ended path=%s status=%s retry_s=%.0f", self.entry.path, status, self._pause
+            )
+            self._begun = now
+        elif now - self._begun >= self._pause:
+            self.begin()
+
+    def _ask(self) -> None:
+        # Not stat: the kernel may answer that by itself for as long as it likes.
+        try:
+            if os.path.ismount(self.entry.path):
+                os.statvfs(self.entry.path)
+                self._answered = time.monotonic()
+        except OSError as error:
+            log.debug("mount refused path=%s reason=%s", self.entry.path, error)
+
+
+class Mounts:
+    """All mounts of one daemon."""
+
+    def __init__(self, where: Places, wanted: Sequence[MountEntry]) -> None:
+        self._where = where
+        self.wanted = {entry: Mounted(entry, where) for entry in wanted}
+
+    def begin(self) -> None:
+        for mounted in self.wanted.values():
+            mounted.begin()
+
+    def look(self) -> bool:
+        """Whether every mount is alive."""
+        return all([mounted.look() for mounted in self.wanted.values()])
+
+    @property
+    def served(self) -> bool:
+        """Whether every mount was asked and answered."""
+        return all(mounted.served for mounted in self.wanted.values())
+
+    def assign(self, entries: Sequence[MountEntry]) -> None:
+        """Have exactly these mounted; one that did not change is not touched."""
+        for entry in self.wanted.keys() - set(entries):
+            self.wanted.pop(entry).end()
+        for entry in entries:
+            if entry not in self.wanted:
+                self.wanted[entry] = Mounted(entry, self._where)
+                self.wanted[entry].begin()
+
+    def end(self) -> None:
+        for mounted in self.wanted.values():
+            mounted.end()
+
+
+def command(entry: MountEntry) -> list[str]:
+    """What serves a mount in the foreground."""
+    words = [sys.executable, "-m", "syncd", "mount"]
+    words += [entry.dataset] if entry.dataset else ["--all"]
+    words += [str(entry.path), "--foreground"]
+    words += ["--remote", entry.remote] if entry.remote else []
+    for name, value in entry.options:
+        option = f"--{name.replace('_', '-')}"
+        if value is not False:
+            words += [option] if value is True else [option, str(value)]
+    # It must not stay where its daemon is killed: the next one would find the place taken.
+    bound = shutil.which("setpriv")
+    return [bound, "--pdeathsig", "TERM", *words] if bound else words
