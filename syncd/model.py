@@ -97,6 +97,8 @@ class Item:
     by: str = ""
     """The source that last changed it; one that starts with `mirror:` is a syncd, not a person."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    annotated: int = 0
+    """Revision of its annotations: 0 where there never were any; grows with each change."""
 
 
 @value(frozen=True, slots=True, kw_only=True)
