@@ -389,7 +389,7 @@ class Mirror:
         self.state.agenda.wake_open(now)
         if self._removes:
             self.state.agenda.wake_gone(now + GRACE_NS)
-            self.state.sidecars.wakes.gone(now + GRACE_NS)
+            self.sidecars.swept()
             self.guard.review()
         self.state.meta.put(last_sweep=now)
         self.sweep_seconds = self.clock.monotonic() - self._began

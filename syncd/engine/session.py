@@ -139,19 +139,45 @@ def report(mirror: Mirror, seconds: float, names: tuple[str, ...] = ()) -> Repor
     failed = _failures(mirror)
     if names:
         failed = [failure for failure in failed if failure.path in names]
-    attempted = mirror.observer.files + (0 if names else state.meta.get("refused_count", 0))
+    beside = _unset(mirror, names)
+    failed += beside
+    attempted = mirror.observer.files + len(beside)
+    attempted += 0 if names else state.meta.get("refused_count", 0)
     return Report(
         dataset=mirror.dataset.info.name,
         attempted=attempted,
         uploaded=tally.uploaded,
         skipped=max(0, attempted - tally.uploaded - len(failed)),
         renamed=state.names.renamed(),
-        ignored=sum(mirror.observer.ignored.values()),
+        ignored=sum(mirror.observer.ignored.values()) + _left_alone(mirror, names),
         failed=tuple(failed),
         bytes=tally.bytes,
         seconds=round(seconds, 3),
         away=(state.meta.get("away") or {}).get("reason"),
     )
+
+
+def _left_alone(mirror: Mirror, names: tuple[str, ...]) -> int:
+    """How many files are named like a sidecar and are none."""
+    if names:
+        rows = [mirror.state.sidecars.at(name) for name in names]
+        return sum(row is not None and row.kind == "other" for row in rows)
+    return mirror.state.sidecars.ignored(able=mirror.sidecars.able)
+
+
+def _unset(mirror: Mirror, names: tuple[str, ...]) -> list[Failure]:
+    """Sidecars that are to be set and are not; one that is, or waits for its picture, is nowhere
+    in the report."""
+    if not mirror.state.sidecars.any or not mirror.sidecars.able:
+        return []
+    return [
+        Failure(
+            path=trouble.path,
+            reason="still being written" if trouble.path in mirror.unsettled else trouble.reason,
+        )
+        for trouble in mirror.state.sidecars.troubles()
+        if not names or trouble.path in names
+    ]
 
 
 def _failures(mirror: Mirror) -> list[Failure]:

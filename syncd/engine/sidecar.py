@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from syncd.annotation.model import AnnotationSet
 from syncd.clock import Clock
+from syncd.engine.settlement import GRACE_NS
 from syncd.engine.sidecar_work import Answers, Delivery, Errand, Page, Parcel, Reading
 from syncd.errors import (
     DeniedError,
@@ -68,7 +69,7 @@ class Sidecars:
         self._table = state.sidecars
         self._clock = clock
         self._ways = ways
-        self._able = able
+        self.able = able
         self._removes = removes
         self._keeps = keeps
         self._out = False
@@ -93,13 +94,18 @@ class Sidecars:
         return max(due, away["until_ns"]) if due is not None and away else due
 
     def _due(self) -> int | None:
-        if not self._table.any or not self._able or self._out:
+        if not self._table.any or not self.able or self._out:
             return None
         return 0 if self._parcels else self._table.wakes.next_due()
 
     def trust(self, path: str) -> None:
         """The file was the same at two looks: it may be read without a lease."""
         self._trusted.add(path)
+
+    def swept(self) -> None:
+        """A scan is over: what is gone is gone, unless it turns up under another name."""
+        if self._table.any:
+            self._table.wakes.gone(self._clock.now_ns() + GRACE_NS)
 
     def retry(self) -> None:
         """Try again now what could not be set."""
@@ -110,9 +116,9 @@ class Sidecars:
         """Give an errand out, where there is something to do and none is under way."""
         if not self._table.any or self._out:
             return
-        if self._state.meta.get("annotates") is not self._able:
-            self._state.meta.put(annotates=self._able)
-        if not self._able:
+        if self._state.meta.get("annotates") is not self.able:
+            self._state.meta.put(annotates=self.able)
+        if not self.able:
             return
         self._doubt_restored()
         if self._parcels:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from syncd.model import Stat
-from syncd.state.troubles import split
+from syncd.state.troubles import Trouble, split
 
 SUFFIX = ".json"
 
@@ -156,6 +156,14 @@ class Sidecars:
             "DELETE FROM sidecars WHERE dir = ? AND name = ?", [split(s.picture) for s in sidecars]
         )
 
+    def troubles(self) -> list[Trouble]:
+        """As `troubles`, of this table."""
+        return troubles(self._sql)
+
+    def ignored(self, *, able: bool) -> int:
+        """As `ignored`, of this table."""
+        return ignored(self._sql, able=able) if self.any else 0
+
     def _arm(self) -> None:
         for trigger in _WAKERS:
             self._sql.execute(trigger)
@@ -195,6 +203,31 @@ class Wakes:
     def doubted(self, due: int) -> None:
         """Make all due: the remote was restored, and none surely is what was set there."""
         self._sql.execute("UPDATE sidecars SET due = ?, applied = NULL", (due,))
+
+
+def troubles(sql: sqlite3.Connection) -> list[Trouble]:
+    """Those that are not set and do not merely wait for their picture, in path order."""
+    rows = _select(
+        sql,
+        "gone IS NULL AND kind <> 'other' AND (reason IS NOT NULL OR due IS NOT NULL)"
+        " ORDER BY dir, name",
+        (),
+    )
+    return [
+        Trouble(
+            path=row.path, kind="failed", reason=row.reason or "annotations not set yet",
+            tries=row.tries, retry_ns=row.due,
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def ignored(sql: sqlite3.Connection, *, able: bool) -> int:
+    """How many are no sidecars; all of them where the remote is not able to keep annotations."""
+    found = sql.execute(
+        "SELECT count(*) FROM sidecars WHERE gone IS NULL AND (kind = 'other' OR NOT ?)", (able,)
+    )
+    return int(found.fetchone()[0])
 
 
 def _select(sql: sqlite3.Connection, where: str, values: Sequence[object]) -> list[Sidecar]:
