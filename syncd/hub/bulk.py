@@ -63,9 +63,8 @@ async def fetch(hub: TheHub, id: str, body: forms.Digests) -> Any:
     total = sum(one.size for one in bodies)
     if total > MAX_BYTES:
         raise HTTPException(413, f"at most {MAX_BYTES} bytes may be asked for at a time")
-    head = frame.pack(
-        [{"body": found[d].size} if d in found else {"status": "missing"} for d in digests], ()
-    )
+    ops = [{"body": found[d].size} if d in found else {"status": "missing"} for d in digests]
+    head = b"".join(frame.pack(ops, ()))
     headers = {"content-length": str(len(head) + total)}
     return StreamingResponse(
         _answer(hub, held.blobs, head, bodies), headers=headers, media_type=frame.CONTENT_TYPE
