@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from syncd import __version__
-from syncd.hub import auth, backup, bulk, calls, forms, page, transfer
+from syncd.hub import annotation_calls, auth, backup, bulk, calls, forms, page, transfer
 from syncd.hub.answers import ERRORS, TheHub, explain
 from syncd.hub.core import Hub
 from syncd.hub.gate import Gate, Hosts
@@ -34,6 +34,7 @@ def create(hub: Hub, hosts: Hosts) -> Gate:
         bulk.router,
         transfer.router,
         page.router,
+        annotation_calls.router,
         router,
     ):  # the busiest first
         app.include_router(routes)

@@ -6,22 +6,22 @@ their digest; what does not fit a batch goes in parts that can be resumed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from syncd import frame
 from syncd.errors import (
     ConflictError,
-    GarbledError,
     MissingError,
     NotFoundError,
     RejectedError,
     SyncdError,
     UnsettledError,
 )
-from syncd.model import Item, ItemState
-from syncd.remotes import bulk
+from syncd.model import Item
+from syncd.remotes import answers, bulk
+from syncd.remotes.annotating import Annotating
 from syncd.remotes.base import (
     Changes,
     DatasetInfo,
@@ -50,7 +50,7 @@ class HubRemote:
 
     def datasets(self) -> Iterator[DatasetInfo]:
         for found in self._wire.json("GET", "/v1/datasets").get("datasets", []):
-            yield _info(found)
+            yield answers.dataset(found)
 
     def open(self, name: str, *, create: bool, source: str = "") -> HubDataset:
         path = f"/v1/datasets/{quote(name, safe='')}"
@@ -58,7 +58,7 @@ class HubRemote:
             found = self._wire.json("PUT" if create else "GET", path)
         except MissingError as error:
             raise NotFoundError(f"there is no dataset {name!r}") from error
-        return HubDataset(self._wire, _info(found), source)
+        return HubDataset(self._wire, answers.dataset(found), source)
 
     def link(self) -> str:
         """A one-time address of the page, good for 60 seconds."""
@@ -77,7 +77,7 @@ class HubRemote:
         self._wire.close()
 
 
-class HubDataset:
+class HubDataset(Annotating):
     """One dataset of a hub; safe to share between threads."""
 
     traits = Traits()
@@ -100,7 +100,7 @@ class HubDataset:
 
     def find(self, key: str) -> Item | None:
         try:
-            return _item(self._wire.json("GET", f"{self._path}/item", query={"key": key}))
+            return answers.item(self._wire.json("GET", f"{self._path}/item", query={"key": key}))
         except MissingError:
             return None
 
@@ -119,8 +119,8 @@ class HubDataset:
             query["except"] = self._source
         answer = self._wire.json("GET", f"{self._path}/changes", query=query, wait=wait)
         return Changes(
-            items=tuple(_item(found) for found in _list(answer, "items")),
-            cursor=_int(answer, "cursor"),
+            items=tuple(answers.item(found) for found in answers.listed(answer, "items")),
+            cursor=answers.whole(answer, "cursor"),
             more=bool(answer.get("more")),
             generation=str(answer.get("generation", "")),
         )
@@ -135,7 +135,7 @@ class HubDataset:
                 "GET", f"{self._path}/items", query={**query, "limit": 1000}
                 | ({"after": after} if after else {}),
             )  # fmt: skip
-            yield from (_item(found) for found in _list(page, "items"))
+            yield from (answers.item(found) for found in answers.listed(page, "items"))
             after = page.get("next")
             if not after:
                 return
@@ -176,7 +176,7 @@ class HubDataset:
             ops.append(op)
         results = self._results(ops, bodies, brief=True)
         return [
-            _stored(upload, sent.get(upload.key, 0), result)
+            answers.stored(upload, sent.get(upload.key, 0), result)
             for upload, result in zip(batch, results, strict=True)
         ]
 
@@ -196,14 +196,11 @@ class HubDataset:
             "POST", f"{self._path}/restore", body={"ids": [item.id for item in items]},
             query=self._who(),
         )  # fmt: skip
-        return self._outcomes(_all(answer, len(items)), [item.key for item in items])
+        return self._outcomes(answers.results(answer, len(items)), [item.key for item in items])
 
     def empty_trash(self) -> int:
         answer = self._wire.json("POST", f"{self._path}/trash/empty", query=self._who(), wait=600)
-        return _int(answer, "purged")
-
-    def _who(self) -> dict[str, str]:
-        return {"source": self._source} if self._source else {}
+        return answers.whole(answer, "purged")
 
     def _results(
         self, ops: list[dict[str, Any]], bodies: Sequence[bytes] = (), *, brief: bool = False
@@ -216,14 +213,14 @@ class HubDataset:
             "POST", f"{self._path}/batch", query=self._who() | {"brief": str(brief).lower()},
             content=body, wait=60, pace=self.pace,
         )  # fmt: skip
-        return _all(answer, len(ops))
+        return answers.results(answer, len(ops))
 
     def _outcomes(self, results: list[Any], keys: list[str]) -> list[Outcome]:
-        return [_outcome(key, result) for key, result in zip(keys, results, strict=True)]
+        return [answers.outcome(key, result) for key, result in zip(keys, results, strict=True)]
 
     def _missing(self, digests: list[str]) -> set[str]:
         answer = self._wire.json("POST", "/v1/missing", body={"digests": digests})
-        return {str(digest) for digest in _list(answer, "missing")}
+        return {str(digest) for digest in answers.listed(answer, "missing")}
 
     def _send_parts(self, upload: Upload) -> int:
         begun = self._wire.json(
@@ -231,7 +228,7 @@ class HubDataset:
         )
         if begun.get("done"):
             return 0
-        place, offset, sent = f"/v1/uploads/{begun.get('id')}", _int(begun, "offset"), 0
+        place, offset, sent = f"/v1/uploads/{begun.get('id')}", answers.whole(begun, "offset"), 0
         try:
             with upload.file.open("rb", buffering=0) as file:
                 file.seek(offset)
@@ -258,17 +255,6 @@ class HubDataset:
         return sent
 
 
-_TROUBLES: dict[str, Callable[[str], SyncdError]] = {
-    "conflict": ConflictError,
-    "missing": MissingError,
-    "mismatch": UnsettledError,
-    "refused": RejectedError,
-}
-
-
-_STATES = {state.value: state for state in ItemState}
-
-
 def _pieces(file: BinaryIO, length: int) -> Iterator[bytes]:
     """The next `length` bytes, as they are sent."""
     while length:
@@ -277,82 +263,3 @@ def _pieces(file: BinaryIO, length: int) -> Iterator[bytes]:
             raise UnsettledError("changed its size while it was sent")
         length -= len(piece)
         yield piece
-
-
-def _all(answer: dict[str, Any], asked: int) -> list[Any]:
-    results = _list(answer, "results")
-    if len(results) != asked:
-        raise GarbledError(f"the hub answered {len(results)} of {asked} operations")
-    return results
-
-
-def _stored(upload: Upload, sent: int, result: Any) -> Outcome:
-    """What became of an upload: of what is stored, the hub says no more than the proof."""
-    try:
-        status, proof = result["status"], result["item"]
-        if status not in ("stored", "same"):
-            return _outcome(upload.key, result)
-        item = Item(
-            key=upload.key, id=proof["id"], version=proof["version"], digest=proof["sha256"],
-            size=upload.size,
-        )  # fmt: skip
-    except (KeyError, TypeError):
-        return _outcome(upload.key, result)
-    return Outcome(key=upload.key, item=item, sent=sent if status == "stored" else 0)
-
-
-def _outcome(key: str, result: Any) -> Outcome:
-    if not isinstance(result, dict):
-        raise GarbledError("a result in the hub's answer is no object")
-    status = result.get("status")
-    item = _item(result["item"]) if isinstance(result.get("item"), dict) else None
-    if status in ("stored", "same"):
-        return Outcome(key=key, item=item)
-    trouble = _TROUBLES.get(str(status))
-    if trouble is None:
-        raise GarbledError(f"the hub answered a status we do not know: {status!r}")
-    reason = str(result.get("reason") or status)
-    return Outcome(key=key, item=item, error=trouble(reason))
-
-
-def _info(found: dict[str, Any]) -> DatasetInfo:
-    try:
-        return DatasetInfo(
-            id=str(found["id"]), name=str(found["name"]),
-            items=int(found.get("items", 0)), bytes=int(found.get("bytes", 0)),
-        )  # fmt: skip
-    except (KeyError, TypeError, ValueError) as error:
-        raise GarbledError("the hub described a dataset in a way we do not know") from error
-
-
-def _item(found: dict[str, Any]) -> Item:
-    try:
-        folder = found["folder"].strip("/")
-        return Item(
-            key=f"{folder}/{found['name']}" if folder else found["name"],
-            id=found["id"],
-            version=found["version"],
-            digest=found["sha256"],
-            size=found["size"],
-            state=_STATES[found["state"]],
-            by=found.get("by") or "",
-            modified_ns=found.get("modified_ns"),
-            content_type=found.get("content_type"),
-            metadata=found.get("metadata") or {},
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise GarbledError("the hub described an item in a way we do not know") from error
-
-
-def _list(answer: dict[str, Any], name: str) -> list[Any]:
-    value = answer.get(name)
-    if not isinstance(value, list):
-        raise GarbledError(f"the hub's answer holds no list {name!r}")
-    return value
-
-
-def _int(answer: dict[str, Any], name: str) -> int:
-    value = answer.get(name)
-    if type(value) is not int:
-        raise GarbledError(f"the hub's answer holds no number {name!r}")
-    return value
