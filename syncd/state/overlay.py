@@ -25,7 +25,11 @@ class Overlay:
         """Record items that differ from the receipts; whoever is concerned by news becomes due."""
         told = list(items)
         known = self.of([i.id for i in told])
-        rows = [i for i in told if known.get(i.id) != replace(i, content_type=None, metadata={})]
+        rows = [
+            i
+            for i in told
+            if known.get(i.id) != replace(i, content_type=None, metadata={}, annotated=0)
+        ]
         keys = self._keys([i.id for i in rows])
         self._sql.executemany(
             "INSERT OR REPLACE INTO items (id, key, version, digest, size, state, by, modified_ns)"
