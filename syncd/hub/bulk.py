@@ -151,11 +151,12 @@ def _find(store: Store, dataset: str, digests: Sequence[bytes]) -> Held:
 
 @cache
 def _query(size: int) -> sa.TextClause:
+    """The `|| ''` keeps SQLite from looking through the dataset for each: 500 µs a file, not 5."""
     places = ", ".join(f":d{n}" for n in range(size))
     return sa.text(
         'SELECT digest, size, place, "offset" FROM blobs '  # noqa: S608 - nothing foreign in it
         f"WHERE digest IN ({places}) AND (EXISTS (SELECT 1 FROM items "
-        "WHERE items.digest = blobs.digest AND items.state <> 'purged' AND items.dataset = :one) "
+        "WHERE items.digest = blobs.digest AND items.state <> 'purged' AND items.dataset || '' = :one) "
         "OR EXISTS (SELECT 1 FROM versions JOIN items ON items.id = versions.item "
         "WHERE versions.digest = blobs.digest AND items.dataset = :two))"
     )
