@@ -1,21 +1,17 @@
 """A remote in memory: what a remote must do, said in code; for tests and for trying things out.
 
 The rules are the hub's (docs/design.md, section 7). A `Shelf` is one dataset as the service keeps
-it, with the hands of whoever else is at work there; `trouble` is asked at every request and may
-order a fault. What is true of a real remote's clients must hold against this one as well.
+it; `trouble` is asked at every request and may order a fault. What is true of a real remote's
+clients must hold against this one as well.
 """
 
 from __future__ import annotations
 
-import copy
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import sha256
-from itertools import count
 from typing import TypeVar
-from uuid import uuid4
 
 from syncd.errors import (
     ConflictError,
@@ -30,6 +26,8 @@ from syncd.errors import (
 )
 from syncd.model import Item, ItemState
 from syncd.remotes.base import Changes, DatasetInfo, Move, Outcome, Removal, Traits, Upload
+from syncd.remotes.memory_annotations import Annotating
+from syncd.remotes.shelf import Entry, Shelf, bytes_of, order
 
 PAGE = 1000
 T = TypeVar("T")
@@ -67,114 +65,6 @@ class Request:
 
 
 Trouble = Callable[[Request], Fault | None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    item: Item
-    content: bytes
-    seq: int
-
-
-@dataclass
-class Shelf:
-    """One dataset as the service keeps it. The methods are the hands of a person (`by`)."""
-
-    name: str
-    id: str = field(default_factory=lambda: uuid4().hex)
-    generation: str = "first"
-    entries: dict[str, _Entry] = field(default_factory=dict)
-    at: dict[str, str] = field(default_factory=dict)
-    """The id of the present item under each key."""
-    seq: int = 0
-    ids: count[int] = field(default_factory=lambda: count(1))
-    replaced: dict[tuple[str, str], bytes] = field(default_factory=dict)
-    """What is kept of replaced versions, by id and digest."""
-    lock: threading.RLock = field(default_factory=threading.RLock)
-
-    def find(self, key: str) -> Item | None:
-        found = self.at.get(key)
-        return self.entries[found].item if found else None
-
-    def content(self, key: str) -> bytes:
-        return self.entries[self.at[key]].content
-
-    def bytes_of(self, item: Item) -> bytes:
-        """The content of the version that `item` is, which may have been replaced."""
-        entry = self.entries.get(item.id)
-        if entry is None or entry.item.state is ItemState.PURGED:
-            raise MissingError("the item is not there")
-        if item.digest in (None, entry.item.digest):
-            return entry.content
-        if (item.id, item.digest) not in self.replaced:
-            raise MissingError("this version is not there any more")
-        return self.replaced[item.id, item.digest or ""]
-
-    def present(self) -> list[Item]:
-        """In (folder, name) order, as bytes."""
-        return [self.entries[self.at[key]].item for key in sorted(self.at, key=_order)]
-
-    def store(self, key: str, content: bytes, *, by: str = "ann", modified_ns: int = 0) -> Item:
-        """Put or replace, whatever is there."""
-        there = self.find(key)
-        item = Item(
-            key=key,
-            id=there.id if there else f"i{next(self.ids):06}",
-            version=(there.version or 0) + 1 if there else 1,
-            digest=sha256(content).hexdigest(),
-            size=len(content),
-            modified_ns=modified_ns,
-            by=by,
-        )
-        return self.set(item, content)
-
-    def rename(self, key: str, new: str, *, by: str = "ann") -> Item:
-        item = self.entries[self.at[key]].item
-        if new in self.at:
-            raise ValueError(f"{new!r} is taken")
-        return self.set(replace(item, key=new, version=(item.version or 0) + 1, by=by))
-
-    def trash(self, key: str, *, by: str = "ann") -> Item:
-        item = self.entries[self.at[key]].item
-        return self.set(replace(item, state=ItemState.TRASHED, by=by))
-
-    def purge(self, id: str, *, by: str = "ann") -> Item:
-        """Who took it away is who trashed it, and not who emptied the trash."""
-        item = self.entries[id].item
-        by = item.by if item.state is ItemState.TRASHED else by
-        return self.set(replace(item, state=ItemState.PURGED, by=by), b"")
-
-    def restore(self, id: str, *, by: str = "ann") -> Item:
-        return self.set(replace(self.entries[id].item, state=ItemState.PRESENT, by=by))
-
-    def vanish(self, key: str) -> None:
-        """Lose an item without a trace: no tombstone, no entry in the feed."""
-        del self.entries[self.at.pop(key)]
-
-    def backup(self) -> Shelf:
-        return Shelf(
-            self.name, entries=dict(self.entries), at=dict(self.at), ids=copy.copy(self.ids)
-        )
-
-    def put_back(self, backup: Shelf, generation: str) -> None:
-        """Return to an older state, as after a restore: versions and ids may come again."""
-        self.entries, self.at = dict(backup.entries), dict(backup.at)
-        self.ids, self.generation = copy.copy(backup.ids), generation
-        self.seq += 1
-
-    def set(self, item: Item, content: bytes | None = None) -> Item:
-        """Make `item` what is known under its id; the feed tells of it."""
-        before = self.entries.get(item.id)
-        if before and before.item.state is ItemState.PRESENT:
-            del self.at[before.item.key]
-        if item.state is ItemState.PRESENT:
-            self.at[item.key] = item.id
-        self.seq += 1
-        if before and before.item.digest and item.digest != before.item.digest:
-            self.replaced[item.id, before.item.digest] = before.content
-        kept = content if content is not None else before.content if before else b""
-        self.entries[item.id] = _Entry(item, kept, self.seq)
-        return item
 
 
 class MemoryRemote:
@@ -262,7 +152,7 @@ class PlainDataset:
 
     def read(self, item: Item, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         def content() -> bytes:
-            return self.shelf.bytes_of(item)[offset:][:length]
+            return bytes_of(self.shelf, item)[offset:][:length]
 
         yield self._ask("read", content)
 
@@ -301,7 +191,7 @@ class PlainDataset:
         return Outcome(key=removal.key, item=done)
 
 
-class MemoryDataset(PlainDataset):
+class MemoryDataset(Annotating, PlainDataset):
     """A dataset that can do everything there is a protocol for."""
 
     def find(self, key: str) -> Item | None:
@@ -313,7 +203,7 @@ class MemoryDataset(PlainDataset):
     def fetch(self, items: Sequence[Item]) -> Iterator[tuple[Item, bytes | SyncdError]]:
         def found(item: Item) -> bytes | SyncdError:
             try:
-                return self.shelf.bytes_of(item)
+                return bytes_of(self.shelf, item)
             except MissingError as error:
                 return error
 
@@ -325,7 +215,7 @@ class MemoryDataset(PlainDataset):
 
         def news() -> Changes:
             found = [e for e in self.shelf.entries.values() if e.seq > cursor]
-            told = [e for e in found if mine or not self._source or e.item.by != self._source]
+            told = [e for e in found if mine or not self._source or _is_news(e, self._source)]
             told.sort(key=lambda entry: entry.seq)
             more = len(told) > PAGE
             return Changes(
@@ -355,7 +245,7 @@ class MemoryDataset(PlainDataset):
     def _in_trash(self) -> list[Item]:
         items = [entry.item for entry in self.shelf.entries.values()]
         found = [item for item in items if item.state is ItemState.TRASHED]
-        return sorted(found, key=lambda item: _order(item.key))
+        return sorted(found, key=lambda item: order(item.key))
 
     def _move(self, move: Move) -> Outcome:
         entry = self.shelf.entries.get(move.item_id)
@@ -381,6 +271,11 @@ class MemoryDataset(PlainDataset):
         return Outcome(key=item.key, item=self.shelf.restore(item.id, by=self._source))
 
 
+def _is_news(entry: Entry, source: str) -> bool:
+    """Whether somebody else changed the item or its annotations last."""
+    return entry.item.by != source or entry.annotated_by not in ("", source)
+
+
 def _content(upload: Upload) -> bytes:
     if upload.content is not None:
         return upload.content
@@ -394,8 +289,3 @@ def _info(shelf: Shelf) -> DatasetInfo:
     present = shelf.present()
     size = sum(item.size or 0 for item in present)
     return DatasetInfo(id=shelf.id, name=shelf.name, items=len(present), bytes=size)
-
-
-def _order(key: str) -> tuple[bytes, bytes]:
-    folder, _, name = key.rpartition("/")
-    return folder.encode(), name.encode()

@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from syncd.model import ItemState, Layout
-from syncd.remotes.memory import Fault, Shelf
+from syncd.remotes.memory import Fault
+from syncd.remotes.shelf import Shelf
 from tests.engine.digests import digest
 from tests.engine.disk import SECOND
 from tests.engine.world import Act, World

@@ -19,7 +19,8 @@ from syncd.engine.session import bind, source_of
 from syncd.errors import DeniedError, SyncdError
 from syncd.model import Item, ItemState
 from syncd.remotes.base import Feeds, Traits
-from syncd.remotes.memory import Fault, MemoryRemote, PlainDataset, Request, Shelf
+from syncd.remotes.memory import Fault, MemoryRemote, PlainDataset, Request
+from syncd.remotes.shelf import Shelf
 from syncd.state.row import Row
 from syncd.state.store import State
 from tests.engine.digests import digest

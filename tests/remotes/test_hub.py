@@ -9,6 +9,7 @@ import pytest
 from syncd.remotes.hub import HubRemote
 from tests.remotes.asking import dataset, other  # noqa: F401
 from tests.remotes.contract import *  # noqa: F403
+from tests.remotes.contract_annotations import *  # noqa: F403
 from tests.remotes.contract_optional import *  # noqa: F403
 
 _numbers = count()

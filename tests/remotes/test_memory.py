@@ -7,6 +7,7 @@ import pytest
 from syncd.remotes.memory import MemoryDataset, MemoryRemote, PlainDataset
 from tests.remotes.asking import dataset, other  # noqa: F401
 from tests.remotes.contract import *  # noqa: F403
+from tests.remotes.contract_annotations import *  # noqa: F403
 from tests.remotes.contract_optional import *  # noqa: F403
 
 
