@@ -27,7 +27,7 @@ from syncd.errors import (
 from syncd.model import Item, ItemState
 from syncd.remotes.base import Changes, DatasetInfo, Move, Outcome, Removal, Traits, Upload
 from syncd.remotes.memory_annotations import Annotating
-from syncd.remotes.shelf import Entry, Shelf, bytes_of, order
+from syncd.remotes.shelf import Shelf, bytes_of, order
 
 PAGE = 1000
 T = TypeVar("T")
@@ -215,7 +215,7 @@ class MemoryDataset(Annotating, PlainDataset):
 
         def news() -> Changes:
             found = [e for e in self.shelf.entries.values() if e.seq > cursor]
-            told = [e for e in found if mine or not self._source or _is_news(e, self._source)]
+            told = [e for e in found if mine or not self._source or self._is_news(e.item)]
             told.sort(key=lambda entry: entry.seq)
             more = len(told) > PAGE
             return Changes(
@@ -226,6 +226,11 @@ class MemoryDataset(Annotating, PlainDataset):
             )
 
         return self._ask("changes", news)
+
+    def _is_news(self, item: Item) -> bool:
+        """Whether somebody else changed the item or its annotations last."""
+        annotator = self.shelf.annotated_by.get(item.id, "")
+        return item.by != self._source or annotator not in ("", self._source)
 
     def generation(self) -> str:
         return self._ask("generation", lambda: self.shelf.generation)
@@ -269,11 +274,6 @@ class MemoryDataset(Annotating, PlainDataset):
         if taken and taken.id != item.id:
             return Outcome(key=item.key, item=taken, error=ConflictError("the key is taken"))
         return Outcome(key=item.key, item=self.shelf.restore(item.id, by=self._source))
-
-
-def _is_news(entry: Entry, source: str) -> bool:
-    """Whether somebody else changed the item or its annotations last."""
-    return entry.item.by != source or entry.annotated_by not in ("", source)
 
 
 def _content(upload: Upload) -> bytes:

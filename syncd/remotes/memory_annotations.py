@@ -75,5 +75,5 @@ class Annotating:
         else:
             del kept[some.operation]
         item = replace(entry.item, annotated=entry.item.annotated + 1)
-        done = self.shelf.set(item, annotated_by=self._source)
-        return Outcome(key=some.item_id, item=done)
+        self.shelf.annotated_by[item.id] = self._source
+        return Outcome(key=item.id, item=self.shelf.set(item))

@@ -17,12 +17,11 @@ from syncd.model import Item, ItemState
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An item with its content, and who annotated it last."""
+    """An item with its content, and when it changed."""
 
     item: Item
     content: bytes
     seq: int
-    annotated_by: str = ""
 
 
 @dataclass
@@ -41,6 +40,8 @@ class Shelf:
     """What is kept of replaced versions, by id and digest."""
     sets: dict[str, dict[str, AnnotationSet]] = field(default_factory=dict)
     """Annotations by item and operation."""
+    annotated_by: dict[str, str] = field(default_factory=dict)
+    """Who annotated an item last."""
     sizes: dict[str, Size] = field(default_factory=dict)
     """The sizes of pictures by digest, for who wants them known."""
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -108,9 +109,7 @@ class Shelf:
         self.ids, self.generation = copy.copy(backup.ids), generation
         self.seq += 1
 
-    def set(
-        self, item: Item, content: bytes | None = None, *, annotated_by: str | None = None
-    ) -> Item:
+    def set(self, item: Item, content: bytes | None = None) -> Item:
         """Make `item` what is known under its id; the feed tells of it."""
         before = self.entries.get(item.id)
         if before and before.item.state is ItemState.PRESENT:
@@ -121,9 +120,7 @@ class Shelf:
         if before and before.item.digest and item.digest != before.item.digest:
             self.replaced[item.id, before.item.digest] = before.content
         kept = content if content is not None else before.content if before else b""
-        if annotated_by is None:
-            annotated_by = before.annotated_by if before else ""
-        self.entries[item.id] = Entry(item, kept, self.seq, annotated_by)
+        self.entries[item.id] = Entry(item, kept, self.seq)
         return item
 
 

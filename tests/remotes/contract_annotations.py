@@ -84,10 +84,11 @@ def test_moves_new_content_and_the_trash_keep_annotations(marks):
     item = put(marks, "1.jpg", b"first")
     kept = said(item, BOX)
     revision = good(marks.annotate([kept]))[0].annotated
-    if isinstance(marks, Moves):
+    moves, trashes = isinstance(marks, Moves), isinstance(marks, Trashes)
+    if moves:
         item = good(marks.move([Move(item_id=item.id, expect=None, key="b/2.jpg")]))[0]
     put(marks, item.key, b"second", item=item)
-    if isinstance(marks, Trashes):
+    if trashes:
         good(marks.remove([Removal(item_id=item.id, expect=None, key=item.key)]))
         assert [found.state for found, _ in marks.annotations([item])] == [ItemState.TRASHED]
         good(marks.restore([item]))
@@ -98,7 +99,8 @@ def test_moves_new_content_and_the_trash_keep_annotations(marks):
 
 
 def test_the_feed_tells_of_annotations_and_hides_nothing_by_them(marks, other):
-    if not isinstance(marks, Feeds):
+    feeds = isinstance(marks, Feeds)
+    if not feeds:
         pytest.skip("this dataset has no feed")
     item, theirs = put(marks, "1.jpg", b"x"), put(other, "2.jpg", b"y")
     at = marks.changes(0, mine=True).cursor
