@@ -7,9 +7,10 @@ proxies of the environment are not asked for addresses of this machine.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,10 +27,16 @@ from syncd.errors import (
     RemoteError,
     TransientError,
 )
+from syncd.remotes.lane import BROKEN, Arriving, Lane, exactly, pieces
 from syncd.remotes.pace import Pace
 
 PIECE = 256 * 1024
 """A socket takes about so much at once, and what it left of a longer piece would be copied."""
+BODY_SECONDS = 15.0
+"""A remote on this machine that sends nothing of a body for so long is stuck."""
+_RETRY = "Retry-After"
+_Answer = tuple[int, Callable[[int], bytes], Iterator[bytes]]
+"""Its status, and two ways to its bytes: exactly so many, or piece by piece to the end."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -71,15 +78,21 @@ class Wire:
             verify=parts.scheme == "https",
             limits=httpx.Limits(max_connections=32, keepalive_expiry=30.0),
         )
+        near = parts.scheme == "http" and parts.hostname in _LOOPBACK
+        self._lane = Lane(self.url, timeout=min(timeout, BODY_SECONDS)) if near else None
 
     def relocate(self, url: str, token: str) -> None:
         """The remote listens elsewhere now: the requests to come go there."""
         self.url = url.rstrip("/")
         self._client.base_url = httpx.URL(self.url)
         self._client.headers["Authorization"] = f"Bearer {token}"
+        if self._lane:
+            self._lane.relocate(self.url)
 
     def close(self) -> None:
         self._client.close()
+        if self._lane:
+            self._lane.close()
 
     def json(
         self,
@@ -126,31 +139,44 @@ class Wire:
         if offset or length is not None:
             last = "" if length is None else str(offset + length - 1)
             headers["Range"] = f"bytes={offset}-{last}"
-        with self._answer("GET", path, headers=headers, params=query) as answer:
-            if "Range" in headers and answer.status_code != 206:
+        request = self._client.build_request("GET", path, params=query, headers=headers)
+        with _translated(self.url), self._answer(request) as (status, _, pieces):
+            if "Range" in headers and status != 206:
                 raise GarbledError("the remote answered a range with something else")
-            yield from answer.iter_raw(1 << 20)
-
-    def ask(self, path: str, body: Any) -> Iterator[bytes]:
-        """Post JSON and yield the answer's bytes as they arrive."""
-        headers = {"Accept-Encoding": "identity"}
-        with self._answer("POST", path, headers=headers, json=body) as answer:
-            yield from answer.iter_raw()
+            yield from pieces
 
     @contextmanager
-    def _answer(self, method: str, path: str, **more: Any) -> Iterator[httpx.Response]:
-        with _translated(self.url), self._client.stream(method, path, **more) as answer:
-            if not answer.is_success:
-                answer.read()
-                raise refusal(answer.status_code, answer.headers.get("Retry-After"), answer.content)
-            yield answer
+    def ask(self, path: str, body: Any) -> Iterator[Callable[[int], bytes]]:
+        """Post JSON; what the block is given reads exactly so many bytes of the answer."""
+        headers = {"Accept-Encoding": "identity"}
+        request = self._client.build_request("POST", path, json=body, headers=headers)
+        with _translated(self.url), self._answer(request) as (_, read, _):
+            yield read
+
+    @contextmanager
+    def _answer(self, request: httpx.Request) -> Iterator[_Answer]:
+        """An answer that is read as it comes, by the shortest way."""
+        if self._lane is None:
+            answer = self._client.send(request, stream=True)
+            with closing(answer):
+                if not answer.is_success:
+                    raise refusal(answer.status_code, answer.headers.get(_RETRY), answer.read())
+                yield answer.status_code, Arriving(answer.iter_raw()).read, answer.iter_raw(1 << 20)
+            return
+        target = request.url.raw_path.decode()
+        with self._lane.answer(
+            request.method, target, request.headers, request.content or None
+        ) as near:
+            if not 200 <= near.status < 300:
+                raise refusal(near.status, near.headers.get(_RETRY), near.read())
+            yield near.status, partial(exactly, near), pieces(near, 1 << 20)
 
 
 @contextmanager
 def _translated(url: str) -> Iterator[None]:
     try:
         yield
-    except (httpx.TransportError, httpx.InvalidURL) as error:
+    except (httpx.TransportError, httpx.InvalidURL, *BROKEN) as error:
         detail = str(error) or type(error).__name__
         raise TransientError(f"{url} does not answer: {detail}") from error
 

@@ -1,0 +1,89 @@
+"""The short way for bodies and the long one: the same answers, errors and ends on both."""
+
+from __future__ import annotations
+
+import random
+from itertools import count
+
+import pytest
+
+from syncd.errors import MissingError, RejectedError, TransientError
+from syncd.remotes.hub import HubRemote
+from tests.remotes.asking import content, good, put, upload
+
+_numbers = count()
+
+
+@pytest.fixture(params=["lane", "httpx"])
+def remote(request, hub):
+    made = HubRemote(hub.url, hub.token)
+    assert made._wire._lane is not None
+    if request.param == "httpx":
+        made._wire._lane = None
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def pets(remote):
+    return remote.open(f"lane-{next(_numbers)}", create=True)
+
+
+def test_bodies_whole_in_part_and_in_bulk(pets):
+    bodies = [random.randbytes(size) for size in (0, 1, 8_192, 2_500_000, 0, 70_000)]
+    items = [put(pets, f"{n}.jpg", body) for n, body in enumerate(bodies)]
+    for _ in range(3):
+        assert [content(pets, item) for item in items] == bodies
+        assert [body for _, body in pets.fetch(items)] == bodies
+    assert b"".join(pets.read(items[3], 1_000_000, 1_200_000)) == bodies[3][1_000_000:2_200_000]
+
+
+def test_refusals_are_the_same(pets):
+    item = put(pets, "1.jpg", b"x")
+    with pytest.raises(MissingError):
+        pets._wire.json("GET", "/v1/items/none/content")
+    with pytest.raises(MissingError):
+        list(pets._wire.stream("/v1/items/none/content"))
+    with pytest.raises(RejectedError), pets._wire.ask(f"{pets._path}/fetch", {"digests": 1}):
+        pass
+    assert content(pets, item) == b"x"
+
+
+def test_one_connection_serves_many_requests_and_a_broken_one_is_replaced(hub):
+    remote = HubRemote(hub.url, hub.token)
+    pets = remote.open(f"lane-{next(_numbers)}", create=True)
+    items = good(pets.put([upload(f"{n}.jpg", b"%d" % n) for n in range(5)]))
+    for item in items:
+        content(pets, item)
+    lane = remote._wire._lane
+    assert len(lane._idle) == 1
+    first = lane._idle[0]
+    first.sock.close()  # as a hub does that was started anew
+    assert content(pets, items[0]) == b"0"
+    assert lane._idle != [first]
+    half = pets.read(put(pets, "big.jpg", random.randbytes(3_000_000)))
+    next(half)
+    half.close()
+    assert lane._idle == []  # what was not read to its end cannot be used again
+    assert content(pets, items[1]) == b"1"
+    remote.close()
+    assert lane._idle == []
+
+
+def test_a_hub_that_is_gone_or_frozen_is_away(start_hub):
+    hub = start_hub()
+    remote = HubRemote(hub.url, hub.token)
+    pets = remote.open("lane", create=True)
+    item = put(pets, "1.jpg", b"x")
+    assert content(pets, item) == b"x"
+    remote._wire._lane._timeout = 0.3
+    remote._wire._lane.close()
+    hub.freeze()
+    with pytest.raises(TransientError):
+        content(pets, item)
+    hub.thaw()
+    assert content(pets, item) == b"x"
+    hub.kill()
+    with pytest.raises(TransientError):
+        list(pets.fetch([item]))
+    remote.close()
