@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 BATCH = 100
 BATCH_BYTES = 8 * 1024 * 1024
 SECOND = 1_000_000_000
+NO_CONTENT = "0" * 64
+"""What a set that says nothing was made on."""
 NET_NS = 60 * SECOND
 """When a sidecar that is being written is looked at again, should its two looks get lost."""
 
@@ -364,7 +366,7 @@ def _beside(row: Sidecar) -> Beside:
 def _nothing(item_id: str, operation: str) -> AnnotationSet:
     """The set that takes an operation's annotations away."""
     return AnnotationSet(
-        item_id=item_id, operation=operation, model=False, digest="", annotations=()
+        item_id=item_id, operation=operation, model=False, digest=NO_CONTENT, annotations=()
     )
 
 

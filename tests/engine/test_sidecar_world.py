@@ -21,7 +21,7 @@ from syncd.engine.options import Options
 from syncd.model import Layout
 from tests.conftest import SEED
 from tests.engine.acts import LOCAL, MIRROR, PATHS, REMOTE, ROUGH, Acts, made_by
-from tests.engine.annotated import Annotated, says, sidecar
+from tests.engine.annotated import says, sidecar
 from tests.engine.test_world import LAYOUTS, _unsaid, histories
 from tests.engine.world import Act, World
 
@@ -124,7 +124,7 @@ def check(world: World, *, exact: bool) -> None:
 @contextmanager
 def world(layout: Layout, **more) -> Iterator[World]:
     folder = Path(tempfile.mkdtemp())
-    made = World(folder, Options(layout=layout, source="me"), kind=Annotated, **more)
+    made = World(folder, Options(layout=layout, source="me"), **more)
     try:
         yield made
     finally:

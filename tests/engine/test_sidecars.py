@@ -11,15 +11,11 @@ from syncd.annotation.sidecar import render
 from syncd.errors import DeniedError
 from syncd.model import OnDelete
 from syncd.remotes.memory import Fault, PlainDataset
-from tests.engine.annotated import Annotated, says, sidecar
+from tests.engine.annotated import says, sidecar
 from tests.engine.test_push import run
+from tests.engine.world import Crash, LatePool
 
 OWN = "folder:root"
-
-
-@pytest.fixture
-def world(make_world):
-    return make_world(kind=Annotated)
 
 
 @pytest.fixture
@@ -121,7 +117,7 @@ def test_deleted_with_its_picture_nothing_is_taken_away(annotated):
 
 
 def test_a_mirror_that_keeps_items_keeps_annotations(make_world):
-    world = make_world(kind=Annotated, on_delete=OnDelete.KEEP)
+    world = make_world(on_delete=OnDelete.KEEP)
     world.disk.write("1.jpg")
     world.disk.write("1.jpg.json", sidecar("cat"))
     world.settle()
@@ -155,7 +151,7 @@ def test_broken_after_it_was_set_leaves_what_was_set(annotated):
 
 @pytest.mark.parametrize("other", [b'{"exif": {}}', b"[1, 2]", b'"text"', b"7", b"{}"])
 def test_json_of_any_other_kind_is_not_a_sidecar(make_world, other):
-    world = make_world(kind=Annotated, removes=False)
+    world = make_world(removes=False)
     world.disk.write("1.jpg")
     world.disk.write("1.jpg.json", other)
     report = run(world)
@@ -294,7 +290,7 @@ def test_the_state_file_is_lost(annotated):
 
 def test_a_restored_remote_gets_them_again(annotated, allow_log):
     allow_log("paused")
-    annotated.shelf._sets.clear()
+    annotated.shelf.sets.clear()
     annotated.shelf.put_back(annotated.shelf.backup(), "restored")
     annotated.approving = True
     annotated.finish()
@@ -312,7 +308,7 @@ def test_a_remote_without_annotations_is_told_of_once(make_world):
 
 
 def test_a_push_sets_and_takes_nothing_away(make_world):
-    world = make_world(kind=Annotated, removes=False)
+    world = make_world(removes=False)
     world.disk.write("1.jpg")
     world.disk.write("1.jpg.json", sidecar("cat"))
     report = run(world)
@@ -329,7 +325,7 @@ def test_a_push_sets_and_takes_nothing_away(make_world):
 
 
 def test_a_push_of_named_files(make_world):
-    world = make_world(kind=Annotated, removes=False)
+    world = make_world(removes=False)
     world.disk.deaf = 99
     for name in ("1.jpg", "2.jpg"):
         world.disk.write(name)
@@ -341,7 +337,7 @@ def test_a_push_of_named_files(make_world):
 
 def test_a_push_reports_what_it_could_not_set(make_world, allow_log):
     allow_log("failed path|remote away")
-    world = make_world(kind=Annotated, removes=False)
+    world = make_world(removes=False)
     world.disk.write("1.jpg")
     world.disk.write("1.jpg.json", sidecar("cat"))
     world.disk.write("2.jpg")
@@ -396,7 +392,7 @@ def test_killed_anywhere_it_comes_to_the_same_end(make_world):
     """At every job there is, just before it and with its answer lost."""
     for at in range(6):
         for lost in (False, True):
-            world = make_world(kind=Annotated)
+            world = make_world()
             world.disk.write("1.jpg")
             world.disk.write("1.jpg.json", sidecar("cat", operation="project"))
             _run_jobs(world, at)
@@ -448,6 +444,88 @@ def test_killed_with_a_changed_copy_on_its_way_it_knows_what_it_brought(world):
     assert says(world) == {}
 
 
+def test_killed_the_moment_it_was_sent_it_knows_as_well(world, monkeypatch):
+    """The remote may have it before this turn has ended."""
+    world.disk.write("1.jpg")
+    world.disk.write("1.jpg.json", sidecar("cat", operation="p"))
+    world.settle()
+    shown = rendered(world, "1.jpg")
+    world.disk.delete("1.jpg.json")
+    world.settle()
+    give = LatePool.give
+
+    def carried_out(pool, job):
+        give(pool, job)
+        if getattr(job, "parcels", ()) and not says(world):
+            pool.run(0)
+            raise Crash
+
+    monkeypatch.setattr(LatePool, "give", carried_out)
+    world.restart()
+    world.disk.write("1.jpg.json", shown)
+    while not says(world):
+        world.turn()
+        world.pool.run(0)
+        world.pool.deliver(0)
+    world.finish()
+    world.disk.delete("1.jpg.json")
+    world.finish()
+    assert says(world) == {}
+
+
+def test_killed_in_a_push_the_next_push_goes_on(make_world):
+    world = make_world(removes=False)
+    world.disk.write("1.jpg")
+    world.disk.write("1.jpg.json", sidecar("cat"))
+    while not any(getattr(job, "parcels", ()) for job in world.pool.given):
+        world.turn()
+        if not any(getattr(job, "parcels", ()) for job in world.pool.given):
+            world.pool.run(0)
+            world.pool.deliver(0)
+    world.crash()
+    world.start()
+    assert run(world).success
+    assert says(world) == {"1.jpg": {OWN: ["cat"]}}
+
+
+def test_changed_while_it_was_read(annotated):
+    annotated.disk.write("a/1.jpg.json", sidecar("dog"))
+    annotated.turn()
+    annotated.pool.run(0)
+    annotated.disk.write("a/1.jpg.json", sidecar("bird"))
+    annotated.turn()
+    annotated.pool.deliver(0)
+    annotated.settle()
+    assert says(annotated) == {"a/1.jpg": {OWN: ["bird"]}}
+
+
+@pytest.mark.parametrize("away", [0, 3])
+def test_copied_and_the_old_ones_deleted(annotated, away, allow_log):
+    allow_log("remote away|comparison broken off")
+    annotated.faults += [Fault.UNREACHABLE] * away
+    for name in ("1.jpg", "1.jpg.json"):
+        annotated.disk.copy(f"a/{name}", f"b/{name}")
+    annotated.disk.delete("a")
+    annotated.settle()
+    assert says(annotated) == {"b/1.jpg": {OWN: ["cat"]}}
+    assert "annotate" not in calls(annotated)
+
+
+def test_renamed_while_nobody_looked_costs_nothing(world):
+    for n in range(60):
+        world.disk.write(f"{n}/1.jpg")
+    world.disk.write("z/1.jpg", b"annotated")
+    world.disk.write("z/1.jpg.json", sidecar("cat"))
+    world.finish()
+    world.requests.clear()
+    world.disk.deaf = 9
+    world.disk.move("z", "0/a")
+    world.sweep()
+    world.settle()
+    assert {"annotate", "annotations", "put"}.isdisjoint(calls(world))
+    assert len(says(world)) == 1
+
+
 def test_patterns_leave_sidecars_out(annotated):
     (annotated.root / ".syncdignore").write_text("*.json\n")
     annotated.disk.hint(".syncdignore")
@@ -460,7 +538,7 @@ def test_patterns_leave_sidecars_out(annotated):
 
 
 def test_where_json_files_are_taken_they_are_items(make_world):
-    world = make_world(kind=Annotated, extensions=frozenset())
+    world = make_world(extensions=frozenset())
     world.disk.write("1.jpg")
     world.disk.write("1.jpg.json", sidecar("cat"))
     world.settle()
