@@ -34,6 +34,7 @@ PARTS = {
     "syncd.engine": (*LOW, "syncd.local", "syncd.state", "syncd.remotes.base"),
     "syncd.client": ALL,
     "syncd.daemon": ALL,
+    "syncd.service": ALL,
     "syncd.cli": ALL,
 }
 

@@ -46,6 +46,12 @@ def run(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen beyond this machine without TLS.")
     ] = False,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file", metavar="FILE", help="Holds the token. Default: one it makes itself."
+        ),
+    ] = None,
     min_free: Annotated[
         int | None,
         typer.Option("--min-free", metavar="BYTES", help="Refuse uploads below so much free disk."),
@@ -80,15 +86,17 @@ def run(
             tls_cert=tls_cert,
             tls_key=tls_key,
             insecure=insecure,
+            token_file=token_file,
         )
     )
 
 
 def _serve(settings: HubSettings) -> None:
+    from syncd.daemon.notify import Notifier
     from syncd.hub.server import serve
 
     try:
-        serve(settings)
+        serve(settings, Notifier())
     except BusyError as error:
         hint = "one that a command started ends a minute after the last command; or kill it"
         raise BusyError(error.message, path=error.path, hint=hint) from error

@@ -16,7 +16,7 @@ from typing import Annotated, Any, cast
 import typer
 
 import syncd
-from syncd.cli import dataset, hub, mirror, render, run, transfer
+from syncd.cli import dataset, hub, mirror, mount, render, run, service, transfer
 from syncd.errors import SyncdError
 
 app = typer.Typer(
@@ -31,7 +31,9 @@ mirror.add_to(app)
 run.add_to(app)
 transfer.add_to(app)
 dataset.add_to(app)
+mount.add_to(app)
 hub.add_to(app)
+service.add_to(app)
 
 USAGE = cast(type[Exception], typer.BadParameter.__mro__[2])
 """What Typer raises where a call cannot be understood; it has no public name there."""

@@ -33,7 +33,6 @@ LOOK_S = 1.0
 """A signal that another thread was given wakes nobody: so often this one looks by itself."""
 AGAIN_S = 30.0
 """So long after its end a mirror of a configuration is begun again, where that may help."""
-STATUS_S = 5
 
 
 class News(Enum):
@@ -100,13 +99,10 @@ class Service:
         return self.fleet.over
 
     def _wait(self) -> None:
-        turns = 0
         while not self.over:
             if self.look():
                 self.notifier.alive()
-            if turns % STATUS_S == 0:
-                self.notifier.status(self.summary())
-            turns += 1
+            self.notifier.status(self.summary())
             with suppress(queue.Empty):
                 match self._news.get(timeout=LOOK_S):
                     case News.STOP:
@@ -119,7 +115,7 @@ class Service:
         members = self.fleet.members
         ended = [member for member in members if member.ended_at is not None]
         stopped = [m.mirror.guard.closed for m in members if m.mirror and m.mirror.guard.closed]
-        words = [f"{len(members)} mirrors"]
+        words = [f"{len(members)} mirror{'' if len(members) == 1 else 's'}"]
         waiting = sum(member.mirror is None for member in members if member not in ended)
         words += [f"{waiting} wait for their remote"] if waiting else []
         files = sum(m.mirror.tally.files for m in members if m.mirror)

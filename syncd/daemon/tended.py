@@ -55,7 +55,8 @@ class Mounted:
         if self._child is None or self._child.poll() is not None:
             self._again(now)
             return True
-        if now - self._asked >= ASK_S and not (self._asking and self._asking.is_alive()):
+        often = ASK_S if self.served else 0.0
+        if now - self._asked >= often and not (self._asking and self._asking.is_alive()):
             self._asked = now
             self._asking = threading.Thread(target=self._ask, name="mount-look", daemon=True)
             self._asking.start()

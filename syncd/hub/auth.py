@@ -15,10 +15,12 @@ from hashlib import sha256
 from pathlib import Path
 
 from syncd.clock import Clock
+from syncd.errors import ConfigError
 
 LINK_SECONDS = 60
 COOKIE_SECONDS = 12 * 3600
 MAX_LINKS = 100
+SHORTEST = 32
 
 
 def token(file: Path) -> str:
@@ -34,6 +36,21 @@ def token(file: Path) -> str:
         out.flush()
         os.fsync(fd)
     return made
+
+
+def given(file: Path) -> str:
+    """The token that an administrator made. Raises ConfigError for one that can be guessed."""
+    try:
+        found = file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no plain text"
+        raise ConfigError(f"the token cannot be read: {why}", path=str(file)) from error
+    if len(found) < SHORTEST:
+        raise ConfigError(
+            f"the token has fewer than {SHORTEST} characters", path=str(file),
+            hint="openssl rand -hex 32 makes a good one",
+        )  # fmt: skip
+    return found
 
 
 class Auth:

@@ -48,6 +48,8 @@ class HubSettings:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     insecure: bool = False
+    token_file: Path | None = None
+    """Holds the token; without it the hub makes one in its data folder."""
     names: tuple[str, ...] = ()
     """Further host names it is reached by."""
 
@@ -59,7 +61,11 @@ class Hub:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.bell = Bell()
-        self.token = auth.token(settings.data / "token")
+        self.token = (
+            auth.given(settings.token_file)
+            if settings.token_file
+            else auth.token(settings.data / "token")
+        )
         self.auth = Auth(self.token, self.clock)
         self.store = Store(
             settings.data, clock=self.clock, min_free=settings.min_free, bell=self.bell.ring

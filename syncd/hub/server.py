@@ -17,6 +17,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Protocol
 
 import uvicorn
 
@@ -30,9 +31,23 @@ from syncd.hub.lock import locked
 __all__ = ["HubSettings", "serve"]
 log = logging.getLogger(__name__)
 STOP_SECONDS = 10
+LOOK_TICKS = 50
+"""How many turns of uvicorn's loop, at 0.1 s, lie between two looks at the store."""
 
 
-def serve(settings: HubSettings) -> None:
+class Supervisor(Protocol):
+    """Who is told how the hub is; it decides itself how often that is of use."""
+
+    def ready(self) -> None: ...
+
+    def alive(self) -> None: ...
+
+    def stopping(self) -> None: ...
+
+    def status(self, text: str) -> None: ...
+
+
+def serve(settings: HubSettings, supervisor: Supervisor | None = None) -> None:
     """Run a hub until it is told to stop or has been idle, with this process's umask narrowed.
 
     Raises ConfigError, BusyError."""
@@ -40,7 +55,7 @@ def serve(settings: HubSettings) -> None:
     with narrowed(), locked(settings.data), bound(settings) as listener:
         hub = Hub(settings)
         try:
-            _Server(hub, listener).run(sockets=[listener])
+            _Server(hub, listener, supervisor).run(sockets=[listener])
         finally:
             hub.close()
 
@@ -119,9 +134,11 @@ def _is_own(host: str) -> bool:
 class _Server(uvicorn.Server):
     """uvicorn, told when it listens, ending with 0 at a signal or when nobody comes."""
 
-    def __init__(self, hub: Hub, listener: socket.socket) -> None:
+    def __init__(self, hub: Hub, listener: socket.socket, supervisor: Supervisor | None) -> None:
         settings, port = hub.settings, int(listener.getsockname()[1])
         self.hub = hub
+        self._supervisor = supervisor
+        self._look: asyncio.Task[None] | None = None
         self._used = 0.0
         self.gate = app.create(hub, hosts(settings, port))
         super().__init__(
@@ -160,11 +177,16 @@ class _Server(uvicorn.Server):
         gc.freeze()  # What it took to start is never garbage: 100,000 objects less to look through.
         self.hub.bell.attach()
         self._announce()
-        token = self.hub.settings.data / "token"
+        token = self.hub.settings.token_file or self.hub.settings.data / "token"
+        if self._supervisor:
+            self._supervisor.ready()
+            self._supervisor.status(f"listens on {self.url}")
         log.info("the hub listens on %s, its token is in %s", self.url, token)
 
     async def on_tick(self, counter: int) -> bool:
         idle, now = self.hub.settings.idle_s, time.monotonic()
+        if self._supervisor and counter % LOOK_TICKS == 0 and (not self._look or self._look.done()):
+            self._look = asyncio.create_task(self._feed(self._supervisor))
         # A question whose asker has gone may wait on for a while: it keeps nobody.
         if self.gate.inside and self.server_state.connections:
             self._used = now
@@ -173,11 +195,21 @@ class _Server(uvicorn.Server):
             self._stop()
         return await super().on_tick(counter)
 
+    async def _feed(self, supervisor: Supervisor) -> None:
+        """Only a hub whose loop turns and whose store answers is alive."""
+        try:
+            await self.hub.read(lambda: self.hub.store.catalogue.datasets())
+            supervisor.alive()
+        except Exception as error:
+            log.error("the store does not answer reason=%s", error)
+
     def _stop(self) -> None:
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._retract()
+        if self._supervisor:
+            self._supervisor.stopping()
         self.gate.draining = True
         self.hub.bell.close()
         await super().shutdown(sockets)

@@ -1,0 +1,1 @@
+"""syncd as a service of this machine or of one user: files, units, and their removal."""

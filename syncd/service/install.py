@@ -1,0 +1,178 @@
+"""Carries out a plan, takes it back, and says how the installed units are.
+
+Every command that fails is told with its own last words. A second installation adds to the first.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from syncd.config.load import load
+from syncd.config.places import Places
+from syncd.daemon.roster import configured
+from syncd.errors import StateError, SyncdError
+from syncd.local.root import MARKER
+from syncd.service.plan import File, Plan
+from syncd.service.reach import home_of
+from syncd.service.scope import DAEMON, DROP_IN, HUB, MOUNT, Scope
+from syncd.service.text import MADE, STAMP
+from syncd.state.report import mirrors, status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitState:
+    """How one unit is, in systemd's own words."""
+
+    name: str
+    active: str
+    text: str
+    restarts: int
+    enabled: str
+
+
+def install(scope: Scope, plan: Plan) -> None:
+    """Write, enable and start all of a plan; what did not change goes on undisturbed.
+
+    Raises StateError for what does not start.
+    """
+    changed = {file.path for file in plan.files if _write(file)}
+    for folder in plan.folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        if plan.user:
+            shutil.chown(folder, plan.user)
+    _control(scope, "daemon-reload")
+    ran = _control(scope, "is-active", DAEMON, check=False) == "active"
+    for unit in plan.units:
+        shipped = MOUNT if unit not in (HUB, DAEMON) else unit
+        renewed = changed & {scope.units / shipped, scope.drop_in(unit), scope.token}
+        _control(scope, "enable", unit)
+        _control(scope, "restart" if renewed else "start", unit)
+    if ran and scope.config in changed:
+        _control(scope, "reload", DAEMON)
+
+
+def uninstall(scope: Scope, where: Places) -> list[str]:
+    """Stop and remove all that was installed; what is kept, a sentence each."""
+    kept = _forget_mirrors(scope, where)
+    units = installed(scope)
+    made = [folder for unit in units if (folder := _made(scope.drop_in(unit)))]
+    for unit in reversed(units):
+        _control(scope, "disable", "--now", unit)
+        if scope.system:
+            what = "--what=cache" if unit == HUB else "--what=all"
+            _control(scope, "clean", what, unit, check=False)
+    for name in (*units, MOUNT):
+        (scope.units / name).unlink(missing_ok=True)
+        shutil.rmtree(scope.units / f"{name}.d", ignore_errors=True)
+    _control(scope, "daemon-reload")
+    _control(scope, "reset-failed", *units, check=False)
+    for folder in made:
+        with suppress(OSError):
+            folder.rmdir()
+    if scope.config.exists() and not scope.config.read_text().startswith(STAMP):
+        kept.append(f"{scope.config}: it was changed by hand")
+    else:
+        scope.config.unlink(missing_ok=True)
+        scope.token.unlink(missing_ok=True)
+    with suppress(OSError):
+        scope.config.parent.rmdir()
+    data = Path("/var/lib/syncd-hub") if scope.system else where.hub_data
+    return kept + ([f"{data}: all datasets of the hub"] if data.exists() else [])
+
+
+def installed(scope: Scope) -> list[str]:
+    """The units of ours that are there, in the order in which they start."""
+    units = [name for name in (HUB, DAEMON) if (scope.units / name).exists()]
+    mounts = scope.units.glob(MOUNT.replace("@", "@?*") + f".d/{DROP_IN}")
+    return units + sorted(path.parent.name.removesuffix(".d") for path in mounts)
+
+
+def states(scope: Scope) -> list[UnitState]:
+    """How every installed unit is."""
+    return [_state(scope, unit) for unit in installed(scope)]
+
+
+def _state(scope: Scope, unit: str) -> UnitState:
+    wanted = ("ActiveState", "StatusText", "NRestarts", "UnitFileState", "Result")
+    said = _control(scope, "show", "-p", ",".join(wanted), unit)
+    found = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+    failed = found.get("ActiveState") == "failed"
+    return UnitState(
+        name=unit,
+        active=found.get("ActiveState", "unknown"),
+        text=f"ended: {found.get('Result')}" if failed else found.get("StatusText", ""),
+        restarts=int(found.get("NRestarts") or 0),
+        enabled=found.get("UnitFileState", ""),
+    )
+
+
+def _forget_mirrors(scope: Scope, where: Places) -> list[str]:
+    """Take away what lies in the watched folders and, for a user, in the common state folder."""
+    try:
+        roots = [entry.root for entry in load(where).mirrors]
+        duties = [] if scope.system else configured(where)[1]
+    except SyncdError as error:
+        return [f"{where.config_file}: {error}"]
+    for duty in duties:
+        folder = duty.target.folder(where.mirrors)
+        _control(scope, "stop", DAEMON, check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+    kept = []
+    for root in roots:
+        if _mirrored_otherwise(root):
+            kept.append(f"{root / MARKER}: another syncd knows the folder by it")
+        else:
+            _control(scope, "stop", DAEMON, check=False)
+            with suppress(OSError):
+                (root / MARKER).unlink()
+    return kept
+
+
+def _mirrored_otherwise(root: Path) -> bool:
+    """Whether the folder's owner mirrors it by a command as well."""
+    with suppress(OSError, KeyError, SyncdError):
+        own = home_of(root) / ".local/state/syncd/mirrors"
+        return any(status(folder).root == str(root) for folder in mirrors(own))
+    return False
+
+
+def _made(addition: Path) -> Path | None:
+    with suppress(OSError):
+        for line in addition.read_text().splitlines():
+            if line.startswith(MADE):
+                return Path(line.removeprefix(MADE))
+    return None
+
+
+def _write(file: File) -> bool:
+    """Put a file in place at once and whole; whether it is another one than before."""
+    with suppress(OSError):
+        if file.path.read_text() == file.text:
+            return False
+    file.path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = file.path.with_name(f".{file.path.name}.new")
+    fresh.unlink(missing_ok=True)
+    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, file.mode)
+    with os.fdopen(fd, "w") as out:
+        os.fchmod(fd, file.mode)
+        out.write(file.text)
+    fresh.replace(file.path)
+    return True
+
+
+def _control(scope: Scope, *words: str, check: bool = True) -> str:
+    command: Sequence[str] = (*scope.control, *words)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    except FileNotFoundError as error:
+        raise StateError("this machine is not run by systemd: there is no systemctl") from error
+    if check and done.returncode:
+        said = done.stderr.strip().replace("\n", " ") or f"status {done.returncode}"
+        raise StateError(f"`{' '.join(command)}` failed: {said}")
+    return done.stdout.strip()

@@ -1,0 +1,77 @@
+"""The texts of what is installed: the configuration and the drop-ins. Pure.
+
+Every name is quoted for the language it is written in: a folder may be called anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+STAMP = "# Written by `syncd service install`; remove this line to keep your own changes."
+WRITTEN = "# Written by `syncd service install`."
+MADE = "# made by the installation: "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mirrored:
+    """A folder and its dataset."""
+
+    root: Path
+    dataset: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A mount and its dataset, None being all of them."""
+
+    path: Path
+    dataset: str | None
+
+
+def configuration(
+    url: str, token: str, mirrors: Sequence[Mirrored], mounts: Sequence[Shown], *, shared: bool
+) -> str:
+    """The TOML file; `token` is the inline table that refers to it, `shared` lets all users
+    read the mounts."""
+    lines = [STAMP, 'remote = "local"', "", "[remotes.local]", f"url = {_toml(url)}"]
+    lines += [f"token = {token}"]
+    for mirror in mirrors:
+        lines += ["", "[[mirror]]", f"root = {_toml(str(mirror.root))}"]
+        lines += [f"dataset = {_toml(mirror.dataset)}"]
+    for shown in mounts:
+        lines += ["", "[[mount]]", f"path = {_toml(str(shown.path))}"]
+        lines += [f"dataset = {_toml(shown.dataset)}"] if shown.dataset else []
+        lines += ["allow_other = true"] if shared else []
+    return "\n".join(lines) + "\n"
+
+
+def drop_in(
+    command: Sequence[str],
+    *,
+    user: str | None = None,
+    writable: Sequence[Path] = (),
+    made: str = "",
+) -> str:
+    """What a machine adds to a unit: who runs it, with which interpreter, and what it may write."""
+    lines = [WRITTEN, *([MADE + made] if made else []), "[Service]"]
+    lines += [f"User={user}"] if user else []
+    lines += ["ExecStart=", f"ExecStart={' '.join(map(word, command))}"]
+    # Without the dash a folder that is not there now would keep the unit from starting.
+    lines += [f"ReadWritePaths={word(f'-{folder}')}" for folder in writable]
+    return "\n".join(lines) + "\n"
+
+
+def word(text: str) -> str:
+    """One word of a unit file. Specifiers and variables that are meant begin with `%` or `${`."""
+    if text.startswith(("%", "${")):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    plain = all(c.isalnum() or c in "/._-:=+@" for c in text)
+    return text if plain else f'"{escaped}"'
+
+
+def _toml(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
