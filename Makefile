@@ -35,8 +35,9 @@ check: $(VENV)/test ## format, lint, types, layers, shape, documents
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/python -m pytest --quiet $(STATIC_TESTS)
 
-docs: $(VENV)/test ## write docs/commands.md from the program
+docs: $(VENV)/test ## write docs/commands.md and syncd/state/fresh.sql from the program
 	$(BIN)/python scripts/commands.py
+	$(BIN)/python scripts/state.py
 
 soak: $(VENV)/test ## kill the daemon at ROUNDS random moments (default: 1000) and count the files
 	$(BIN)/python -m tests.soak --rounds $(ROUNDS)

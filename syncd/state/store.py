@@ -26,6 +26,7 @@ from syncd.state.sidecars import Sidecars
 from syncd.state.troubles import Troubles
 
 FILE = "state.db"
+FRESH = Path(__file__).with_name("fresh.sql")
 VERSION = 3
 """How many migrations the file has behind it."""
 
@@ -76,8 +77,11 @@ class State:
             raise StateError(
                 "was written by a newer syncd", path=str(self._file), hint="update syncd"
             )
-        if found < VERSION:
-            # Imported only here: sqlite-utils takes longer to import than a small push takes.
+        if found == 0 and not self._sql.execute("SELECT 1 FROM sqlite_master").fetchone():
+            # What the migrations come to; importing sqlite-utils takes longer than a small push.
+            self._sql.execute("PRAGMA journal_mode=WAL")
+            self._sql.executescript(f"BEGIN; {FRESH.read_text()} COMMIT;")
+        elif found < VERSION:
             from syncd.state.schema import upgrade
 
             upgrade(self._sql, VERSION)
