@@ -58,8 +58,11 @@ class Disk:
         folder = self.at(old).is_dir()
         self.at(new).parent.mkdir(parents=True, exist_ok=True)
         self.at(old).replace(self.at(new))
+        # One change, heard whole or not at all: the kernel tells both halves at once.
+        heard = not self.deaf
         self.hint(old)
-        self.hint(new, tree=folder)
+        if heard:
+            self.hint(new, tree=folder)
 
     def copy(self, old: str, new: str) -> None:
         """As `cp -p`: the same bytes and times, another file."""
