@@ -45,11 +45,12 @@ def pytest_unconfigure() -> None:
 
 
 @pytest.fixture(autouse=True)
-def home() -> Iterator[Path]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """This test's own HOME, with the XDG folders below it; the guards stand around it."""
     folder = HOMES / str(next(_numbers))
     random.seed(SEED)
-    with isolation.at_home(folder), guards.guarded(folder) as left:
+    folders = tmp_path_factory.getbasetemp()
+    with isolation.at_home(folder), guards.guarded(folder, folders) as left:
         yield folder
     shutil.rmtree(folder, ignore_errors=True)
     if left:

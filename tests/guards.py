@@ -46,9 +46,11 @@ def descriptors() -> Seen:
     return found
 
 
-def mounts() -> Seen:
+def mounts(below: Path) -> Seen:
+    """The mounts below a folder: elsewhere another session of tests may be at work."""
     lines = Path("/proc/self/mounts").read_text(errors="surrogateescape").splitlines()
-    return {line: f"mount on {line.split()[1]}" for line in lines}
+    points = {line: line.split()[1] for line in lines}
+    return {line: f"mount on {at}" for line, at in points.items() if at.startswith(f"{below}/")}
 
 
 def settings() -> Seen:
@@ -59,15 +61,17 @@ def settings() -> Seen:
 
 
 @contextlib.contextmanager
-def guarded(home: Path) -> Iterator[list[str]]:
+def guarded(home: Path, folders: Path) -> Iterator[list[str]]:
     """Collect in the yielded list what was left behind, then put right what can be.
 
-    `home` is the folder that this test's environment names: a process that carries it is the
+    All folders of this session's tests lie below `folders`. `home` is the folder that this test's environment names: a process that carries it is the
     test's, however it was started and whoever its parent is now.
     """
     left: list[str] = []
     pids = _pids()
-    looks: tuple[Callable[[], Seen], ...] = (threads, descriptors, mounts, lambda: _own(home, pids))
+    looks: tuple[Callable[[], Seen], ...] = (
+        threads, descriptors, lambda: mounts(folders), lambda: _own(home, pids)
+    )  # fmt: skip
     before = [look() for look in looks]
     directory, set_before = os.getcwd(), settings()
     handlers = {number: signal.getsignal(number) for number in SIGNALS}

@@ -23,8 +23,8 @@ def impatient(monkeypatch):
     monkeypatch.setattr(guards, "GRACE_SECONDS", 0.05)
 
 
-def found(home, leak):
-    with guards.guarded(home) as left:
+def found(home, leak, folders=None):
+    with guards.guarded(home, folders or home) as left:
         leak()
     return left
 
@@ -120,7 +120,7 @@ def test_a_mount_left_is_found_and_taken_away(home, tmp_path):
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("this machine does not let root mount")
     subprocess.run(["umount", tmp_path], check=True)
-    left = found(home, lambda: subprocess.run(mount, check=True))
+    left = found(home, lambda: subprocess.run(mount, check=True), tmp_path.parent)
     assert left == [f"mount on {tmp_path}"]
     assert not os.path.ismount(tmp_path)
 
