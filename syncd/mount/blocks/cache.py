@@ -57,6 +57,8 @@ class BlockCache:
         self._sulking = 0.0
         self._spare: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._pins: dict[str, int] = {}
+        self._carried: list[Entry] = []
+        self._closed = False
         self._owner = _own(folder)
         try:
             self._index, self._segments = _open(folder)
@@ -69,7 +71,10 @@ class BlockCache:
     def close(self) -> None:
         """Write down what is not yet, and let go of the folder."""
         with self._lock:
+            if self._closed:
+                return
             self._flush()
+            self._closed = True
             for segment in self._segments.values():
                 segment.remember()
             self._index.close()
@@ -111,7 +116,7 @@ class BlockCache:
     def _find(self, name: str, block: int) -> Place | None:
         with self._lock:
             try:
-                return self._index.find(bytes.fromhex(name), block)
+                return None if self._closed else self._index.find(bytes.fromhex(name), block)
             except sqlite3.Error as error:
                 self._complain(error)
                 return None
@@ -142,6 +147,9 @@ class BlockCache:
         whole = b"".join([data for _, _, data in entries])
         with self._lock:
             room = self._reserve(len(whole)) if time.monotonic() >= self._sulking else None
+            carried, self._carried = self._carried, []
+        if carried:
+            self.put_all(carried)
         if room is None or not self._written(*room, whole):
             self._keep_spare(entries)
             return
@@ -201,7 +209,7 @@ class BlockCache:
         try:
             segment.write(at, data)
         except OSError as error:
-            log.warning("the cache cannot be written to (%s): reading goes on without", error)
+            log.warning("the cache cannot be written to (%s): reading goes on without", str(error))
             with self._lock:
                 self._sulking = time.monotonic() + SULK_SECONDS
                 if segment.end == at + len(data):
@@ -230,7 +238,7 @@ class BlockCache:
     def _flush(self) -> None:
         rows, self._fresh = self._fresh, []
         self._flushed = time.monotonic()
-        if rows:
+        if rows and not self._closed:
             try:
                 self._index.add(rows)
             except sqlite3.Error as error:
@@ -238,7 +246,7 @@ class BlockCache:
 
     def _reserve(self, length: int) -> tuple[Segment, int] | None:
         """Room at the end of the newest segment; None where there can be none."""
-        if length > self.max_bytes:
+        if length > self.max_bytes or self._closed:
             return None
         try:
             if self._tail is None or self._tail.end >= self._segment_bytes:
@@ -269,14 +277,27 @@ class BlockCache:
             self._tail = self._start()
         victim = min(others, key=lambda s: s.used)
         self._flush()
+        self._carry(victim)
         self._index.drop_segment(victim.number)
         victim.path.unlink(missing_ok=True)
         del self._segments[victim.number]
         self.bytes -= victim.end
         self._known = {k: place for k, place in self._known.items() if place[0] is not victim}
 
+    def _carry(self, victim: Segment) -> None:
+        """Keep what is pinned of a segment that goes, as long as that is little."""
+        pinned = {bytes.fromhex(name): name for name in self._pins}
+        room = self._segment_bytes // 2
+        for raw, block, place in self._index.within(victim.number, list(pinned)):
+            room -= place.length
+            if room < 0:
+                return
+            data, name = victim.read(place.offset, place.length), pinned[raw]
+            if _sum(name, block, data) == place.sum:
+                self._carried.append((name, block, data))
+
     def _complain(self, error: Exception) -> None:
-        log.warning("the cache in %s is in trouble: %s", self.folder, error)
+        log.warning("the cache in %s is in trouble: %s", self.folder, str(error))
         self._sulking = time.monotonic() + SULK_SECONDS
 
 
@@ -309,7 +330,7 @@ def _open(folder: Path) -> tuple[Index, dict[int, Segment]]:
     try:
         return _reopen(folder)
     except sqlite3.DatabaseError as error:
-        log.warning("the cache in %s is damaged (%s) and begins anew", folder, error)
+        log.warning("the cache in %s is damaged (%s) and begins anew", folder, str(error))
     for file in (*folder.glob("index.db*"), *_segments(folder).iterdir()):
         file.unlink()
     return _reopen(folder)

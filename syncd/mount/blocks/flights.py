@@ -49,6 +49,11 @@ class Flight:
         return min(BLOCK, (self.item.size or 0) - self.block * BLOCK)
 
     @property
+    def open(self) -> bool:
+        """Whether nothing came of it yet."""
+        return self.data is None and self.error is None
+
+    @property
     def small(self) -> bool:
         """Whether this is a whole file."""
         return (self.item.size or 0) <= BLOCK
@@ -65,9 +70,11 @@ class Flight:
 class Flights:
     """All blocks on their way; `held` tells whether a block came in the meantime."""
 
-    def __init__(self, held: Callable[[str, int], bool], *, bulk: bool) -> None:
+    def __init__(self, held: Callable[[str, int], bool], *, bulk: bool, ahead: int) -> None:
+        """`held` tells of the cache; at most `ahead` requests are for what nobody waits for."""
         self._held = held
         self._bulk = bulk
+        self._room_ahead = ahead
         self._ready = threading.Condition()
         self._all: dict[tuple[str, int], Flight] = {}
         self._queues: tuple[deque[Flight], ...] = (deque(), deque())
@@ -102,19 +109,34 @@ class Flights:
                     self._queues[Level.AHEAD].append(flight)
             self._ready.notify()
 
-    def take(self) -> list[Flight] | None:
-        """What to ask for next in one request, waiting for it; None when all is over."""
+    def take(self) -> tuple[Level, list[Flight]] | None:
+        """What to ask for next in one request, waiting for it; None when all is over. Who took it
+        says `done` afterwards."""
         with self._ready:
             while not self._closed:
-                first = self._next(lambda flight: True)
-                if first:
-                    return self._with_company(first)
+                levels = (Level.DEMAND, Level.AHEAD) if self._room_ahead else (Level.DEMAND,)
+                for level in levels:
+                    first = self._next(level)
+                    if first:
+                        self._room_ahead -= level is Level.AHEAD
+                        return level, self._with_company(level, first)
                 self._ready.wait()
             return None
+
+    def done(self, level: Level) -> None:
+        """The request that `take` gave is over."""
+        with self._ready:
+            self._room_ahead += level is Level.AHEAD
+            self._ready.notify()
 
     def idle(self) -> bool:
         """Whether nothing is waiting to be asked for."""
         return not any(self._queues)
+
+    @property
+    def busy(self) -> bool:
+        """Whether so much was asked for ahead that more can wait."""
+        return len(self._queues[Level.AHEAD]) > 0
 
     def arrive(self, flight: Flight, data: bytes) -> None:
         """Its bytes are here: whoever waits gets them; `land` it when they are stored."""
@@ -154,22 +176,26 @@ class Flights:
 
     # --- under the lock -------------------------------------------------------------------------
 
-    def _with_company(self, first: Flight) -> list[Flight]:
+    def _with_company(self, level: Level, first: Flight) -> list[Flight]:
         if not first.small:
-            return self._run(first)
-        return self._batch(first) if self._bulk else [first]
+            company = self._run(first)
+        elif self._bulk:
+            company = self._batch(level, first)
+        else:
+            company = [first]
+        if any(self._queues):
+            self._ready.notify()
+        return company
 
-    def _batch(self, first: Flight) -> list[Flight]:
-        """More small files that are wanted, those that are waited for first."""
+    def _batch(self, level: Level, first: Flight) -> list[Flight]:
+        """More small files that are wanted as much as this one."""
         batch, room = [first], BATCH_BYTES - first.size
         while len(batch) < BATCH_FILES and room > 0:
-            more = self._next(lambda flight: flight.small)
+            more = self._next(level, small=True)
             if more is None:
                 break
             batch.append(more)
             room -= more.size
-        if any(self._queues):
-            self._ready.notify()
         return batch
 
     def _run(self, first: Flight) -> list[Flight]:
@@ -181,16 +207,14 @@ class Flights:
                 break
             following.taken = True
             run.append(following)
-        if any(self._queues):
-            self._ready.notify()
         return run
 
-    def _next(self, fits: Callable[[Flight], bool]) -> Flight | None:
-        for queue in self._queues:
-            while queue and queue[0].taken:
-                queue.popleft()
-            if queue and fits(queue[0]):
-                flight = queue.popleft()
-                flight.taken = True
-                return flight
-        return None
+    def _next(self, level: Level, *, small: bool = False) -> Flight | None:
+        queue = self._queues[level]
+        while queue and queue[0].taken:
+            queue.popleft()
+        if not queue or (small and not queue[0].small):
+            return None
+        flight = queue.popleft()
+        flight.taken = True
+        return flight

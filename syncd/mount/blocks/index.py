@@ -90,12 +90,17 @@ class Index:
     def add_segment(self, number: int) -> None:
         self._db.execute("INSERT OR IGNORE INTO segments VALUES (?)", (number,))
 
-    def within(self, segment: int) -> list[tuple[bytes, int, Place]]:
-        found = self._db.execute(
-            "SELECT name, block, segment, offset, length, sum FROM blocks WHERE segment = ?",
-            (segment,),
-        )
-        return [(row[0], row[1], Place(*row[2:])) for row in found]
+    def within(self, segment: int, names: Sequence[bytes]) -> list[tuple[bytes, int, Place]]:
+        """What a segment holds of these contents."""
+        found = []
+        for name in names:
+            rows = self._db.execute(
+                "SELECT block, segment, offset, length, sum FROM blocks "
+                "WHERE name = ? AND segment = ?",
+                (name, segment),
+            )
+            found += [(name, row[0], Place(*row[1:])) for row in rows]
+        return found
 
     def drop_segment(self, number: int) -> None:
         with self._transaction():

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import islice
@@ -24,6 +25,11 @@ from syncd.remotes.base import Dataset, Fetches
 
 log = logging.getLogger(__name__)
 PAUSE_SECONDS = 1.0
+BAD_SECONDS = 30.0
+"""A big file that was not what its digest says is not tried again for so long."""
+END_SECONDS = 20.0
+"""No request stays without an answer for longer."""
+PREFETCH_FILES = 64
 GROUP_BYTES = BLOCK // 2
 """Small files are stored so many bytes at a time."""
 
@@ -37,10 +43,13 @@ class Reader:
         self._dataset = dataset
         self._cache = cache
         self._deadline = deadline_s
-        self._flights = Flights(cache.has, bulk=isinstance(dataset, Fetches))
+        self._flights = Flights(
+            cache.has, bulk=isinstance(dataset, Fetches), ahead=max(parallel // 2, 1)
+        )
         self._runs = Runs()
         self._orders = Orders()
         self._paused: tuple[float, SyncdError] | None = None
+        self._bad: dict[str, float] = {}
         self._closing = threading.Event()
         self._threads = [
             threading.Thread(target=self._work, name=f"syncd-fetch-{n}", daemon=True)
@@ -83,7 +92,7 @@ class Reader:
         self._closing.set()
         self._flights.close()
         for thread in self._threads:
-            thread.join()
+            thread.join(END_SECONDS)
 
     # --- reading --------------------------------------------------------------------------------
 
@@ -99,9 +108,10 @@ class Reader:
         return data
 
     def _asked(self, item: Item, name: str, block: int) -> Flight | None:
-        paused = self._paused
-        if paused and time.monotonic() < paused[0]:
-            raise TransientError(str(paused[1]))
+        if self._bad and self._bad.get(name, 0) > time.monotonic():
+            raise GarbledError("what arrived is not what the remote's digest says")
+        if self._paused and self._is_paused():
+            raise TransientError(str(self._paused[1]))
         return self._flights.want(item, name, block)
 
     def _look_ahead(self, item: Item, name: str, block: int, *, missed: bool) -> None:
@@ -113,12 +123,13 @@ class Reader:
         else:
             items = self._orders.seen(item, missed=missed)
             if items:
-                self._flights.want_ahead((it, _name(self._dataset, it), 0) for it in items)
+                self._want_ahead(items)
 
     # --- fetching -------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        while (batch := self._flights.take()) is not None:
+        while (taken := self._flights.take()) is not None:
+            level, batch = taken
             try:
                 self._fetch(batch)
             except SyncdError as error:
@@ -126,18 +137,24 @@ class Reader:
             except Exception as error:
                 log.exception("fetching failed")
                 self._failed(batch, TransientError(f"fetching failed inside: {error}"))
+            finally:
+                self._flights.done(level)
             if self._flights.idle():
                 self._cache.flush()
 
     def _fetch(self, batch: Sequence[Flight]) -> None:
-        """Fetch these; what fails at once, as on a connection that was closed, is tried again."""
+        """Fetch these; what fails at once, as on a connection that was closed, is tried again,
+        and then each that somebody waits for by itself: one may be what breaks the others."""
         began = time.monotonic()
-        try:
-            self._fetch_once(batch)
-        except TransientError:
+        for attempt in (self._fetch_once, self._fetch_once, self._fetch_each):
+            try:
+                attempt([flight for flight in batch if flight.open])
+                return
+            except TransientError as error:
+                failed = error
             if self._closing.is_set() or time.monotonic() - began > PAUSE_SECONDS:
-                raise
-            self._fetch_once([f for f in batch if f.data is None and f.error is None])
+                break
+        raise failed
 
     def _fetch_once(self, batch: Sequence[Flight]) -> None:
         if not batch:
@@ -147,21 +164,36 @@ class Reader:
         elif isinstance(self._dataset, Fetches):
             self._fetch_bulk(self._dataset, batch)
         else:
-            data = b"".join(self._dataset.read(batch[0].item))
-            self._store([self._checked(batch[0], data)])
+            self._fetch_each(batch)
+
+    def _fetch_each(self, batch: Sequence[Flight]) -> None:
+        error: SyncdError | None = None
+        for flight in batch:
+            if not flight.small or not (flight.waiter or flight is batch[0]):
+                continue
+            try:
+                data = b"".join(self._dataset.read(flight.item))
+            except TransientError as failed:
+                self._flights.fail([flight], failed)
+                error = failed
+            else:
+                self._store([flight] if self._checked(flight, data) else [])
+                error = None
+        if error:
+            raise error
+        left = [flight for flight in batch if flight.open]
+        self._flights.fail(left, TransientError("it was asked for in vain", answered=True))
 
     def _fetch_bulk(self, dataset: Fetches, batch: Sequence[Flight]) -> None:
         group: list[Flight] = []
         room = GROUP_BYTES
-        flights = {flight.item.id: flight for flight in batch}
+        flights = {flight.name: flight for flight in batch}
         try:
             for item, answer in dataset.fetch([flight.item for flight in batch]):
-                flight = flights[item.id]
-                if isinstance(answer, SyncdError):
-                    self._flights.fail([flight], answer)
-                    continue
-                group.append(self._checked(flight, answer))
-                room -= len(answer)
+                flight = flights[_name(self._dataset, item)]
+                if self._checked(flight, answer):
+                    group.append(flight)
+                    room -= flight.size
                 if room <= 0:
                     self._store(group)
                     group, room = [], GROUP_BYTES
@@ -173,26 +205,48 @@ class Reader:
         first = run[0]
         length = sum(flight.size for flight in run)
         chunks = self._dataset.read(first.item, first.block * BLOCK, length)
-        waiting = list(run)
-        held = bytearray()
+        waiting, held = deque(run), b""
         for chunk in chunks:
-            held += chunk
+            held = held + chunk if held else chunk
             while waiting and len(held) >= waiting[0].size:
-                flight = waiting.pop(0)
-                data = bytes(memoryview(held)[: flight.size])
-                del held[: flight.size]
+                flight = waiting.popleft()
+                data, held = held[: flight.size], held[flight.size :]
                 self._flights.arrive(flight, data)
                 self._store([flight])
         if waiting or held:
             raise GarbledError("the remote sent another number of bytes than asked for")
+        self._prove(first)
 
-    def _checked(self, flight: Flight, data: bytes) -> Flight:
-        """Hand on a whole file, if it is the one that was asked for."""
-        digest = flight.item.digest
-        if len(data) != flight.size or (digest and sha256(data).hexdigest() != digest):
-            raise GarbledError("what arrived is not what the remote's digest says")
-        self._flights.arrive(flight, data)
-        return flight
+    def _prove(self, flight: Flight) -> None:
+        """Hold a big file against its digest when all its blocks are here."""
+        item, name, cache = flight.item, flight.name, self._cache
+        count = -(-_size(item) // BLOCK)
+        if not item.digest or len(cache.blocks(name)) < count or cache.whole(name):
+            return
+        hasher = sha256()
+        for block in range(count):
+            data = cache.read(name, block, 0, BLOCK)
+            if data is None or self._closing.is_set():
+                return
+            hasher.update(data)
+        if hasher.hexdigest() == item.digest:
+            cache.mark_whole(name)
+            return
+        cache.forget(name)
+        log.error("the bytes of %s are not those of its digest", item.key)
+        self._bad[name] = time.monotonic() + BAD_SECONDS
+
+    def _checked(self, flight: Flight, answer: bytes | SyncdError) -> bool:
+        """Hand on a whole file, if it is the one that was asked for; whether it is."""
+        if not isinstance(answer, SyncdError):
+            digest = flight.item.digest
+            good = not digest or sha256(answer).hexdigest() == digest
+            if good and len(answer) == flight.size:
+                self._flights.arrive(flight, answer)
+                return True
+            answer = GarbledError("what arrived is not what the remote's digest says")
+        self._flights.fail([flight], answer)
+        return False
 
     def _store(self, flights: Sequence[Flight]) -> None:
         if flights:
@@ -207,17 +261,25 @@ class Reader:
 
     def _prefetch(self, items: Iterator[Item]) -> None:
         room = self._cache.max_bytes * 9 // 10
-        while room > 0 and not self._closing.is_set():
-            some = list(islice(items, 64))
-            if not some:
-                return
-            for item in some:
-                room -= item.size or 0
-                blocks = range(-(-(item.size or 0) // BLOCK))
-                name = _name(self._dataset, item)
-                self._flights.want_ahead((item, name, block) for block in blocks)
-            while not self._flights.idle() and not self._closing.wait(0.01):
-                pass
+        while room > 0 and (some := list(islice(items, PREFETCH_FILES))):
+            room -= sum(item.size or 0 for item in some)
+            self._want_ahead(some)
+            while self._flights.busy or self._is_paused():
+                if self._closing.wait(0.005):
+                    return
+                if self._is_paused():
+                    self._closing.wait(PAUSE_SECONDS)
+                    self._want_ahead(some)
+
+    def _want_ahead(self, items: Sequence[Item]) -> None:
+        self._flights.want_ahead(
+            (item, _name(self._dataset, item), block)
+            for item in items
+            for block in range(-(-(item.size or 0) // BLOCK))
+        )
+
+    def _is_paused(self) -> bool:
+        return self._paused is not None and time.monotonic() < self._paused[0]
 
 
 def _size(item: Item) -> int:
