@@ -64,8 +64,9 @@ def settings() -> Seen:
 def guarded(home: Path, folders: Path) -> Iterator[list[str]]:
     """Collect in the yielded list what was left behind, then put right what can be.
 
-    All folders of this session's tests lie below `folders`. `home` is the folder that this test's environment names: a process that carries it is the
-    test's, however it was started and whoever its parent is now.
+    All folders of this session's tests lie below `folders`. `home` is the folder that this test's
+    environment names: a process that carries it is the test's, however it was started and whoever
+    its parent is now.
     """
     left: list[str] = []
     pids = _pids()

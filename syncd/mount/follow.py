@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol
@@ -61,6 +62,7 @@ class Follower:
         self._staleness = staleness_s
         self._revive = revive
         self._stop = threading.Event()
+        self._asking = False
         self._thread = threading.Thread(target=self._run, name="syncd-mount-feed", daemon=True)
         self._attach: Callable[[], None] = lambda: None
 
@@ -89,10 +91,11 @@ class Follower:
         self._turner.detach()
 
     def join(self, timeout: float) -> bool:
-        """Whether the thread has ended."""
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
-        return not self._thread.is_alive()
+        """Wait, after `stop`, until the thread needs the tree no more; whether that came true."""
+        until = time.monotonic() + timeout
+        while self._thread.is_alive() and not self._asking and time.monotonic() < until:
+            self._thread.join(0.01)
+        return self._asking or not self._thread.is_alive()
 
     # --- the thread -----------------------------------------------------------------------------
 
@@ -102,12 +105,12 @@ class Follower:
         self._attach()
         while not self._stop.is_set():
             try:
-                self._ask(WAIT_S if in_touch else 0.0)
+                self.hear(WAIT_S if in_touch else 0.0)
                 in_touch, failures = True, 0
             except Exception as error:
                 if self._stop.is_set():
                     return  # The connection was closed under a question nobody waits for.
-                in_touch = False
+                in_touch = self._asking = False
                 self._complain(error, failures)
                 self._stop.wait(PAUSES[min(failures, len(PAUSES) - 1)])
                 failures += 1
@@ -127,14 +130,19 @@ class Follower:
         except Exception as error:
             log.warning("remote not revived reason=%s", error)
 
-    def _ask(self, wait: float) -> None:
+    def hear(self, wait: float) -> None:
+        """Wait for what changed, and make it so; raises RemoteError."""
         dataset = self._dataset
         if not isinstance(dataset, Feeds):
             if not self._stop.wait(self._staleness):
                 self.compare()
             return
         cursor = int(self._index.word("cursor") or 0)
+        self._asking = True
         changes = dataset.changes(cursor, wait=wait, mine=True)
+        if self._stop.is_set():
+            return
+        self._asking = False
         if changes.generation != self._index.word("generation"):
             # Another hub's history: its cursors are not ours.
             self.compare()

@@ -24,7 +24,7 @@ import fuse
 from syncd.errors import DeniedError, SyncdError
 from syncd.model import Item
 from syncd.mount.names import OLD, Rank
-from syncd.mount.rows import Seen
+from syncd.mount.rows import Row, Seen
 from syncd.mount.tree import Tree
 
 log = logging.getLogger(__name__)
@@ -96,8 +96,7 @@ class Operations:
     def attributes(self, path: str) -> tuple[int, int, int, int]:
         """Inode number, mode, size and time in ns of what is at a path; raises OSError."""
         if path.startswith(_AWAY):
-            branch, ino = self._away(path)
-            row = branch.tree.row(ino)
+            branch, row = self._away(path)
             return self._shown(branch, Seen(row.ino, row.rank, row.size, row.mtime_ns))
         if (path == "/" and self.alone is None) or path == _AWAY[:-1]:
             number = 1 if path == "/" else 2 << 60
@@ -120,8 +119,7 @@ class Operations:
     def content(self, path: str, offset: int, size: int) -> bytes:
         """Bytes of the file at a path: exactly as many as there are, or an error."""
         if path.startswith(_AWAY):
-            branch, ino = self._away(path)
-            row = branch.tree.row(ino)
+            branch, row = self._away(path)
         else:
             branch, inner = self._branch(path)
             row = branch.tree.file(inner)
@@ -179,16 +177,17 @@ class Operations:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return branch, inner
 
-    def _away(self, path: str) -> tuple[Branch, int]:
+    def _away(self, path: str) -> tuple[Branch, Row]:
         """The branch and the row of a file that went while somebody may hold it."""
         try:
             number = int(path[len(_AWAY) :].partition(".")[0])
             branch = self.slots[number >> 40]
-        except (ValueError, KeyError):
-            branch = None
-        if branch is None or path in self.pending:
+            row = branch.tree.row(number & (1 << 40) - 1)
+        except (ValueError, KeyError, OSError):
+            row = None
+        if row is None or row.rank == Rank.FOLDER or path in self.pending:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        return branch, number & (1 << 40) - 1
+        return branch, row
 
     def _shown(self, branch: Branch, seen: Seen) -> tuple[int, int, int, int]:
         mode = self._modes()[seen.rank == 0]
