@@ -1,4 +1,4 @@
-"""watch and what concerns running mirrors: status, retry, approve, resolve, sweep."""
+"""watch, and what can be known of mirrors: status, history."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from syncd.cli import options as o
-from syncd.cli import reach, render
+from syncd.cli import orders, overview, reach, render
 
 
 def watch(
@@ -25,6 +25,7 @@ def watch(
     on_conflict: o.OnConflict = None,
     source: o.Source = "",
     extension: o.Extensions = None,
+    bandwidth: o.Bandwidth = None,
     quiet: o.Quiet = False,
     remote: o.Remote = None,
     token_file: o.TokenFile = None,
@@ -37,7 +38,7 @@ def watch(
 
     chosen = reach.options(
         preserve_folders=preserve_folders, flat=flat, path=path, on_conflict=on_conflict,
-        source=source, extensions=extension, on_delete=on_delete,
+        source=source, extensions=extension, on_delete=on_delete, bandwidth=bandwidth,
     )  # fmt: skip
     reach.checked(folders, to)
     render.log_to_stderr(logging.ERROR if quiet else logging.WARNING)
@@ -52,6 +53,9 @@ def _unsaid(text: str) -> None:
 
 def status(
     path: Annotated[Path | None, typer.Argument(metavar="PATH", help="One file.")] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Keep showing it, until Ctrl-C.")
+    ] = False,
     json: o.Json = False,
     remote: o.Remote = None,
 ) -> None:
@@ -62,14 +66,7 @@ def status(
     from syncd.daemon.overview import every_mirror, one_file
 
     if path is None:
-        mirrors = every_mirror(remote)
-        if json:
-            render.as_json({"mirrors": [render.mirror_fields(mirror) for mirror in mirrors]})
-            return
-        for mirror in mirrors:
-            render.mirror_lines(mirror)
-        if not mirrors:
-            render.out("no folder is mirrored yet: syncd watch FOLDER")
+        overview.show(lambda: every_mirror(remote), json=json, watch=watch)
         return
     mirror, file = one_file(path)
     if json:
@@ -84,48 +81,38 @@ def status(
         raise typer.Exit(1)
 
 
-def retry(remote: o.Remote = None) -> None:
-    """Try again now whatever failed."""
-    from syncd.daemon.overview import tell_all
-
-    for said in tell_all(["retry"], remote):
-        render.out(said)
-
-
-def sweep(remote: o.Remote = None) -> None:
-    """Scan everything now, and compare with all the remote holds."""
-    from syncd.daemon.overview import tell_all
-
-    for said in tell_all(["sweep"], remote):
-        render.out(said)
-
-
-def approve(
-    plan: Annotated[str, typer.Argument(metavar="PLAN", help="As `syncd status` printed it.")],
-    remote: o.Remote = None,
+def history(
+    path: Annotated[
+        Path | None, typer.Argument(metavar="PATH", help="A file or folder. Default: everything.")
+    ] = None,
+    since: Annotated[
+        str, typer.Option("--since", metavar="TIME", help="How far back: 2h, 7d. Default: 90d.")
+    ] = "90d",
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, help="How many lines. Default: 100.")
+    ] = 100,
+    json: o.Json = False,
 ) -> None:
-    """Let a mirror do what it stopped to ask about."""
-    from syncd.daemon.overview import tell_first
+    """Say what was done to a file and why, the newest first."""
+    from time import time_ns
 
-    render.out(tell_first(["approve", plan], remote))
+    from syncd.config.quantity import duration
+    from syncd.daemon.overview import past
 
-
-def resolve(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="The file.")],
-    local: Annotated[bool, typer.Option("--local", help="The local file is right.")] = False,
-    remote: Annotated[bool, typer.Option("--remote", help="The remote item is right.")] = False,
-    both: Annotated[bool, typer.Option("--both", help="Keep both, under two names.")] = False,
-) -> None:
-    """Settle a conflict that `syncd status` lists."""
-    from syncd.daemon.overview import tell_owner
-    from syncd.errors import UsageError
-
-    chosen = [word for word, on in (("local", local), ("remote", remote), ("both", both)) if on]
-    if len(chosen) != 1:
-        raise UsageError("say one of --local, --remote, --both")
-    render.out(tell_owner(path, ["resolve", chosen[0]]))
+    found = past(path, since_ns=time_ns() - int(duration(since) * 1e9), limit=limit)
+    if json:
+        for mirror, deed in found:
+            render.as_json(render.deed_fields(deed, mirror))
+        return
+    render.rows(
+        (render.moment(deed.at_ns) or "", deed.verb, render.shown(deed.path), deed.reason)
+        for _, deed in found
+    )
+    if not found:
+        render.note("nothing was done since then")
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (watch, status, retry, sweep, approve, resolve):
+    for command in (watch, status, history):
         app.command()(command)
+    orders.add_to(app)

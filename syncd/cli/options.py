@@ -24,6 +24,12 @@ TokenFile = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Bandwidth = Annotated[
+    str | None,
+    typer.Option(
+        "--bandwidth", metavar="RATE", help="Send no faster than this: 5 MB/s, 20 Mbit/s."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but what failed.")]
 PreserveFolders = Annotated[
     bool, typer.Option("--preserve-folders", help="Keep the whole folder structure.")

@@ -52,6 +52,7 @@ def options(
         on_delete=on_delete or said.on_delete,
         on_conflict=on_conflict or said.on_conflict,
         source=source or said.source,
+        bandwidth=bandwidth or said.bandwidth,
         extensions=(*(said.extensions or EXTENSIONS), *(extensions or ())),
     )
     return options_of(chosen, _prefix(path))

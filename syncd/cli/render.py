@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from syncd.engine.report import Report
     from syncd.model import Action, Item
+    from syncd.state.history import Deed
     from syncd.state.report import FileStatus, MirrorStatus
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -147,6 +148,8 @@ def item_fields(item: Item, dataset: str) -> dict[str, Any]:
 
 def mirror_fields(mirror: MirrorStatus) -> dict[str, Any]:
     """The contract of `status --json`, per mirror."""
+    from syncd.state.history import MOST
+
     failed = [t for t in mirror.troubles if t.kind in ("failed", "refused")]
     return {
         "name": mirror.name,
@@ -168,26 +171,14 @@ def mirror_fields(mirror: MirrorStatus) -> dict[str, Any]:
         "ignored": _counts(mirror.ignored),
         "last_sweep": moment(mirror.last_sweep),
         "pid": mirror.pid,
+        "space": {
+            "state_bytes": mirror.room.state,
+            "journal_bytes": mirror.room.journal,
+            "history_lines": mirror.room.lines,
+            "history_lines_limit": MOST,
+            "history_days": mirror.room.days,
+        },
     }
-
-
-def mirror_lines(mirror: MirrorStatus) -> None:
-    """One mirror for a person."""
-    fields = mirror_fields(mirror)
-    out(f"{shown(mirror.root)} -> {shown(mirror.dataset)}")
-    reason = f": {mirror.reason}" if mirror.reason else ""
-    out(f"  {mirror.state}{reason}")
-    if mirror.plan:
-        out(f"  to go on: syncd approve {mirror.plan}")
-    counts = [f"{mirror.synced} synced", f"{mirror.pending} pending"]
-    counts += [f"{len(fields[k])} {k}" for k in ("failed", "conflicts", "held") if fields[k]]
-    counts += [f"{mirror.renamed} renamed"] if mirror.renamed else []
-    out(f"  {', '.join(counts)}; last sweep {fields['last_sweep'] or 'never'}")
-    if mirror.ignored:
-        out("  ignored: " + ", ".join(f"{n} {shown(rule)}" for rule, n in mirror.ignored.items()))
-    for kind in ("failed", "conflicts", "held"):
-        for entry in fields[kind][:20]:
-            out(f"  {kind}: {shown(entry['path'])}: {entry['reason']}")
 
 
 def file_fields(file: FileStatus, mirror: MirrorStatus) -> dict[str, Any]:
@@ -201,6 +192,18 @@ def file_fields(file: FileStatus, mirror: MirrorStatus) -> dict[str, Any]:
         "sha256": file.digest,
         "since": moment(file.stored_ns),
         "reason": file.reason,
+    }
+
+
+def deed_fields(deed: Deed, mirror: MirrorStatus) -> dict[str, Any]:
+    """The contract of `history --json`: one object a line."""
+    return {
+        "at": moment(deed.at_ns),
+        "path": deed.path,
+        "root": mirror.root,
+        "dataset": mirror.dataset,
+        "verb": deed.verb,
+        "reason": deed.reason,
     }
 
 

@@ -24,6 +24,7 @@ def push(
     on_conflict: o.OnConflict = None,
     source: o.Source = "",
     extension: o.Extensions = None,
+    bandwidth: o.Bandwidth = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan that would be executed; send nothing.")
     ] = False,
@@ -38,7 +39,7 @@ def push(
     """
     chosen = reach.options(
         preserve_folders=preserve_folders, flat=flat, path=path, on_conflict=on_conflict,
-        source=source, extensions=extension,
+        source=source, extensions=extension, bandwidth=bandwidth,
     )  # fmt: skip
     reach.checked(paths, to)
     with reach.client(remote, token_file) as client:

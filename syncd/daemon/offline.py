@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,13 +10,22 @@ from syncd.client import Client
 from syncd.engine.commands import carry_out
 from syncd.engine.opening import Target, opened
 from syncd.engine.options import Options
-from syncd.errors import NotFoundError
+from syncd.errors import NotFoundError, UsageError
 from syncd.model import Layout
+from syncd.state.lock import FolderLock
 from syncd.state.store import State
+
+RUNNING = ("flush", "left", "log-level", "metrics")
+"""What only a daemon can be told, for it is about what it does just now."""
 
 
 def carry_out_offline(folder: Path, words: Sequence[str]) -> str:
     """Do it now; what it leads to is done by the next `watch` or `push` of that folder."""
+    verb, *rest = words
+    if verb in RUNNING:
+        raise UsageError(f"no daemon watches this folder: {verb} is for one that runs")
+    if verb in ("pause", "resume"):
+        return _note_pause(folder, verb, *rest)
     state = State.snapshot(folder)
     try:
         target, remote = _target(state)
@@ -27,6 +37,22 @@ def carry_out_offline(folder: Path, words: Sequence[str]) -> str:
     ):
         mirror.guard.check()
         return f"{carry_out(mirror, words)}; the next watch or push of the folder acts on it"
+
+
+def _note_pause(folder: Path, verb: str, seconds: str = "") -> str:
+    """A pause needs nobody but the state file, so it can be had while the remote is away."""
+    with FolderLock(folder, what="this mirror"):
+        state = State(folder)
+        try:
+            if verb == "resume":
+                state.meta.put(paused=None)
+                return "resumed; the next watch or push of the folder acts on it"
+            now = time.time_ns()
+            until = now + int(float(seconds) * 1e9) if seconds else None
+            state.meta.put(paused={"since_ns": now, "until_ns": until})
+            return "paused, and so it stays when it is watched again, until `syncd resume`"
+        finally:
+            state.close()
 
 
 def _target(state: State) -> tuple[Target, str | None]:

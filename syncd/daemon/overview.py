@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from syncd.config.load import load
 from syncd.config.places import ambient, places
-from syncd.daemon.control import ask
-from syncd.errors import NotFoundError
+from syncd.daemon.control import NAME, ask
+from syncd.daemon.metrics import Sample, from_fields
+from syncd.errors import NotFoundError, SyncdError, TransientError
 from syncd.model import Layout, OnConflict, OnDelete, Stat
+from syncd.state.history import DAYS, Deed
 from syncd.state.lock import holder
-from syncd.state.report import FileStatus, MirrorStatus, file_status, mirrors, status
+from syncd.state.report import FileStatus, MirrorStatus, deeds_of, file_status, mirrors, status
 
 DEFAULTS = {
     "mirror.layout": Layout.FIRST_LEVEL.value,
@@ -23,6 +28,11 @@ DEFAULTS = {
     "mirror.source": "this machine's name",
     "mirror.extensions": "pictures, videos and scans",
     "mirror.ignore": (),
+    "mirror.bandwidth": "unlimited",
+    "mirror.active_hours": "always",
+    "mirror.history_days": DAYS,
+    "metrics.port": "none: `syncd metrics` prints them",
+    "metrics.textfile": "none",
     "hub.port": "any that is free, then always that one",
     "hub.min_free": "1 GiB, or 2 % of a small disk",
     "hub.retention_days": 30,
@@ -70,12 +80,65 @@ def _same(known: Stat, found: os.stat_result) -> bool:
     return (size, inode) == (found.st_size, found.st_ino) and mtime in (0, found.st_mtime_ns)
 
 
-def tell_all(words: Sequence[str], remote: str | None = None) -> list[str]:
-    """Have every mirror do something; one sentence each."""
+def tell_all(
+    words: Sequence[str], remote: str | None = None, below: Path | None = None
+) -> list[str]:
+    """Have every mirror do something, or that of one folder; one sentence each."""
     found = every_mirror(remote)
     if not found:
         raise NotFoundError("no folder is mirrored yet")
+    if below is not None:
+        found = [mirror for mirror in found if Path(mirror.root) == below.resolve()]
+        if not found:
+            raise NotFoundError("is no mirrored folder", path=str(below), hint="see syncd status")
     return [f"{m.root}: {_tell(m.folder, words)}" for m in found]
+
+
+def tell_running(words: Sequence[str], remote: str | None = None) -> list[tuple[str, str]]:
+    """Have every mirror that a daemon watches do something: its root, and what it said."""
+    running = [mirror for mirror in every_mirror(remote) if mirror.pid is not None]
+    if not running:
+        raise NotFoundError("no daemon runs", hint="syncd watch FOLDER")
+    return [(mirror.root, ask(mirror.folder, list(words))) for mirror in running]
+
+
+def flush_all(remote: str | None, timeout: float) -> list[str]:
+    """Have all that waits in running mirrors sent now. Raises TransientError at the deadline."""
+    told = tell_running(["flush"], remote)
+    deadline = time.monotonic() + timeout
+    while left := [root for root, said in tell_running(["left"], remote) if said]:
+        if time.monotonic() >= deadline:
+            raise TransientError("some files are still on their way", path=left[0])
+        time.sleep(0.1)
+    return [f"{root}: all that was to be sent is settled" for root, _ in told]
+
+
+def samples() -> list[Sample]:
+    """The numbers of everything that runs now; what does not answer is left out."""
+    where = places()
+    found: list[Sample] = []
+    for socket in sorted(where.state.glob(f"*/*/{NAME}")):
+        with suppress(SyncdError, ValueError, TypeError):
+            found += from_fields(json.loads(ask(socket.parent, ["metrics"])))
+    return found
+
+
+def past(path: Path | None, *, since_ns: int, limit: int) -> list[tuple[MirrorStatus, Deed]]:
+    """What was done to a file, below a folder or to everything, the newest first."""
+    if path is None:
+        chosen = [(mirror, "") for mirror in every_mirror()]
+    else:
+        real = path.resolve()
+        chosen = [(mirror, "") for mirror in every_mirror() if Path(mirror.root) == real]
+        chosen += _owners(path)
+    if not chosen:
+        raise NotFoundError("lies in no mirrored folder", path=str(path), hint="see syncd status")
+    found = [
+        (mirror, deed)
+        for mirror, below in chosen
+        for deed in deeds_of(mirror.folder, below, since_ns, limit)
+    ]
+    return sorted(found, key=lambda pair: -pair[1].at_ns)[:limit]
 
 
 def tell_first(words: Sequence[str], remote: str | None = None) -> str:
@@ -117,7 +180,8 @@ def effective(remote: str | None = None) -> dict[str, Any]:
     }
     for name, known in config.remotes.items():
         table[f"remotes.{name}"] = f"{known.url} token {known.token or 'none'}"
-    for part, values in (("mirror", config.mirror), ("hub", config.hub)):
+    parts = (("mirror", config.mirror), ("hub", config.hub), ("metrics", config.metrics))
+    for part, values in parts:
         for name in values.__slots__:
             said = getattr(values, name)
             table[f"{part}.{name}"] = DEFAULTS[f"{part}.{name}"] if said in (None, ()) else said

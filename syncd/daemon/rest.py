@@ -22,6 +22,7 @@ class Rest:
     def __init__(self, mirror: Mirror, hours: tuple[Span, ...]) -> None:
         self._mirror = mirror
         self._hours = hours
+        mirror.state.meta.put(resting=None)
 
     def check(self) -> None:
         """Begin to rest, or go on, where it is time."""
@@ -29,10 +30,6 @@ class Rest:
         if reason == self._mirror.resting:
             return
         rest(self._mirror, reason)
-        meta = self._mirror.state.meta
-        meta.put(resting=reason)
-        if reason is None:
-            meta.put(away=None)
         log.info("rested reason=%s", reason) if reason else log.info("went on")
 
     def _paused(self) -> str | None:

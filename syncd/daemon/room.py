@@ -7,13 +7,14 @@ each thing takes and what it may take at most.
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from syncd.config.load import load
+from syncd.config.places import Places
 from syncd.engine.mirror import Mirror
 from syncd.errors import StateError
-from syncd.state.history import DAYS, MOST
-from syncd.state.store import FILE
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class Room:
 def tidy(mirror: Mirror, history_days: int) -> None:
     """Drop what is too old, and give back what the state file does not need."""
     state = mirror.state
+    state.meta.put(history_days=history_days)
     while state.history.drop(mirror.clock.now_ns(), days=history_days):
         state.commit()
     state.commit()
@@ -60,14 +62,28 @@ def shorten(file: Path, most: int = LOG_BYTES) -> None:
         log.warning("log not shortened path=%s reason=%s", file, error.strerror)
 
 
-def mirror_room(folder: Path) -> list[Room]:
-    """What the state folder of a mirror takes."""
-    sizes = {name: _size(folder / f"{FILE}{name}") for name in ("", "-wal")}
-    return [
-        Room(what="state file", bytes=sizes[""], limit="about 600 bytes a file; shrinks when idle"),
-        Room(what="its journal", bytes=sizes["-wal"], limit="64 MiB"),
-        Room(what="history", bytes=0, limit=f"{DAYS} days, {MOST} lines; in the state file"),
-    ]
+def around(where: Places) -> list[Room]:
+    """What lies beside the mirrors' own state."""
+    logs = [where.state / "hub.log", where.state / "fault.log"]
+    found = [Room(what=log_file.name, bytes=_size(log_file), limit="8 MiB") for log_file in logs]
+    days = load(where).hub.retention_days
+    kept = 30 if days is None else days
+    if where.hub_data.exists():
+        found += [
+            Room(what="hub uploads", bytes=_tree(where.hub_data / "uploads"), limit="7 days"),
+            Room(
+                what="hub", bytes=_tree(where.hub_data),
+                limit=f"trash and replaced versions are kept {kept} days; syncd trash empty",
+            ),
+        ]  # fmt: skip
+    return found
+
+
+def _tree(folder: Path) -> int:
+    total = 0
+    for parent, _, names in os.walk(folder):
+        total += sum(_size(Path(parent, name)) for name in names)
+    return total
 
 
 def _size(file: Path) -> int:

@@ -24,6 +24,7 @@ from syncd.errors import ConfigError, UsageError
 from syncd.local.ignore import Filter
 from syncd.local.kind import EXTENSIONS
 from syncd.model import Layout, OnConflict, OnDelete
+from syncd.state.history import DAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,7 @@ def options_of(said: MirrorConfig, prefix: str = "") -> Options:
         ignore=said.ignore,
         rate=rate(said.bandwidth) if said.bandwidth else None,
         hours=hours(said.active_hours or ""),
+        history_days=DAYS if said.history_days is None else said.history_days,
     )
 
 

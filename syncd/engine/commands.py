@@ -59,7 +59,7 @@ def _pause(mirror: Mirror, seconds: str = "") -> str:
 def _resume(mirror: Mirror) -> str:
     if not mirror.state.meta.get("paused"):
         return "is not paused"
-    mirror.state.meta.put(paused=None, away=None)
+    mirror.state.meta.put(paused=None)
     rest(mirror, None)
     return "resumed"
 
@@ -67,6 +67,10 @@ def _resume(mirror: Mirror) -> str:
 def rest(mirror: Mirror, reason: str | None) -> None:
     """Have the mirror rest, or go on where the reason is None."""
     mirror.resting = reason
+    mirror.state.meta.put(resting=reason)
+    if reason is None:
+        # What was broken off by the pause made the remote look away.
+        mirror.state.meta.put(away=None)
     if isinstance(mirror.dataset, Paced):
         pace = mirror.dataset.pace
         pace.hold(reason) if reason else pace.release()

@@ -16,12 +16,27 @@ from typing import Any
 
 from syncd.errors import StateError
 from syncd.model import Stat
+from syncd.state.history import DAYS, Deed, deeds
 from syncd.state.lock import holder
 from syncd.state.names import Names
 from syncd.state.store import FILE
 from syncd.state.troubles import Trouble, Troubles, split
 
 MOST = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What the state of one mirror takes on disk, in bytes, and how much history it keeps."""
+
+    state: int
+    journal: int
+    lines: int
+    days: int
+
+    @property
+    def bytes(self) -> int:
+        return self.state + self.journal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +61,7 @@ class MirrorStatus:
     last_sweep: int | None
     pid: int | None
     folder: Path
+    room: Room
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +119,23 @@ def status(folder: Path) -> MirrorStatus:
             last_sweep=meta.get("last_sweep"),
             pid=pid,
             folder=folder,
+            room=_room(sql, folder, meta),
         )
+
+
+def _room(sql: sqlite3.Connection, folder: Path, meta: Mapping[str, Any]) -> Room:
+    # The ids run without gaps, for only the oldest are ever dropped.
+    known = sql.execute("SELECT 1 FROM sqlite_master WHERE name = 'history'").fetchone()
+    lines = "SELECT coalesce(max(id) - min(id) + 1, 0) FROM history"
+    return Room(
+        state=_size(folder / FILE), journal=_size(folder / f"{FILE}-wal"),
+        lines=int(sql.execute(lines).fetchone()[0]) if known else 0,
+        days=int(meta.get("history_days", DAYS)),
+    )  # fmt: skip
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
 
 
 def file_status(folder: Path, path: str) -> FileStatus | None:
@@ -128,6 +160,15 @@ def file_status(folder: Path, path: str) -> FileStatus | None:
         reason="changed or gone at the remote" if lost and not trouble else
         _why(trouble, safe=safe, gone=gone, due=due, stored=stored_digest),
     )  # fmt: skip
+
+
+def deeds_of(folder: Path, below: str, since_ns: int, limit: int) -> list[Deed]:
+    """The latest deeds of a mirror, the newest first; none where an older syncd had it last."""
+    if not _is_text(below):
+        return []
+    with _reading(folder) as sql:
+        known = sql.execute("SELECT 1 FROM sqlite_master WHERE name = 'history'").fetchone()
+        return list(deeds(sql, below, since_ns, limit)) if known else []
 
 
 def _is_text(path: str) -> bool:

@@ -1,0 +1,126 @@
+"""Orders to mirrors: retry, sweep, approve, resolve, pause, resume, flush; log-level, metrics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from syncd.cli import options as o
+from syncd.cli import render
+
+Folder = Annotated[
+    Path | None, typer.Argument(metavar="FOLDER", help="One mirrored folder. Default: all.")
+]
+
+
+def retry(remote: o.Remote = None) -> None:
+    """Try again now whatever failed."""
+    from syncd.daemon.overview import tell_all
+
+    for said in tell_all(["retry"], remote):
+        render.out(said)
+
+
+def sweep(remote: o.Remote = None) -> None:
+    """Scan everything now, and compare with all the remote holds."""
+    from syncd.daemon.overview import tell_all
+
+    for said in tell_all(["sweep"], remote):
+        render.out(said)
+
+
+def approve(
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="As `syncd status` printed it.")],
+    remote: o.Remote = None,
+) -> None:
+    """Let a mirror do what it stopped to ask about."""
+    from syncd.daemon.overview import tell_first
+
+    render.out(tell_first(["approve", plan], remote))
+
+
+def resolve(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The file.")],
+    local: Annotated[bool, typer.Option("--local", help="The local file is right.")] = False,
+    remote: Annotated[bool, typer.Option("--remote", help="The remote item is right.")] = False,
+    both: Annotated[bool, typer.Option("--both", help="Keep both, under two names.")] = False,
+) -> None:
+    """Settle a conflict that `syncd status` lists."""
+    from syncd.daemon.overview import tell_owner
+    from syncd.errors import UsageError
+
+    chosen = [word for word, on in (("local", local), ("remote", remote), ("both", both)) if on]
+    if len(chosen) != 1:
+        raise UsageError("say one of --local, --remote, --both")
+    render.out(tell_owner(path, ["resolve", chosen[0]]))
+
+
+def pause(
+    folder: Folder = None,
+    duration: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="Go on by itself after 30 min, 2h.")
+    ] = None,
+    remote: o.Remote = None,
+) -> None:
+    """Send nothing until `syncd resume`.
+
+    A restart does not end it. What changes meanwhile is noted.
+    """
+    from syncd.config import quantity
+    from syncd.daemon.overview import tell_all
+
+    words = ["pause", *([str(quantity.duration(duration))] if duration else [])]
+    for said in tell_all(words, remote, folder):
+        render.out(said)
+
+
+def resume(folder: Folder = None, remote: o.Remote = None) -> None:
+    """Go on after `syncd pause`."""
+    from syncd.daemon.overview import tell_all
+
+    for said in tell_all(["resume"], remote, folder):
+        render.out(said)
+
+
+def flush(
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", help="Wait so long. Default: 60.")
+    ] = 60.0,
+    remote: o.Remote = None,
+) -> None:
+    """Send now what waits for its quiet period.
+
+    It returns once that is stored. Exit status 5 where that is not so in time.
+    """
+    from syncd.daemon.overview import flush_all
+
+    for said in flush_all(remote, timeout):
+        render.out(said)
+
+
+def log_level(
+    level: Annotated[
+        str | None, typer.Argument(metavar="LEVEL", help="debug, info, warning, error.")
+    ] = None,
+) -> None:
+    """Say or set how much the running daemon logs."""
+    from syncd.daemon.overview import tell_running
+
+    for root, said in tell_running(["log-level", *([level] if level else [])]):
+        render.out(f"{root}: {said}")
+
+
+def metrics() -> None:
+    """Print the numbers of what runs, for Prometheus."""
+    from syncd.daemon.metrics import text
+    from syncd.daemon.overview import samples
+
+    print(text(samples()), end="")
+
+
+def add_to(app: typer.Typer) -> None:
+    for command in (retry, sweep, approve, resolve, pause, resume, flush, metrics):
+        app.command()(command)
+    app.command("log-level")(log_level)

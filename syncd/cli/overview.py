@@ -1,0 +1,133 @@
+"""How every mirror is: a table on a terminal, lines elsewhere, JSON for programs; once or live."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from syncd.cli import render
+from syncd.cli.render import mirror_fields, shown
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from syncd.state.report import MirrorStatus
+
+EVERY_S = 1.0
+COLORS = {"watching": "green", "scanning": "green", "stopped": "dim"}
+TROUBLES = ("failed", "conflicts", "held")
+LINES = 20
+"""So many troubles of a kind are named; `--json` has them all."""
+
+Look = Callable[[], "Sequence[MirrorStatus]"]
+
+
+def show(look: Look, *, json: bool, watch: bool) -> None:
+    """Show what `look` finds, again and again with `watch` until Ctrl-C."""
+    if watch and sys.stdout.isatty() and not json:
+        _live(look)
+        return
+    while True:
+        _once(look(), json=json)
+        if not watch:
+            return
+        sys.stdout.flush()
+        time.sleep(EVERY_S)
+
+
+def _once(mirrors: Sequence[MirrorStatus], *, json: bool) -> None:
+    if json:
+        render.as_json({"mirrors": [mirror_fields(mirror) for mirror in mirrors]})
+    elif not mirrors:
+        render.out("no folder is mirrored yet: syncd watch FOLDER")
+    elif sys.stdout.isatty():
+        from rich.console import Console
+
+        Console().print(_table(mirrors))
+        for mirror in mirrors:
+            for line in remarks(mirror):
+                render.out(f"{mirror.root}: {line}")
+    else:
+        for mirror in mirrors:
+            lines(mirror)
+
+
+def _live(look: Look) -> None:
+    from rich.console import Group
+    from rich.live import Live
+    from rich.text import Text
+
+    def page() -> Group:
+        mirrors = look()
+        notes = [f"{shown(m.root)}: {shown(line)}" for m in mirrors for line in remarks(m)]
+        return Group(_table(mirrors), *map(Text, notes))
+
+    with Live(page(), auto_refresh=False, screen=False) as live:
+        while True:
+            time.sleep(EVERY_S)
+            live.update(page(), refresh=True)
+
+
+def _table(mirrors: Sequence[MirrorStatus]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("FOLDER", "DATASET", "STATE"):
+        table.add_column(name, overflow="fold")
+    for name in ("SYNCED", "PENDING", "TROUBLES", "LAST SWEEP", "SPACE"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for mirror in mirrors:
+        fields = mirror_fields(mirror)
+        troubles = sum(len(fields[kind]) for kind in TROUBLES)
+        state = Text(mirror.state, style=COLORS.get(mirror.state, "yellow"))
+        table.add_row(
+            Text(shown(mirror.root)), Text(shown(mirror.dataset)), state, str(mirror.synced),
+            str(mirror.pending), Text(str(troubles), style="red" if troubles else ""),
+            ago(mirror.last_sweep), render.amount(mirror.room.bytes),
+        )  # fmt: skip
+    return table
+
+
+def lines(mirror: MirrorStatus) -> None:
+    """One mirror for a person, without a terminal."""
+    fields = mirror_fields(mirror)
+    render.out(f"{mirror.root} -> {mirror.dataset}")
+    render.out(f"  {mirror.state}{f': {mirror.reason}' if mirror.reason else ''}")
+    counts = [f"{mirror.synced} synced", f"{mirror.pending} pending"]
+    counts += [f"{len(fields[kind])} {kind}" for kind in TROUBLES if fields[kind]]
+    counts += [f"{mirror.renamed} renamed"] if mirror.renamed else []
+    render.out(f"  {', '.join(counts)}; last sweep {fields['last_sweep'] or 'never'}")
+    for line in remarks(mirror)[1 if mirror.reason else 0 :]:
+        render.out(f"  {line}")
+    room = fields["space"]
+    render.out(
+        f"  space: state file {render.amount(room['state_bytes'])}, "
+        f"journal {render.amount(room['journal_bytes'])}, history {room['history_lines']} of "
+        f"{room['history_lines_limit']} lines, {room['history_days']} days"
+    )
+
+
+def remarks(mirror: MirrorStatus) -> list[str]:
+    """What a person should know besides the numbers, the state's own reason first."""
+    fields: dict[str, Any] = mirror_fields(mirror)
+    said = [mirror.reason] if mirror.reason else []
+    said += [f"to go on: syncd approve {mirror.plan}"] if mirror.plan else []
+    if mirror.ignored:
+        said.append("ignored: " + ", ".join(f"{n} {rule}" for rule, n in mirror.ignored.items()))
+    for kind in TROUBLES:
+        said += [f"{kind}: {entry['path']}: {entry['reason']}" for entry in fields[kind][:LINES]]
+    return said
+
+
+def ago(ns: int | None) -> str:
+    """How long ago a moment was, roughly."""
+    if ns is None:
+        return "never"
+    seconds = max(0.0, time.time() - ns / 1e9)
+    for unit, name in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= unit:
+            return f"{seconds / unit:.0f} {name} ago"
+    return f"{seconds:.0f} s ago"

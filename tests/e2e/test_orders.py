@@ -1,0 +1,150 @@
+"""Orders to daemons: pause, resume, flush, log-level; and what can be asked: history, metrics."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.e2e.program import eventually
+from tests.e2e.test_watch import picture
+
+
+def state_of(syncd):
+    [mirror] = syncd("status", "--json").json["mirrors"]
+    return mirror
+
+
+def numbers(syncd):
+    return {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(syncd("metrics").out)
+        for sample in family.samples
+    }
+
+
+def test_a_pause_survives_a_restart_and_loses_nothing(root, syncd, watched, shelf):
+    running = watched()
+    assert "paused" in syncd("pause", root).out
+    (root / "a.jpg").write_bytes(picture("a"))
+    eventually(lambda: state_of(syncd)["pending"] == 1)
+    assert state_of(syncd)["state"] == "paused"
+    running.stop()
+    watched()
+    eventually(lambda: state_of(syncd)["last_sweep"])
+    assert state_of(syncd)["state"] == "paused"
+    assert shelf.items() == {}
+    assert "resumed" in syncd("resume").out
+    shelf.becomes({"a.jpg": picture("a")})
+    eventually(lambda: state_of(syncd)["state"] == "watching")
+
+
+def test_a_pause_for_a_time_ends_by_itself(root, syncd, watched, shelf):
+    watched()
+    syncd("pause", "--for", "2s")
+    (root / "a.jpg").write_bytes(picture("a"))
+    shelf.becomes({"a.jpg": picture("a")})
+
+
+def test_a_mirror_is_paused_without_its_daemon_and_push_says_so(root, syncd, watched, shelf):
+    watched().stop()
+    (root / "a.jpg").write_bytes(picture("a"))
+    assert "stays" in syncd("pause").out
+    refused = syncd("push", root, "--to", shelf.name, code=1)
+    assert "paused" in refused.err
+    assert "syncd resume" in refused.err
+    syncd("resume")
+    syncd("push", root, "--to", shelf.name)
+    shelf.becomes({"a.jpg": picture("a")})
+
+
+def test_a_pause_breaks_off_a_big_upload_that_goes_on_later(root, syncd, watched, shelf):
+    content = picture("big") + os.urandom(12_000_000)
+    running = watched("--bandwidth", "2 MB/s")
+    (root / "big.jpg").write_bytes(content)
+    eventually(lambda: numbers(syncd)["syncd_pending"] == 1)
+    time.sleep(1.0)
+    syncd("pause")
+    began = time.monotonic()
+    running.stop()
+    assert time.monotonic() - began < 10
+    assert shelf.items() == {}
+    syncd("resume")
+    watched()
+    shelf.becomes({"big.jpg": content})
+
+
+def test_flush_returns_when_all_is_stored(root, syncd, watched, shelf):
+    watched()
+    for number in range(20):
+        (root / f"{number}.jpg").write_bytes(picture(number))
+    eventually(lambda: "settled" in syncd("flush").out and len(shelf.items()) == 20)
+    (root / "0.jpg").write_bytes(picture("changed"))
+    time.sleep(0.3)
+    assert "settled" in syncd("flush").out
+    assert shelf.content("0.jpg") == picture("changed")
+    syncd("pause")
+    assert "paused" in syncd("flush", code=5).err
+
+
+def test_what_only_a_daemon_can_be_told_says_so(root, syncd, watched):
+    watched().stop()
+    for words in (["flush"], ["log-level", "debug"]):
+        assert "no daemon runs" in syncd(*words, code=4).err
+    assert syncd("metrics").out == ""
+
+
+def test_history_tells_what_was_done_and_why_with_a_daemon_and_without(root, syncd, watched, shelf):
+    running = watched()
+    (root / "a.jpg").write_bytes(picture("a"))
+    shelf.becomes({"a.jpg": picture("a")})
+    (root / "a.jpg").rename(root / "b.jpg")
+    shelf.becomes({"b.jpg": picture("a")})
+    (root / "b.jpg").write_bytes(picture("b"))
+    shelf.becomes({"b.jpg": picture("b")})
+    (root / "b.jpg").unlink()
+    shelf.becomes({})
+    wanted = [("b.jpg", "removed", "gone here"), ("b.jpg", "stored", "changed here"),
+              ("b.jpg", "moved", "moved from a.jpg"), ("a.jpg", "stored", "new here")]  # fmt: skip
+
+    def told():
+        return [(d["path"], d["verb"], d["reason"]) for d in syncd("history", "--json").lines]
+
+    eventually(lambda: told() == wanted)
+    running.stop()
+    assert told() == wanted
+    assert len(syncd("history", root / "a.jpg").out.splitlines()) == 1
+    assert len(syncd("history", root, "--limit", "2").out.splitlines()) == 2
+    assert "moved from a.jpg" in syncd("history", root / "b.jpg").out
+    assert "no mirrored folder" in syncd("history", root.parent, code=4).err
+
+
+def test_the_numbers_are_those_of_what_happened(root, syncd, watched, shelf):
+    watched()
+    for number in range(3):
+        (root / f"{number}.jpg").write_bytes(picture(number))
+    shelf.becomes({f"{number}.jpg": picture(number) for number in range(3)})
+    found = eventually(lambda: (n := numbers(syncd))["syncd_pending"] == 0 and n)
+    assert found["syncd_stored_total"] == 3
+    assert found["syncd_stored_bytes_total"] == sum(len(picture(n)) for n in range(3))
+    assert found["syncd_paused"] == found["syncd_away"] == found["syncd_troubled"] == 0
+    assert found["syncd_sweep_age_seconds"] < 60
+
+
+def test_the_log_level_is_changed_while_it_runs(root, syncd, watched, shelf):
+    running = watched()
+    assert "warning" in syncd("log-level").out
+    assert "debug" in syncd("log-level", "debug").out
+    (root / "a.jpg").write_bytes(picture("a"))
+    running.until("stored path=")
+    assert "no level" in syncd("log-level", "loud", code=2).err
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["lines", "json"])
+def test_status_is_shown_again_and_again_until_stopped(root, syncd, watched, options):
+    watched()
+    showing = syncd.start("status", "--watch", *options)
+    eventually(lambda: showing.said.count(str(root)) >= 3)
+    showing.kill()

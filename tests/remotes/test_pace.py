@@ -1,0 +1,92 @@
+"""The speed of a mirror: kept over many requests and threads, and given up at once when held."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+
+import pytest
+
+from syncd.errors import TransientError
+from syncd.remotes.base import Paced, Upload
+from syncd.remotes.hub import HubRemote
+from syncd.remotes.pace import BURST_S, Pace
+
+
+def test_without_a_limit_nothing_waits():
+    pace = Pace()
+    began = time.monotonic()
+    for _ in range(100):
+        pace.take(1 << 30)
+    assert pace.free
+    assert time.monotonic() - began < 0.5
+
+
+def test_several_threads_share_one_rate():
+    pace = Pace()
+    pace.limit(1e6)
+    began = time.monotonic()
+    threads = [threading.Thread(target=lambda: list(pace.pieces([bytes(250_000)]))) for _ in "123"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 0.75 - BURST_S - 0.05 <= time.monotonic() - began < 2.0
+
+
+def test_a_body_goes_whole_and_in_order():
+    pace, body = Pace(), os.urandom(300_001)
+    pace.limit(1e9)
+    assert b"".join(pace.pieces([body[:70_000], body[70_000:]])) == body
+    assert pace.part(8 << 20) == 8 << 20
+    pace.limit(1e5)
+    assert pace.part(8 << 20) == 400_000
+
+
+def test_who_waits_is_told_at_once_when_it_is_held():
+    pace = Pace()
+    pace.limit(10.0)
+    threading.Timer(0.1, pace.hold, ("paused",)).start()
+    began = time.monotonic()
+    with pytest.raises(TransientError, match="paused"):
+        pace.take(10_000)
+    assert time.monotonic() - began < 2.0
+    with pytest.raises(TransientError):
+        pace.take(1)
+    pace.release()
+    pace.limit(None)
+    pace.take(1)
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["in a batch", "in parts"])
+def test_a_real_hub_gets_no_more_than_the_rate(hub, tmp_path, request, large):
+    content = os.urandom(600_000)
+    file = tmp_path / "a.jpg"
+    file.write_bytes(content)
+    remote = HubRemote(hub.url, hub.token)
+    try:
+        dataset = remote.open(f"pace {request.node.name}", create=True)
+        assert isinstance(dataset, Paced)
+        dataset.pace.limit(1e6)
+        began = time.monotonic()
+        [outcome] = dataset.put([
+            Upload(
+                key="a.jpg", digest=hashlib.sha256(content).hexdigest(), size=len(content),
+                file=file, content=None if large else content, modified_ns=1, expect=None,
+            )
+        ])  # fmt: skip
+        assert 0.6 - BURST_S - 0.05 <= time.monotonic() - began < 5.0
+        assert outcome.error is None
+        assert b"".join(dataset.read(outcome.item)) == content
+        dataset.pace.hold("paused")
+        with pytest.raises(TransientError, match="paused"):
+            dataset.put([
+                Upload(
+                    key="b.jpg", digest="0" * 64, size=3, file=file, content=b"abc",
+                    modified_ns=1, expect=None,
+                )
+            ])  # fmt: skip
+    finally:
+        remote.close()
