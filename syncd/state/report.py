@@ -19,6 +19,7 @@ from syncd.model import Stat
 from syncd.state.history import DAYS, Deed, deeds
 from syncd.state.lock import holder
 from syncd.state.names import Names
+from syncd.state.sidecar_report import sidecar_at, sidecars_told
 from syncd.state.store import FILE
 from syncd.state.troubles import Trouble, Troubles, split
 
@@ -99,6 +100,7 @@ def status(folder: Path) -> MirrorStatus:
             "SELECT count(*) FROM files WHERE item_id IS NOT NULL AND gone IS NULL"
             " AND digest IS stored_digest AND due IS NULL"
         ).fetchone()[0]
+        beside = sidecars_told(sql, able=meta.get("annotates") is not False)
         return MirrorStatus(
             name=str(meta.get("name", folder.name)),
             root=str(meta.get("root_path", "")),
@@ -113,9 +115,9 @@ def status(folder: Path) -> MirrorStatus:
                 " (SELECT dir, name FROM troubles)"
             ).fetchone()[0],
             renamed=Names(sql).renamed(),
-            troubles=tuple(Troubles(sql).all()[:MOST]),
+            troubles=(*Troubles(sql).all(), *beside.troubles)[:MOST],
             refused=tuple((path, why) for path, why in meta.get("refused") or ()),
-            ignored=meta.get("ignored") or {},
+            ignored=beside.counted(meta.get("ignored") or {}),
             last_sweep=meta.get("last_sweep"),
             pid=pid,
             folder=folder,
@@ -150,7 +152,7 @@ def file_status(folder: Path, path: str) -> FileStatus | None:
             split(path),
         ).fetchone()
         if row is None:
-            return None
+            return _beside(sql, path)
         key, digest, stored_digest, stored_key, stored_ns, gone, due, *stat, lost = row
         trouble = next((t for t in Troubles(sql).all() if t.path == path), None)
     safe = stored_digest is not None and digest == stored_digest and not gone and not lost
@@ -169,6 +171,19 @@ def deeds_of(folder: Path, below: str, since_ns: int, limit: int) -> list[Deed]:
     with _reading(folder) as sql:
         known = sql.execute("SELECT 1 FROM sqlite_master WHERE name = 'history'").fetchone()
         return list(deeds(sql, below, since_ns, limit)) if known else []
+
+
+def _beside(sql: sqlite3.Connection, path: str) -> FileStatus | None:
+    """As `file_status`, of a sidecar: it is safe where the annotations it says are set."""
+    row = sidecar_at(sql, path)
+    if row is None or row.kind == "other":
+        return None
+    safe = row.digest is not None and row.applied == row.digest and not row.gone
+    waits = "gone here" if row.gone else "waits for its picture to be stored"
+    return FileStatus(
+        path=path, safe=safe, key=None, digest=None, stored_ns=None, stat=row.stat,
+        reason="annotations set" if safe else row.reason or waits,
+    )  # fmt: skip
 
 
 def _is_text(path: str) -> bool:

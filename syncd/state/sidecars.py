@@ -124,8 +124,7 @@ class Sidecars:
 
     def at(self, path: str) -> Sidecar | None:
         """The row of a sidecar's own path."""
-        found = _select(self._sql, "dir = ? AND name = ?", split(path.removesuffix(SUFFIX)))
-        return found[0] if found and path.endswith(SUFFIX) else None
+        return row_at(self._sql, path)
 
     def left(self, stat: Stat) -> Sidecar | None:
         """A sidecar that left its name and looks like this."""
@@ -203,6 +202,12 @@ class Wakes:
     def doubted(self, due: int) -> None:
         """Make all due: the remote was restored, and none surely is what was set there."""
         self._sql.execute("UPDATE sidecars SET due = ?, applied = NULL", (due,))
+
+
+def row_at(sql: sqlite3.Connection, path: str) -> Sidecar | None:
+    """The row of a sidecar's own path."""
+    found = _select(sql, "dir = ? AND name = ?", split(path.removesuffix(SUFFIX)))
+    return found[0] if found and path.endswith(SUFFIX) else None
 
 
 def troubles(sql: sqlite3.Connection) -> list[Trouble]:
