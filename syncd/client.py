@@ -9,14 +9,19 @@ Errors are those of `syncd.errors`; what concerns single files is in the report.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
+from syncd.annotation.model import AnnotationSet
 from syncd.config.places import Places, places
 from syncd.daemon.embedded import ensure
 from syncd.daemon.remote import EMBEDDED, resolve
+from syncd.engine.annotate import AnnotationReport, Source, annotate
 from syncd.engine.errand import Errand, group, merge
 from syncd.engine.mirror import Mirror
 from syncd.engine.opening import opened
@@ -25,13 +30,16 @@ from syncd.engine.pull import get, pull
 from syncd.engine.rehearsal import rehearse, rehearsed
 from syncd.engine.report import Report, Tally
 from syncd.engine.session import bind, push
-from syncd.errors import UsageError
+from syncd.errors import FormatError, UsageError
 from syncd.model import Action, Item, Layout, Verb
 from syncd.remotes.hub import HubDataset, HubRemote
 
 Progress = Callable[[int, int, str], None]
 """Called with (files done, files known so far, path) after each file."""
 MAX_NAME = 255
+MAX_DOCUMENT = 1024**3
+ASKED = 1_000
+"""Items whose annotations are asked for at a time."""
 Watcher = Callable[[Tally], None]
 
 
@@ -155,6 +163,37 @@ class RemoteDataset:
         """Bring one item to `output` (its own name by default; `-` is standard output)."""
         return get(self._open(), key.strip("/"), output)
 
+    def annotate(
+        self,
+        document: str | Path | Mapping[str, Any],
+        *,
+        operation: str,
+        model: bool,
+        normalized: bool = False,
+        folder: str = "",
+    ) -> AnnotationReport:
+        """Store the annotations of a document, a JSON file or a dict: `{"images": [...]}`.
+
+        `operation` names the annotation project or model run: the same one replaces what it said
+        about an image, another adds; `model` is whether a program made them. With `normalized`,
+        coordinates are parts of the picture's width and height; `folder` is where the images lie.
+        Entries that cannot be stored are in the report. Raises FormatError where it is no such
+        document.
+        """
+        source = Source(operation=operation, model=model, normalized=normalized, folder=folder)
+        try:
+            return annotate(self._open(), _content(document), source)
+        except FormatError as error:
+            error.path = None if isinstance(document, Mapping) else str(document)
+            raise
+
+    def annotations(self, folder: str = "") -> Iterator[tuple[Item, tuple[AnnotationSet, ...]]]:
+        """Every annotated item at or below a folder, with its sets ordered by operation."""
+        dataset = self._open()
+        annotated = (item for item in dataset.items(folder.strip("/")) if item.annotated)
+        while some := list(islice(annotated, ASKED)):
+            yield from ((item, sets) for item, sets in dataset.annotations(some) if sets)
+
     def _open(self) -> HubDataset:
         return self._client.remote.open(self.name, create=False)
 
@@ -180,6 +219,15 @@ def checked_name(name: str) -> str:
     if fault:
         raise UsageError(f"{fault}: name another dataset", path=f"--to {name!r}")
     return name
+
+
+def _content(document: str | Path | Mapping[str, Any]) -> bytes:
+    if isinstance(document, Mapping):
+        return json.dumps(document).encode()
+    path = Path(document)
+    if path.stat().st_size > MAX_DOCUMENT:
+        raise FormatError("is larger than 1 GiB: divide it")
+    return path.read_bytes()
 
 
 def _told(progress: Progress, mirror: Mirror) -> Callable[[Tally, str], None]:

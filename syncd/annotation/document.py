@@ -53,6 +53,8 @@ class Document:
         """Raises FormatError where this is no such document at all."""
         self._text = _decoded(data)
         self.rest: dict[str, Any] = {}
+        self.images: list[str] = []
+        """What the entries call their images, where they do."""
         self._starts: list[int] | None = None
         self._end(self._walk() if self._text[0] == "{" else _value(self._text, 0, ())[1])
 
@@ -96,10 +98,25 @@ class Document:
         if name in self.rest or (name == IMAGES and self._starts is not None):
             raise FormatError(f"the key {name!r} is there twice")
         if name == IMAGES and self._text[at : at + 1] == "[":
-            self._starts, at = _elements(self._text, at)
+            self._starts = []
+            at = self._elements(at, self._starts)
         else:
             self.rest[name], at = _value(self._text, at, (name,))
         return _past(self._text, at)
+
+    def _elements(self, at: int, starts: list[int]) -> int:
+        """Note where each element of the list of images begins; where the list ends."""
+        at = _past(self._text, at + 1)
+        while self._text[at : at + 1] != "]" or starts:
+            value, end = _value(self._text, at, (IMAGES, len(starts)))
+            starts.append(at)
+            if isinstance(value, dict) and isinstance(value.get("image"), str):
+                self.images.append(value["image"])
+            if self._text[end : end + 1] != ",":
+                at = end
+                break
+            at = _past(self._text, end + 1)
+        return _expect(self._text, at, "]", (IMAGES, len(starts)))
 
 
 def entry(raw: Any, number: int) -> Entry:
@@ -134,27 +151,15 @@ def _fault(error: WrongError, at: str, image: str) -> Fault:
 
 
 def _decoded(data: bytes) -> str:
-    if not data.strip():
-        raise FormatError("is empty: JSON was expected")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise FormatError("is UTF-16: JSON is written in UTF-8")
     try:
-        return data.decode("utf-8-sig").strip(SPACE)
+        text = data.decode("utf-8-sig").strip(SPACE)
     except UnicodeDecodeError as error:
         raise FormatError(f"is not UTF-8: byte {error.start} does not fit") from None
-
-
-def _elements(text: str, at: int) -> tuple[list[int], int]:
-    """Where the elements of a list begin, and where it ends."""
-    starts: list[int] = []
-    at = _past(text, at + 1)
-    while text[at : at + 1] != "]" or starts:
-        starts.append(at)
-        at = _past(text, _value(text, at, (IMAGES, len(starts) - 1))[1])
-        if text[at : at + 1] != ",":
-            break
-        at = _past(text, at + 1)
-    return starts, _expect(text, at, "]", (IMAGES, len(starts)))
+    if not text:
+        raise FormatError("is empty: JSON was expected")
+    return text
 
 
 def _value(text: str, at: int, way: tuple[str | int, ...]) -> tuple[Any, int]:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, cast
 import typer
 
 import syncd
-from syncd.cli import dataset, hub, mirror, mount, render, run, service, transfer
+from syncd.cli import annotate, dataset, hub, mirror, mount, render, run, service, transfer
 from syncd.errors import SyncdError
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ mirror.add_to(app)
 run.add_to(app)
 transfer.add_to(app)
 dataset.add_to(app)
+annotate.add_to(app)
 mount.add_to(app)
 hub.add_to(app)
 service.add_to(app)
