@@ -31,7 +31,7 @@ def item(key: str = "a/b.jpg", **more: Any) -> Item:
     return replace(Item(key=key, id="i1", digest=FIRST, version=1), **more)
 
 
-def document(*entries: dict[str, Any], **rest: Any) -> bytes:
+def document(*entries: Any, **rest: Any) -> bytes:
     return json.dumps({"images": list(entries)} | rest).encode()
 
 
