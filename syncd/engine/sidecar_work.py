@@ -20,7 +20,7 @@ from syncd.model import Item, Stat
 from syncd.plan.sidecar import Kind
 from syncd.remotes.base import Annotates
 
-MOST_BYTES = 16 * 1024 * 1024
+MOST_BYTES = 8 * 1024 * 1024
 """A sidecar that is larger is not read."""
 
 Sets = Mapping[str, AnnotationSet]
