@@ -13,15 +13,16 @@ class Sayings:
     def __init__(self, say: Callable[[str], None], mirror: Mirror) -> None:
         self._say = say
         self._mirror = mirror
-        self._last = (0, 0, 0)
+        self._last = (0, 0, 0, 0)
         self._troubled = 0
 
     def tick(self) -> None:
         """Say what is new, if anything."""
         tally, name = self._mirror.tally, self._mirror.dataset.info.name
-        counts = (tally.uploaded, tally.moved, tally.removed)
+        annotated = self._mirror.sidecars.annotated
+        counts = (tally.uploaded, tally.moved, tally.removed, annotated)
         if counts != self._last:
-            told = zip(counts, self._last, ("stored", "moved", "removed"), strict=True)
+            told = zip(counts, self._last, ("stored", "moved", "removed", "annotated"), strict=True)
             words = [f"{now - then} {word}" for now, then, word in told if now > then]
             self._say(f"{name}: {', '.join(words)}")
             self._last = counts
