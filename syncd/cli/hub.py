@@ -62,6 +62,7 @@ def run(
             "--retention-days", metavar="DAYS", help="How long trash is kept. Default: 30."
         ),
     ] = None,
+    log_json: o.LogJson = False,
 ) -> None:
     """Run a hub until it is stopped. This user's commands find its address and token."""
     if context.invoked_subcommand is not None:
@@ -72,7 +73,7 @@ def run(
 
     where = places()
     configured = load(where).hub
-    render.log_to_stderr(logging.INFO)
+    render.log_to_stderr(logging.INFO, as_json=log_json)
     _serve(
         HubSettings(
             data=data or where.hub_data,

@@ -66,7 +66,11 @@ def main() -> None:
         cast(Any, stream).reconfigure(errors="backslashreplace")
     # What concerns files is in the reports; `watch` and `hub` turn the log on.
     logging.getLogger("syncd").addHandler(logging.NullHandler())
-    sys.exit(_run())
+    try:
+        code = _run()
+    finally:
+        render.end_log()
+    sys.exit(code)
 
 
 def _begin_anew() -> None:
@@ -122,5 +126,5 @@ def _kept(error: Exception) -> Path:
 
 
 def _told(text: str, code: int) -> int:
-    render.note(f"syncd: {text}")
+    render.note(f"syncd: {text}", logging.ERROR)
     return code

@@ -27,6 +27,7 @@ def watch(
     extension: o.Extensions = None,
     bandwidth: o.Bandwidth = None,
     quiet: o.Quiet = False,
+    log_json: o.LogJson = False,
     remote: o.Remote = None,
     token_file: o.TokenFile = None,
 ) -> None:
@@ -41,7 +42,7 @@ def watch(
         source=source, extensions=extension, on_delete=on_delete, bandwidth=bandwidth,
     )  # fmt: skip
     reach.checked(folders, to)
-    render.log_to_stderr(logging.ERROR if quiet else logging.WARNING)
+    render.log_to_stderr(logging.ERROR if quiet else logging.WARNING, as_json=log_json)
     found = resolve(remote, token=None, token_file=token_file, where=places())
     service = Service(places(), called(folders, to, found, chosen), again_s=None)
     service.run(render.note if not quiet else _unsaid)

@@ -30,6 +30,9 @@ Bandwidth = Annotated[
         "--bandwidth", metavar="RATE", help="Send no faster than this: 5 MB/s, 20 Mbit/s."
     ),
 ]
+LogJson = Annotated[
+    bool, typer.Option("--log-json", help="Log one JSON object a line, for programs.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but what failed.")]
 PreserveFolders = Annotated[
     bool, typer.Option("--preserve-folders", help="Keep the whole folder structure.")

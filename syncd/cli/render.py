@@ -10,11 +10,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from syncd.daemon.log import Outlet
     from syncd.engine.report import Report
     from syncd.model import Action, Item
     from syncd.state.history import Deed
     from syncd.state.report import FileStatus, MirrorStatus
 
+_outlets: list[Outlet] = []
+STDERR = 2
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -23,18 +26,30 @@ def out(text: str = "") -> None:
     print(shown(text))
 
 
-def note(text: str) -> None:
-    """One line for a person, beside the result."""
-    print(shown(text), file=sys.stderr, flush=True)
+def note(text: str, level: int = logging.INFO) -> None:
+    """One line for a person, beside the result; `level` is for the journal."""
+    if _outlets:
+        _outlets[-1].say(shown(text), level)
+    else:
+        print(shown(text), file=sys.stderr, flush=True)
 
 
-def log_to_stderr(level: int) -> None:
-    """Show the log, for what runs until it is stopped."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+def log_to_stderr(level: int, *, as_json: bool = False) -> None:
+    """Show the log, for what runs until it is stopped; notes go the same way from now on, so
+    that a reader that is stuck stops nothing."""
+    from syncd.config.places import under_journal
+    from syncd.daemon.log import outlet
+
+    _outlets.append(outlet(STDERR, journal=under_journal(STDERR), as_json=as_json))
     logger = logging.getLogger("syncd")
-    logger.addHandler(handler)
+    logger.addHandler(_outlets[-1])
     logger.setLevel(level)
+
+
+def end_log() -> None:
+    """Write what still waits; later notes are printed as they come."""
+    while _outlets:
+        _outlets.pop().close()
 
 
 def as_json(value: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from syncd.cli import options as o
 from syncd.cli import render
 
 File = Annotated[
@@ -24,8 +25,12 @@ def run(
         Path | None,
         typer.Option("--mount", metavar="PATH", help="Serve only this mount of the file."),
     ] = None,
+    log_json: o.LogJson = False,
 ) -> None:
-    """Mirror and mount all that the configuration lists, until stopped. SIGHUP reads it again."""
+    """Mirror and mount all that the configuration lists.
+
+    It runs until it is stopped; SIGHUP has it read the file again.
+    """
     from dataclasses import replace
 
     from syncd.config.places import places
@@ -35,7 +40,7 @@ def run(
     where = places()
     if config is not None:
         where = replace(where, named=config.absolute())
-    render.log_to_stderr(logging.INFO)
+    render.log_to_stderr(logging.INFO, as_json=log_json)
     daemon = Daemon(where) if mount is None else LoneMount(where, mount)
     daemon.run(render.note)
 

@@ -88,6 +88,15 @@ def unit(environ: Mapping[str, str] = os.environ) -> Unit:
     )
 
 
+def under_journal(fd: int, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether what is written there goes to systemd's journal, which reads priorities."""
+    try:
+        found = os.fstat(fd)
+    except OSError:
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
 def inherited(extra: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The environment for a child of ours: it is not the one that systemd listens to."""
     left_out = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
