@@ -223,7 +223,10 @@ def checked_name(name: str) -> str:
 
 def _content(document: str | Path | Mapping[str, Any]) -> bytes:
     if isinstance(document, Mapping):
-        return json.dumps(document).encode()
+        try:
+            return json.dumps(document).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            raise FormatError(f"holds what JSON cannot say: {error}") from error
     path = Path(document)
     if path.stat().st_size > MAX_DOCUMENT:
         raise FormatError("is larger than 1 GiB: divide it")

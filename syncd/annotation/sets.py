@@ -9,6 +9,8 @@ from syncd.annotation.model import Annotation, AnnotationSet
 from syncd.annotation.read import WrongError, annotation, fields, operation, text
 from syncd.annotation.write import plain
 
+LARGEST = 8 * 1024 * 1024
+"""Bytes of JSON that one operation may say about one item."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 

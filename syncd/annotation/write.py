@@ -8,6 +8,8 @@ from typing import Any
 from syncd.annotation.model import Annotation, Number, Shape, Value
 from syncd.annotation.read import FIELDS
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
 
 def plain(annotation: Annotation) -> dict[str, Any]:
     """An annotation as JSON's own types; what is empty is left out."""
@@ -30,7 +32,7 @@ def plain(annotation: Annotation) -> dict[str, Any]:
 
 def compact(value: Any) -> str:
     """JSON in one line, its keys in order."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def _coordinates(annotation: Annotation) -> list[Any]:

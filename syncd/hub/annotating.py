@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from syncd.annotation.model import AnnotationSet
 from syncd.annotation.read import DECODER, WrongError, pointer
-from syncd.annotation.sets import from_json
+from syncd.annotation.sets import LARGEST, from_json
 from syncd.annotation.write import compact, plain
 from syncd.hub import catalogue
 from syncd.hub.keys import BadNameError
@@ -23,11 +23,9 @@ from syncd.hub.schema import ItemRow, annotation_sets, items
 from syncd.hub.store import Store
 
 MIB = 1024 * 1024
-MAX_SETS = 10_000
-MAX_SET = 8 * MIB
-"""Bytes of JSON that one operation may say about one item."""
+LARGESTS = 10_000
 MAX_ITEM = 32 * MIB
-"""The same for all operations together."""
+"""As `LARGEST`, for all operations together."""
 PAGE = 8 * MIB
 """About as much as one answer holds; one item's sets are never divided."""
 
@@ -68,8 +66,8 @@ def taken(data: bytes | bytearray) -> list[AnnotationSet | Result]:
     sets = found.get("sets") if isinstance(found, dict) else None
     if not isinstance(sets, list):
         raise BadNameError("the body must hold a list of sets")
-    if len(sets) > MAX_SETS:
-        raise BadNameError(f"at most {MAX_SETS} sets can be changed at a time")
+    if len(sets) > LARGESTS:
+        raise BadNameError(f"at most {LARGESTS} sets can be changed at a time")
     return [_checked(raw) for raw in sets]
 
 
@@ -130,8 +128,8 @@ class _Change:
             return Result("same", item)
         more = (row.length if row else 0) - (before.length if before else 0)
         total = self.held.get(item.id, 0) + more
-        if row and (row.length > MAX_SET or total > MAX_ITEM):
-            return Result("refused", item, f"more than {MAX_SET // MIB} MiB of annotations of one "
+        if row and (row.length > LARGEST or total > MAX_ITEM):
+            return Result("refused", item, f"more than {LARGEST // MIB} MiB of annotations of one "
                           f"operation, or {MAX_ITEM // MIB} MiB of all")  # fmt: skip
         self.held[item.id] = total
         self.rows[at] = row

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from syncd.annotation.model import AnnotationSet, Size
 from syncd.annotation.read import WrongError, pointer
-from syncd.annotation.sets import from_json, to_json
+from syncd.annotation.sets import LARGEST, from_json, to_json
 from syncd.annotation.write import compact
-from syncd.errors import GarbledError
+from syncd.errors import GarbledError, RejectedError
 from syncd.model import Item
 from syncd.remotes import answers
 from syncd.remotes.base import Outcome
@@ -23,6 +23,7 @@ T = TypeVar("T")
 REQUEST = 4 * 1024 * 1024
 """Bytes of sets in one request, unless a single one is larger."""
 SETS = 2_000
+_TOO_LARGE = f"more than {LARGEST >> 20} MiB of annotations of one operation"
 IDS = 2_000
 
 
@@ -36,6 +37,9 @@ class Annotating:
     def annotate(self, batch: Sequence[AnnotationSet]) -> Sequence[Outcome]:
         outcomes: list[Outcome] = []
         for sets, body in _requests(batch):
+            if len(body) > LARGEST + REQUEST:
+                outcomes.append(Outcome(key=sets[0].item_id, error=RejectedError(_TOO_LARGE)))
+                continue
             answer = self._wire.json(
                 "POST", f"{self._path}/annotations", query=self._who(), wait=60,
                 content=Body(type="application/json", length=len(body), pieces=(body,)),

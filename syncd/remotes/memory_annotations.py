@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from syncd.annotation.model import AnnotationSet, Size
 from syncd.annotation.read import WrongError, pointer
-from syncd.annotation.sets import from_json, to_json
+from syncd.annotation.sets import LARGEST, from_json, to_json
 from syncd.errors import MissingError, RejectedError
 from syncd.model import Item, ItemState
 from syncd.remotes.base import Outcome
@@ -62,10 +62,9 @@ class Annotating:
             gone = MissingError("the item is not there")
             return Outcome(key=some.item_id, item=there, error=gone)
         try:
-            some = from_json(json.loads(json.dumps(to_json(some))))
-        except WrongError as error:
-            wrong = RejectedError(f"{pointer(*error.way)}: {error.reason}")
-            return Outcome(key=some.item_id, error=wrong)
+            some = _checked(some)
+        except RejectedError as error:
+            return Outcome(key=some.item_id, error=error)
         kept = self.shelf.sets.setdefault(some.item_id, {})
         fresh = some if some.annotations else None
         if kept.get(some.operation) == fresh:
@@ -77,3 +76,14 @@ class Annotating:
         item = replace(entry.item, annotated=entry.item.annotated + 1)
         self.shelf.annotated_by[item.id] = self._source
         return Outcome(key=item.id, item=self.shelf.set(item))
+
+
+def _checked(some: AnnotationSet) -> AnnotationSet:
+    """The set as it comes out of the wire."""
+    text = json.dumps(to_json(some))
+    if len(text) > LARGEST:
+        raise RejectedError("more annotations of one operation than are taken")
+    try:
+        return from_json(json.loads(text))
+    except WrongError as error:
+        raise RejectedError(f"{pointer(*error.way)}: {error.reason}") from error

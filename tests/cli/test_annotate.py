@@ -115,6 +115,8 @@ def test_from_python(dataset, tmp_path):
     with pytest.raises(FormatError) as caught:
         dataset.annotate({"picture": []}, operation="ann", model=False)
     assert caught.value.path is None
+    with pytest.raises(FormatError, match="cannot say"):
+        dataset.annotate({"images": [object()]}, operation="ann", model=False)
     dataset.name = "none-such"
     with pytest.raises(NotFoundError):
         dataset.annotate(said, operation="ann", model=False)

@@ -130,6 +130,16 @@ def test_thousands_of_items_in_one_call(marks):
     assert list(marks.annotate([])) == []
 
 
+def test_one_that_is_too_large_does_not_hinder_the_others(marks):
+    item, fine = put(marks, "1.jpg", b"x"), put(marks, "2.jpg", b"y")
+    for length in (9, 17):
+        huge = said(item, replace(LINE, metadata={"x": "y" * length * 2**20}))
+        bad, well = marks.annotate([huge, said(fine, BOX, operation=str(length))])
+        assert isinstance(bad.error, RejectedError)
+        assert well.error is None
+    assert [len(sets) for _, sets in marks.annotations([item, fine])] == [0, 2]
+
+
 def test_sizes_of_what_is_no_picture(marks):
     item = put(marks, "1.jpg", b"no picture")
     assert [(found.key, size) for found, size in marks.sizes([item])] == [("1.jpg", None)]
