@@ -76,7 +76,8 @@ class Service:
         errors = [member.error for member in self.fleet.members if member.error]
         if errors and not self._told_to_stop:
             raise errors[0]
-        say("stopped: all that was reported stored is stored")
+        if self.fleet.members:
+            say("stopped: all that was reported stored is stored")
 
     def begin(self) -> None:
         """Set to work; what cannot be at all is raised."""

@@ -21,8 +21,10 @@ from syncd.config.places import Places, inherited
 log = logging.getLogger(__name__)
 
 ASK_S = 5.0
-SILENT_S = 30.0
-"""A mount that answers nothing for so long is stuck: its calls have deadlines of their own."""
+LATE_S = 12.0
+"""Not alive, as far as the watchdog is told: two questions in a row had no answer."""
+SILENT_S = 45.0
+"""Stuck: longer than any call of a mount may take where its remote is frozen, which is 30 s."""
 STOP_S = 20.0
 LONGEST_S = 60.0
 
@@ -60,11 +62,12 @@ class Mounted:
             self._asked = now
             self._asking = threading.Thread(target=self._ask, name="mount-look", daemon=True)
             self._asking.start()
-        if now - self._answered > SILENT_S:
+        # Before the first answer it may be taking in the names of a million items.
+        silent = now - self._answered if self.served else 0.0
+        if silent > SILENT_S:
             log.error("mount does not answer path=%s", self.entry.path)
             self._child.kill()
-            return False
-        return True
+        return silent < LATE_S
 
     @property
     def served(self) -> bool:

@@ -34,18 +34,33 @@ def lacking() -> str | None:
     return None
 
 
+def around(point: Path) -> Path | None:
+    """The mount of ours that a path, its links resolved, lies on, if any."""
+    return next((one for one in (point, *point.parents) if own_at(one)), None)
+
+
+def below(folder: Path) -> list[Path]:
+    """The mounts of ours within a folder."""
+    return [Path(at) for at, type in _mounts() if type == TYPE and folder in Path(at).parents]
+
+
 def fusermount() -> str | None:
     return shutil.which("fusermount") or shutil.which("fusermount3")
 
 
 def mounted(point: Path) -> str | None:
     """The type of what is mounted on top of exactly this folder; None where nothing is."""
-    found = None
+    return next((type for at, type in reversed(_mounts()) if at == str(point)), None)
+
+
+def _mounts() -> list[tuple[str, str]]:
+    """Every mount point with its type, the one on top last."""
+    found = []
     for line in MOUNTINFO.read_text(errors="surrogateescape").splitlines():
         before, _, after = line.partition(" - ")
         fields = before.split(" ")
-        if len(fields) > 4 and _plain(fields[4]) == str(point):
-            found = after.split(" ")[0]
+        if len(fields) > 4:
+            found.append((_plain(fields[4]), after.split(" ")[0]))
     return found
 
 
@@ -55,9 +70,21 @@ def own_at(point: Path) -> bool:
 
 
 def alive(point: Path) -> bool:
-    """Whether the mount on this folder still has somebody who answers."""
+    """Whether the mount on this folder still has somebody who answers.
+
+    Asked for what the kernel keeps no answer to: it would have `stat` succeed for hours."""
     try:
-        point.stat()
+        os.statvfs(point)
+    except OSError as error:
+        return error.errno != errno.ENOTCONN
+    return True
+
+
+def answers(point: Path) -> bool:
+    """Whether somebody serves the mount on this folder now. What the kernel remembers does not
+    count: it may know the folder's attributes for an hour after its server was killed."""
+    try:
+        os.statvfs(point)
     except OSError as error:
         return error.errno != errno.ENOTCONN
     return True
@@ -71,15 +98,15 @@ def prepare(point: Path) -> Path:
     """
     point = Path(os.path.realpath(point))
     if own_at(point):
-        if alive(point):
+        if answers(point):
             raise BusyError("a dataset is mounted here already", path=str(point),
                             hint=f"syncd umount {point}")  # fmt: skip
         detach(point, lazy=True)
     if mounted(point):
         raise UsageError("something else is mounted here: name another folder", path=str(point))
-    around = next((one for one in point.parents if mounted(one) == TYPE), None)
-    if around:
-        raise UsageError(f"lies within the dataset mounted on {around}", path=str(point))
+    other = around(point)
+    if other:
+        raise UsageError(f"lies within the dataset mounted on {other}", path=str(point))
     try:
         point.mkdir(parents=True, exist_ok=True)
         occupied = any(point.iterdir())

@@ -1,0 +1,170 @@
+"""The installed service under a real systemd: at work, and after whatever befalls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import sys
+import time
+
+from tests.systemd.conftest import MOUNT, SCANS, SHOWN, Machine, eventually
+
+CONFIG = "/etc/syncd/config.toml"
+
+
+def kill(box: Machine, pid: int, number: signal.Signals) -> None:
+    box.run("kill", f"-{number.name.removeprefix('SIG')}", str(pid))
+
+
+def test_a_file_dropped_into_the_folder_arrives(box):
+    box.drop("day/a.jpg", b"a picture")
+    box.arrives("a.jpg")
+    assert box.items()["a.jpg"] == 9
+    states = json.loads(box.syncd("service", "status", "--json"))
+    assert [state["active"] for state in states] == ["active"] * 3
+    assert box.show("syncd.service", "StatusText").startswith("1 mirror, ")
+
+
+def test_the_mount_is_seen_by_another_user(box):
+    box.drop("seen.jpg", b"seen by all")
+    box.arrives("seen.jpg")
+    eventually(lambda: "seen.jpg" in box.run("ls", SHOWN, user="guest", code=None))
+    assert box.run("cat", SHOWN / "seen.jpg", user="guest") == "seen by all"
+    assert "answers" in eventually(lambda: box.show(MOUNT, "StatusText"))
+
+
+def test_each_unit_has_a_user_of_its_own_and_its_own_copy_of_the_token(box):
+    users = {}
+    for unit in ("syncd.service", "syncd-hub.service", MOUNT):
+        users[unit] = box.run("stat", "-c", "%U", f"/proc/{box.pid(unit)}").strip()
+        token = f"/run/credentials/{unit}/token"
+        assert box.run("stat", "-c", "%a %s", token).split() == ["400", "44"]
+    assert users["syncd.service"] == users[MOUNT] == "cam"
+    assert users["syncd-hub.service"] not in ("cam", "root")
+    for user in ("cam", "guest"):
+        assert "Permission denied" in box.run("cat", "/etc/syncd/token", user=user, code=1)
+
+
+def test_no_token_is_in_the_journal_or_the_environment(box):
+    token = box.path("/etc/syncd/token").read_text().strip()
+    for unit in ("syncd.service", "syncd-hub.service", MOUNT):
+        assert token not in box.journal(unit)
+        assert token not in box.run("systemctl", "show", unit)
+
+
+def test_the_owner_gets_leases_under_the_unit_without_any_capability(box):
+    probe = (
+        "import fcntl, os; fd = os.open('/srv/scans/lease.jpg', os.O_RDONLY);"
+        " fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK); print('granted');"
+        " print(open('/proc/self/status').read())"
+    )
+    box.drop("lease.jpg", b"x")
+    unit = box.path("/etc/systemd/system/syncd.service").read_text()
+    unit = unit.replace("Type=notify", "Type=oneshot").replace("WatchdogSec=60", "")
+    box.path("/run/systemd/system/probe.service").write_text(unit)
+    words = shlex.join([sys.executable, "-c", probe])
+    box.add("probe.service", "User=cam", "ExecStart=", f"ExecStart={words}")
+    box.run("systemctl", "start", "probe.service")
+    said = box.journal("probe.service")
+    assert "granted" in said
+    assert "CapEff:\t0000000000000000" in said
+
+
+def test_a_daemon_that_is_frozen_is_restarted_by_the_watchdog(box):
+    box.add("syncd.service", "WatchdogSec=2", "RestartSec=0.2")
+    box.run("systemctl", "restart", "syncd.service")
+    before = box.pid("syncd.service")
+    kill(box, before, signal.SIGSTOP)
+    eventually(lambda: box.pid("syncd.service") not in (0, before))
+    assert "Watchdog timeout" in box.journal("syncd.service")
+    box.drop("after-stop.jpg", b"1")
+    box.arrives("after-stop.jpg")
+    time.sleep(3)
+    assert box.show("syncd.service", "NRestarts") == "1", "one that works is left alone"
+
+
+def test_a_killed_daemon_and_a_killed_hub_come_back_by_themselves(box):
+    for unit in ("syncd.service", "syncd-hub.service"):
+        before = box.pid(unit)
+        kill(box, before, signal.SIGKILL)
+        eventually(lambda unit=unit, before=before: box.pid(unit) not in (0, before))
+    box.drop("after-kill.jpg", b"2")
+    box.arrives("after-kill.jpg")
+
+
+def test_a_killed_mount_comes_back_by_itself(box):
+    before = box.pid(MOUNT)
+    kill(box, before, signal.SIGKILL)
+    eventually(lambda: box.pid(MOUNT) not in (0, before))
+    eventually(lambda: "a.jpg" in box.run("ls", SHOWN / "day", user="guest", code=None))
+
+
+def test_a_server_of_the_mount_that_was_killed_or_frozen_is_replaced(box):
+    box.add(MOUNT, "WatchdogSec=3", "RestartSec=0.2", "TimeoutStopSec=2")
+    box.run("systemctl", "restart", MOUNT)
+    for number in (signal.SIGKILL, signal.SIGSTOP):
+        main = box.pid(MOUNT)
+        serving = int(box.run("pgrep", "-P", str(main)).split()[0])
+        kill(box, serving, number)
+
+        def served(gone: int = serving) -> bool:
+            alive = os.path.exists(box.path(f"/proc/{gone}"))
+            return not alive and "a.jpg" in box.run(
+                "timeout", "2", "ls", SHOWN / "day", user="guest", code=None
+            )
+
+        eventually(served, 60)
+
+
+def test_a_wrong_token_ends_in_one_attempt(box):
+    token = box.path("/etc/syncd/token")
+    good = token.read_text()
+    since = box.run("date", "+%F %T").strip()
+    token.write_text("wrong-token-wrong-token-wrong-token-wrong\n")
+    try:
+        box.run("systemctl", "restart", "syncd.service", code=None)
+        eventually(lambda: box.show("syncd.service", "ActiveState") == "failed")
+        time.sleep(2)
+        assert box.show("syncd.service", "ExecMainStatus") == "7"
+        assert box.show("syncd.service", "NRestarts") == "0"
+        said = box.run("journalctl", "-o", "cat", "-u", "syncd.service", "--since", since)
+        assert said.count("Starting syncd.service") == 1
+        assert "ended: exit-code" in box.syncd("service", "status", code=1)
+    finally:
+        token.write_text(good)
+        box.run("systemctl", "reset-failed", "syncd.service")
+        box.run("systemctl", "restart", "syncd.service")
+
+
+def test_a_reload_adds_a_mirror_and_a_broken_file_changes_nothing(box):
+    box.sh("mkdir -p /srv/more && chown cam: /srv/more")
+    config = box.path(CONFIG)
+    good, pid = config.read_text(), box.pid("syncd.service")
+    config.write_text(good + '\n[[mirror]]\nroot = "/srv/more"\ndatset = "x"\n')
+    box.run("systemctl", "reload", "syncd.service")
+    eventually(lambda: "did you mean dataset?" in box.journal("syncd.service"))
+    config.write_text(good + '\n[[mirror]]\nroot = "/srv/more"\n')
+    box.run("systemctl", "reload", "syncd.service")
+    box.drop("new.jpg", b"new", SCANS.with_name("more"))
+    box.arrives("new.jpg", "more")
+    box.drop("old.jpg", b"old")
+    box.arrives("old.jpg")
+    assert box.pid("syncd.service") == pid
+    assert "2 mirrors" in box.show("syncd.service", "StatusText")
+    config.write_text(good)
+    box.run("systemctl", "reload", "syncd.service")
+    eventually(lambda: "1 mirror," in box.show("syncd.service", "StatusText"))
+
+
+def test_a_hub_restarted_under_load_loses_nothing(box):
+    wanted = {}
+    for number in range(240):
+        content = os.urandom(2000 + number)
+        box.path(SCANS / f"load-{number}.jpg").write_bytes(content)
+        box.path(SCANS / f"load-{number}.jpg").chmod(0o644)
+        wanted[f"load-{number}.jpg"] = len(content)
+        if number % 80 == 40:
+            box.run("systemctl", "restart", "syncd-hub.service")
+    eventually(lambda: wanted.items() <= box.items().items(), 60)
