@@ -133,7 +133,8 @@ def umount(
     from syncd.mount.point import unmount
 
     unmount(mountpoint.absolute(), lazy=lazy)
-    ended(mountpoint.absolute())
+    if not lazy:
+        ended(mountpoint.absolute())
 
 
 def _stay(wanted: Wanted, remote: str | None, token_file: Path | None, *, quiet: bool) -> None:

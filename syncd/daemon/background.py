@@ -18,6 +18,8 @@ from pathlib import Path
 
 from syncd.config.places import places
 from syncd.daemon.mount import Wanted
+from syncd.daemon.overview import every_mirror
+from syncd.errors import UsageError
 from syncd.mount import point as points
 from syncd.state.lock import FolderLock, holder
 
@@ -28,13 +30,27 @@ END_S = 15.0
 def claimed(wanted: Wanted) -> Iterator[Wanted]:
     """The mount point made ready and held against others; raises BusyError, UsageError."""
     with FolderLock(_folder(wanted.point), what=f"a mount on {wanted.point}"):
-        yield replace(wanted, point=points.prepare(wanted.point))
+        yield replace(wanted, point=ready(wanted.point))
+
+
+def ready(point: Path) -> Path:
+    """The mount point with its links resolved, fit to be mounted over; BusyError, UsageError."""
+    real = Path(os.path.realpath(point))
+    for mirror in every_mirror():
+        root = Path(mirror.root)
+        if root == real or root in real.parents:
+            raise UsageError(
+                f"lies in the watched folder {root}, which would take in what is mounted",
+                path=str(point),
+                hint="name a folder outside",
+            )
+    return points.prepare(point)
 
 
 def begin(wanted: Wanted) -> tuple[int, str]:
     """Run this very command again, in the background; its exit status (0: it goes on) and what
     it said. Returns when the mount answers."""
-    point = points.prepare(wanted.point)
+    point = ready(wanted.point)
     log = places().state / "mount.log"
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with log.open("ab") as output:

@@ -194,14 +194,15 @@ class Mounting:
         self._ending.set()
         for shown in list(self._datasets.values()):
             shown.stop()
-        point = self._wanted.point
+        point, patience = self._wanted.point, END_S
         if session.is_alive() and points.own_at(point):
             try:
                 points.detach(point, lazy=False)
             except BusyError:
                 say(f"{point} is still in use: who uses it gets errors from now on")
                 points.detach(point, lazy=True)
-        session.join(END_S)
+                patience = 0.2  # it ends with its last user, and that is not waited for
+        session.join(patience)
         stuck = session.is_alive()
         self._close()
         if stuck:

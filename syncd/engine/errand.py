@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,11 @@ from syncd.engine.opening import Target, root_of
 from syncd.engine.options import Options
 from syncd.engine.report import Report
 from syncd.errors import NotFoundError, UsageError
+from syncd.local.mounts import mounts_of
 from syncd.model import OnConflict
+
+MOUNTED = "fuse.syncd"
+"""The type of the file systems that `syncd mount` makes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +59,26 @@ def group(paths: Sequence[Path], dataset: str, remote: str, options: Options) ->
 
 
 def refuse_nesting(roots: Sequence[Path], whole: Sequence[Path]) -> None:
-    """Raise UsageError where a root lies in a whole folder: its files would be stored twice."""
+    """Raise UsageError where a root lies in a whole folder: its files would be stored twice.
+
+    The same goes for a whole folder and a mounted dataset."""
     for root in whole:
         for other in roots:
             if root in other.parents:
                 raise UsageError(f"lies inside {root}: name only one of them", path=str(other))
+        _refuse_mounts(root)
+
+
+def _refuse_mounts(root: Path) -> None:
+    real = os.fsencode(root)
+    for mount in mounts_of(real):
+        if mount.type == MOUNTED:
+            place = os.fsdecode(mount.point)
+            within = mount.point.startswith(real + b"/")
+            words = f"a dataset is mounted within, on {place}" if within else (
+                f"lies on the dataset mounted on {place}: what is there is stored already"
+            )  # fmt: skip
+            raise UsageError(words, path=str(root), hint="name a folder apart from it")
 
 
 def distinct(roots: Sequence[Path]) -> dict[Path, str]:

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 WAIT_S = 50.0
 """How long the remote may sit on a question before it says that nothing changed."""
-PAUSES = (0.2, 1.0, 3.0, 10.0, 30.0)
+PAUSES = (0.2, 1.0, 2.0, 5.0)
 END = 1 << 62
 """A cursor beyond all changes: its answer holds none, and the cursor of the last."""
 SOME = 1000

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,10 +57,10 @@ def mount(
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(item: Any) -> Generator[None, Any, Any]:
     """What the mounts of a failed test logged is part of its report."""
     report = yield
-    if report.failed and "tmp_path" in getattr(item, "funcargs", {}):
+    if report.failed and "tmp_path" in item.funcargs:
         for log in item.funcargs["tmp_path"].rglob("mount.log"):
             report.sections.append((str(log), log.read_text(errors="replace")[-4000:]))
     return report

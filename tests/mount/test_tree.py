@@ -19,7 +19,8 @@ from syncd.mount.index import Index
 from syncd.mount.names import Rank, beside, place
 from syncd.mount.tree import Tree
 from syncd.mount.turning import Turner
-from syncd.remotes.memory import Fault, MemoryDataset, MemoryRemote, Shelf
+from syncd.remotes.memory import Fault, MemoryDataset, MemoryRemote
+from syncd.remotes.shelf import Shelf
 
 KEYS = st.lists(
     st.sampled_from(["a", "b", "a.json", "..", "x" * 300, "", "a\0", "a%00", ".syncd-old"]),

@@ -1,0 +1,317 @@
+"""The hub frozen, gone, back; the mount killed, in use, twice: nothing hangs, nothing lies."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from syncd.mount import point as points
+from tests.isolation import environment
+from tests.mount.mounted import Mounted, Signs, content, signs, until, whole
+from tests.running import RunningHub
+
+SIZE = 300_000
+FILES = {f"a/{n}.jpg": content(n, SIZE) for n in range(30)} | {"b.jpg": content(99, SIZE)}
+
+
+@pytest.fixture
+def own(start_hub: Callable[..., RunningHub], tmp_path: Path) -> Iterator[tuple[RunningHub, Signs]]:
+    """A hub of the test's own, with a dataset."""
+    hub = start_hub()
+    with signs(hub, "signs", tmp_path / "uploads") as dataset:
+        dataset.put(FILES)
+        yield hub, dataset
+
+
+def syncd(mounted: Mounted, *args: str) -> subprocess.CompletedProcess[str]:
+    """Another command of the user who mounted it."""
+    env = environment(mounted.log_file.parent)
+    return subprocess.run(
+        [sys.executable, "-m", "syncd", *args], capture_output=True, text=True, env=env,
+        check=False, timeout=60,
+    )  # fmt: skip
+
+
+def stuck() -> list[str]:
+    """Processes in uninterruptible sleep within FUSE."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(") ")[2].split()
+            waits = status.with_name("wchan").read_text()
+        except OSError:
+            continue
+        if fields[0] == "D" and "fuse" in waits:
+            found.append(status.parent.name)
+    return found
+
+
+def test_a_frozen_hub_stops_no_listing_and_no_read_for_ever(own, mounts, allow_log):
+    hub, _ = own
+    mounted = mounts(hub, "--timeout", "2", "signs")
+    assert whole(mounted / "a/1.jpg") == FILES["a/1.jpg"]
+    hub.freeze()
+    begun = time.monotonic()
+    assert len(os.listdir(mounted / "a")) == 30
+    assert [os.stat(mounted / key).st_size for key in FILES] == [SIZE] * len(FILES)
+    assert whole(mounted / "a/1.jpg") == FILES["a/1.jpg"]
+    assert time.monotonic() - begun < 1.0
+    with pytest.raises(OSError) as failed:  # noqa: PT011 - the number is looked at
+        whole(mounted / "b.jpg")
+    assert failed.value.errno in (errno.EIO, errno.ETIMEDOUT)
+    assert time.monotonic() - begun < 6.0
+    assert stuck() == []
+    assert (mounted / "b.jpg").stat().st_size == SIZE
+    hub.thaw()
+    until(lambda: readable(mounted / "b.jpg"), 10.0)
+    assert whole(mounted / "b.jpg") == FILES["b.jpg"]
+    mounted.stop()
+
+
+def readable(path: Path) -> bool:
+    try:
+        return bool(whole(path))
+    except OSError:
+        return False
+
+
+def test_without_the_hub_what_was_read_is_there_and_the_rest_fails_fast(own, mounts):
+    hub, _ = own
+    mounted = mounts(hub, "signs")
+    assert whole(mounted / "a/1.jpg") == FILES["a/1.jpg"]
+    hub.kill()
+    subprocess.run(["sync"], check=False)
+    drop_pages(mounted / "a/1.jpg")
+    assert whole(mounted / "a/1.jpg") == FILES["a/1.jpg"]
+    begun = time.monotonic()
+    with pytest.raises(OSError, match=r"Input/output error"):
+        whole(mounted / "b.jpg")
+    assert time.monotonic() - begun < 5.0
+    assert len(os.listdir(mounted / "a")) == 30
+    back = hub.again()
+    try:
+        until(lambda: readable(mounted / "b.jpg"), 20.0)
+        assert whole(mounted / "b.jpg") == FILES["b.jpg"]
+    finally:
+        back.stop()
+    mounted.stop()
+
+
+def drop_pages(path: Path) -> None:
+    """Have the kernel ask the mount again for what it holds of a file."""
+    with path.open("rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def test_what_changed_while_the_hub_was_away_is_heard_of(own, mounts):
+    hub, dataset = own
+    mounted = mounts(hub, "signs")
+    whole(mounted / "b.jpg")
+    hub.stop()
+    back = hub.again()
+    try:
+        dataset.put({"b.jpg": content(7, SIZE), "c.jpg": b"new"})
+        until(lambda: (mounted / "c.jpg").exists(), 20.0)
+        assert whole(mounted / "b.jpg") == content(7, SIZE)
+    finally:
+        back.stop()
+    mounted.stop()
+
+
+def test_a_killed_mount_is_cleared_away_by_the_next_start(own, mounts):
+    hub, _ = own
+    first = mounts(hub, "signs")
+    whole(first / "b.jpg")
+    first.kill()
+    with pytest.raises(OSError, match="not connected"):
+        os.listdir(first.point)
+    second = mounts(hub, "signs")
+    assert whole(second / "b.jpg") == FILES["b.jpg"]
+    second.stop()
+
+
+def test_a_signal_unmounts_and_a_second_umount_says_so(own, mounts):
+    hub, _ = own
+    mounted = mounts(hub, "signs")
+    mounted.stop(signal.SIGINT)
+    assert os.listdir(mounted.point) == []
+    said = syncd(mounted, "umount", str(mounted.point))
+    assert said.returncode == 4
+    assert "no dataset is mounted here" in said.stderr
+
+
+def test_umount_ends_the_program(own, mounts):
+    hub, _ = own
+    mounted = mounts(hub, "signs")
+    said = syncd(mounted, "umount", str(mounted.point))
+    assert (said.returncode, said.stderr) == (0, "")
+    assert mounted.process.wait(1.0) == 0
+    assert os.listdir(mounted.point) == []
+
+
+def test_what_is_in_use_is_not_unmounted_but_on_demand(own, mounts):
+    hub, _ = own
+    mounted = mounts(hub, "signs")
+    held = os.open(mounted / "b.jpg", os.O_RDONLY)
+    try:
+        said = syncd(mounted, "umount", str(mounted.point))
+        assert said.returncode == 6
+        assert "in use" in said.stderr
+        assert whole(held) == FILES["b.jpg"]
+        assert syncd(mounted, "umount", "--lazy", str(mounted.point)).returncode == 0
+        assert os.listdir(mounted.point) == []
+    finally:
+        os.close(held)
+    assert mounted.process.wait(20.0) == 0
+
+
+def test_a_signal_ends_it_though_it_is_in_use(own, mounts):
+    hub, _ = own
+    mounted = mounts(hub, "signs")
+    held = os.open(mounted / "b.jpg", os.O_RDONLY)
+    try:
+        mounted.stop()
+        assert "still in use" in mounted.log
+    finally:
+        with suppress(OSError):  # the mount is gone under it
+            os.close(held)
+
+
+def test_places_that_cannot_be_mounted_over(own, mounts, tmp_path):
+    hub, _ = own
+    mounted = mounts(hub, "signs")
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "file").write_bytes(b"mine")
+    for place, code, words in (
+        (full, 2, "is not empty"),
+        (full / "file", 2, "is no folder"),
+        (mounted.point, 6, "mounted here already"),
+        (mounted / "a", 2, "lies within the dataset mounted on"),
+    ):
+        said = syncd(mounted, "mount", "--remote", hub.url, "signs", str(place))
+        assert (said.returncode, words in said.stderr) == (code, True), said
+    assert (full / "file").read_bytes() == b"mine"
+    mounted.stop()
+
+
+def test_watched_folders_and_mounts_do_not_lie_in_each_other(own, mounts, tmp_path, tree):
+    hub, _ = own
+    mounted = mounts(hub, "signs")
+    root = tree({"a.jpg": b"x"}, tmp_path / "watched")
+    token = tmp_path / "token"
+    token.write_text(hub.token)
+    options = ("--remote", hub.url, "--token-file", str(token))
+    assert syncd(mounted, "push", *options, str(root), "--to", "mine").returncode == 0
+    for place in (root, root / "mnt"):
+        said = syncd(mounted, "mount", *options, "signs", str(place))
+        assert (said.returncode, "lies in the watched folder" in said.stderr) == (2, True), said
+    for place, words in ((mounted / "a", "lies on the dataset"), (tmp_path, "is mounted within")):
+        for command in ("push", "watch"):
+            said = syncd(mounted, command, *options, str(place), "--to", "theirs")
+            assert (said.returncode, words in said.stderr) == (2, True), said
+    mounted.stop()
+
+
+def test_a_dataset_that_is_not_there_and_a_hub_that_is_not(own, mounts, tmp_path):
+    hub, _ = own
+    mounted = mounts(hub, "signs")
+    token = tmp_path / "token"
+    token.write_text(hub.token)
+    place = str(tmp_path / "other")
+    options = ("--remote", hub.url, "--token-file", str(token))
+    said = syncd(mounted, "mount", *options, "sings", place)
+    assert (said.returncode, "there is no dataset 'sings'" in said.stderr) == (4, True), said
+    said = syncd(mounted, "mount", "--remote", "http://127.0.0.1:9", "signs", place)
+    assert (said.returncode, "does not answer" in said.stderr) == (5, True), said
+    assert points.mounted(Path(place)) is None
+    mounted.stop()
+
+
+def test_in_the_background_until_unmounted(own, mounts, tmp_path):
+    hub, _ = own
+    mounted = mounts(hub, "signs")
+    token = tmp_path / "token"
+    token.write_text(hub.token)
+    place = tmp_path / "back ground"
+    options = ("--remote", hub.url, "--token-file", str(token))
+    try:
+        said = syncd(mounted, "mount", *options, "signs", str(place))
+        assert (said.returncode, "mounted on" in said.stderr) == (0, True), said
+        assert whole(place / "b.jpg") == FILES["b.jpg"]
+    finally:
+        said = syncd(mounted, "umount", str(place))
+    assert said.returncode == 0, said
+    mounted.stop()
+
+
+def test_every_dataset_in_a_folder_of_its_own(own, mounts, tmp_path):
+    hub, _ = own
+    with signs(hub, "other signs", tmp_path / "more") as other:
+        other.put({"x.jpg": b"x"})
+        mounted = mounts(hub, "--all")
+        assert sorted(os.listdir(mounted.point)) == ["other signs", "signs"]
+        assert whole(mounted / "other signs/x.jpg") == b"x"
+        assert whole(mounted / "signs/b.jpg") == FILES["b.jpg"]
+        held = os.open(mounted / "other signs/x.jpg", os.O_RDONLY)
+        try:
+            other.put({"x.jpg": b"y"})
+            until(lambda: whole(mounted / "other signs/x.jpg") == b"y", 2.0)
+            assert whole(held) == b"x"
+        finally:
+            os.close(held)
+    with signs(hub, "new", tmp_path / "more") as new:
+        new.put({"z.jpg": b"z"})
+        until(lambda: (mounted / "new").is_dir(), 5.0)
+        until(lambda: (mounted / "new/z.jpg").exists(), 3.0)
+    mounted.stop()
+
+
+def test_attributes_are_told_only_where_wanted(own, mounts):
+    hub, dataset = own
+    mounted = mounts(hub, "--xattrs", "signs")
+    assert os.getxattr(mounted / "b.jpg", "user.syncd.id").decode() == dataset.items["b.jpg"].id
+    sha256 = os.getxattr(mounted / "b.jpg", "user.syncd.sha256").decode()
+    assert sha256 == dataset.items["b.jpg"].digest
+    assert sorted(os.listxattr(mounted / "b.jpg")) == ["user.syncd.id", "user.syncd.sha256"]
+    mounted.stop()
+    plain = mounts(hub, "signs", home="home 2")
+    with pytest.raises(OSError, match="not supported"):
+        os.getxattr(plain / "b.jpg", "user.syncd.id")
+    plain.stop()
+
+
+def test_what_was_fetched_ahead_needs_no_hub(own, mounts):
+    hub, _ = own
+    mounted = mounts(hub, "--prefetch", "a", "signs")
+    blocks = mounted.log_file.parent / "cache" / "syncd" / "blocks"
+    until(lambda: kept(blocks) >= 30 * SIZE, 20.0)
+    hub.kill()
+    for key in FILES:
+        if key.startswith("a/"):
+            assert whole(mounted / key) == FILES[key]
+    mounted.stop()
+
+
+def kept(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def test_a_restart_needs_no_listing_and_shows_what_changed_meanwhile(own, mounts):
+    hub, dataset = own
+    mounts(hub, "signs").stop()
+    dataset.put({"b.jpg": content(5, SIZE)})
+    dataset.trash("a/1.jpg")
+    mounted = mounts(hub, "signs")
+    until(lambda: not (mounted / "a/1.jpg").exists(), 3.0)
+    assert whole(mounted / "b.jpg") == content(5, SIZE)
+    mounted.stop()
