@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from syncd.client import Client
 from syncd.config.load import load
 from syncd.config.places import Places, places
-from syncd.errors import SyncdError
-from syncd.state.report import mirrors, status
+from syncd.daemon.machine import MACHINE, Finding, safely
+from syncd.daemon.remote import resolve
+from syncd.errors import DeniedError, SyncdError
+from syncd.local.mounts import mounts_of
+from syncd.remotes.hub import HubRemote
+from syncd.state.report import MirrorStatus, mirrors, status
 
-GIB = 1024**3
-WATCHES = 65_536
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing looked at; `mend` is a command or a sentence, empty where all is well."""
-
-    check: str
-    ok: bool
-    detail: str
-    mend: str = ""
+UNITS = ("syncd.service", "syncd-hub.service")
+ASK_S = 5.0
 
 
 def findings(remote: str | None = None, token_file: Path | None = None) -> list[Finding]:
@@ -36,69 +28,122 @@ def findings(remote: str | None = None, token_file: Path | None = None) -> list[
 
     def _remote(where: Places) -> Finding:
         with Client(remote, token_file=token_file, where=where) as client:
-            client.remote.check()
-            return Finding(check="remote", ok=True, detail=f"{client.remote.url} answers")
+            return _asked("remote", client.remote)
 
-    checks: list[Callable[[Places], Finding]] = [
-        _python, _config, _space, _watches, _remote, _states,
-    ]  # fmt: skip
-    return [_safely(check, where) for check in checks]
-
-
-def _safely(check: Callable[[Places], Finding], where: Places) -> Finding:
-    try:
-        return check(where)
-    except SyncdError as error:
-        name = check.__name__.lstrip("_")
-        return Finding(check=name, ok=False, detail=str(error), mend=error.hint or "see the text")
+    found = [safely(check, where) for check in (*MACHINE, config, _remote)]
+    # Without a configuration that can be read there is nothing to be asked about it.
+    if all(one.ok for one in found if one.check == "config"):
+        found += _others(where)
+    return [*found, safely(states, where), *_roots(where), *_units()]
 
 
-def _python(where: Places) -> Finding:
-    version = ".".join(map(str, sys.version_info[:3]))
-    return Finding(
-        check="python", ok=sys.version_info >= (3, 11),
-        detail=f"{version}, SQLite {sqlite3.sqlite_version}",
-    )  # fmt: skip
-
-
-def _config(where: Places) -> Finding:
+def config(where: Places) -> Finding:
     load(where)
     found = "read" if where.config_file.exists() else "none, the defaults hold"
     return Finding(check="config", ok=True, detail=f"{where.config_file}: {found}")
 
 
-def _space(where: Places) -> Finding:
-    folder = _nearest(where.data)
-    free = shutil.disk_usage(folder).free
-    return Finding(
-        check="space", ok=free > GIB, detail=f"{free / GIB:.1f} GiB free below {folder}",
-        mend="" if free > GIB else "free some space, or set XDG_DATA_HOME to a larger disk",
-    )  # fmt: skip
-
-
-def _nearest(folder: Path) -> Path:
-    """The folder, or the one above it that is there already."""
-    while not folder.exists():
-        folder = folder.parent
-    return folder
-
-
-def _watches(where: Places) -> Finding:
-    file = Path("/proc/sys/fs/inotify/max_user_watches")
-    limit = int(file.read_text()) if file.exists() else 0
-    ok = limit >= WATCHES
-    return Finding(
-        check="inotify", ok=ok, detail=f"{limit} folders can be watched",
-        mend="" if ok else f"sudo sysctl fs.inotify.max_user_watches={8 * WATCHES}",
-    )  # fmt: skip
-
-
-def _states(where: Places) -> Finding:
+def states(where: Places) -> Finding:
     folders = mirrors(where.mirrors)
     for folder in folders:
         status(folder)
-    writable = os.access(_nearest(where.state), os.W_OK)
+    folder = where.state
+    while not folder.exists():
+        folder = folder.parent
+    writable = os.access(folder, os.W_OK)
     return Finding(
         check="state", ok=writable, detail=f"{len(folders)} mirrors in {where.mirrors}",
-        mend="" if writable else f"make {where.state} writable",
+        mend="" if writable else f"sudo chown -R {os.geteuid()} {where.state}",
     )  # fmt: skip
+
+
+def _asked(check: str, remote: HubRemote) -> Finding:
+    try:
+        remote.check()
+    except DeniedError as error:
+        return Finding(
+            check=check, ok=False, detail=f"{remote.url} answers, but refuses us: {error.message}",
+            mend="check the token: --token-file FILE, SYNCD_TOKEN_FILE or the configuration",
+        )  # fmt: skip
+    except SyncdError as error:
+        return Finding(
+            check=check, ok=False, detail=str(error),
+            mend=f"start it, or check address and firewall: curl {remote.url}/health",
+        )  # fmt: skip
+    return Finding(check=check, ok=True, detail=f"{remote.url} answers, and lets us in")
+
+
+def _others(where: Places) -> Iterator[Finding]:
+    """The remotes that the configuration names."""
+    for name in load(where).remotes:
+        try:
+            found = resolve(name, token=None, token_file=None, where=where)
+            remote = HubRemote(found.url or "", found.token)
+        except SyncdError as error:
+            yield Finding(check=f"remote {name}", ok=False, detail=str(error), mend="see the text")
+            continue
+        try:
+            yield _asked(f"remote {name}", remote)
+        finally:
+            remote.close()
+
+
+def _roots(where: Places) -> Iterator[Finding]:
+    """The mirrored folders, and what they lie on."""
+    try:
+        known = [status(folder) for folder in mirrors(where.mirrors)]
+    except SyncdError:
+        return  # That a state file cannot be read is a finding of its own.
+    yield from map(_root, known)
+
+
+def _root(mirror: MirrorStatus) -> Finding:
+    root, check = Path(mirror.root), f"folder {mirror.root}"
+    if not root.is_dir():
+        return Finding(check=check, ok=False, detail="is not there", mend="mount its disk")
+    if not os.access(root, os.R_OK | os.X_OK):
+        mend = f"sudo setfacl -R -m u:{os.geteuid()}:rX {mirror.root}"
+        return Finding(check=check, ok=False, detail="cannot be read", mend=mend)
+    lies_on = mounts_of(os.fsencode(root))
+    types = ", ".join(dict.fromkeys(mount.type for mount in lies_on)) or "an unknown file system"
+    if any(mount.elsewhere for mount in lies_on):
+        return Finding(check=check, ok=True, detail=f"on {types}: scanned, for others change it")
+    owner = root.stat().st_uid
+    note = (
+        "" if owner == os.geteuid() or os.geteuid() == 0 else "; not ours: no leases on its files"
+    )
+    return Finding(check=check, ok=True, detail=f"on {types}: watched{note}")
+
+
+def _units() -> Iterator[Finding]:
+    """The units of this machine and this user, where there are any."""
+    if not shutil.which("systemctl"):
+        return
+    for scope in ("--system", "--user"):
+        for unit in UNITS:
+            found = _shown(scope, unit)
+            if found.get("LoadState") == "loaded":
+                yield _unit(scope, unit, found)
+
+
+def _unit(scope: str, unit: str, found: dict[str, str]) -> Finding:
+    state, restarts = found.get("ActiveState", "unknown"), found.get("NRestarts", "0")
+    ok = state in ("active", "activating", "reloading")
+    user = " --user" if scope == "--user" else ""
+    return Finding(
+        check=f"unit {unit}", ok=ok,
+        detail=f"{state} ({found.get('Result', '')}), restarted {restarts} times",
+        mend="" if ok else f"journalctl{user} -u {unit} -n 50; systemctl{user} restart {unit}",
+    )  # fmt: skip
+
+
+def _shown(scope: str, unit: str) -> dict[str, str]:
+    command = ["systemctl", scope, "show", unit]
+    command += ["-p", "LoadState,ActiveState,Result,NRestarts"]
+    try:
+        said = subprocess.run(  # noqa: S603 - our own words only
+            command, capture_output=True, text=True, timeout=ASK_S, check=False
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    return dict(line.partition("=")[::2] for line in said.splitlines() if "=" in line)

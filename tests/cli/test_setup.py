@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from syncd.daemon import doctor
+from syncd.daemon import machine
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_doctor_finds_all_well_and_says_what_mends_what_is_not(cli, shared, monk
     assert all(check["ok"] for check in found)
     assert {"python", "config", "space", "remote"} <= {check["check"] for check in found}
     monkeypatch.setenv("SYNCD_TOKEN", "wrong")
-    monkeypatch.setattr(doctor, "WATCHES", 1 << 40)
+    monkeypatch.setattr(machine, "WATCHES", 1 << 40)
     said = cli("doctor", code=1)
     assert "check the token" in said.out
     assert "to mend inotify: sudo sysctl fs.inotify.max_user_watches=" in said.out
