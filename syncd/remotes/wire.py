@@ -143,14 +143,15 @@ class Wire:
         with _translated(self.url), self._answer(request) as (status, _, pieces):
             if "Range" in headers and status != 206:
                 raise GarbledError("the remote answered a range with something else")
-            yield from pieces
+            with _torn(self.url):
+                yield from pieces
 
     @contextmanager
     def ask(self, path: str, body: Any) -> Iterator[Callable[[int], bytes]]:
         """Post JSON; what the block is given reads exactly so many bytes of the answer."""
         headers = {"Accept-Encoding": "identity"}
         request = self._client.build_request("POST", path, json=body, headers=headers)
-        with _translated(self.url), self._answer(request) as (_, read, _):
+        with _translated(self.url), self._answer(request) as (_, read, _), _torn(self.url):
             yield read
 
     @contextmanager
@@ -179,6 +180,17 @@ def _translated(url: str) -> Iterator[None]:
     except (httpx.TransportError, httpx.InvalidURL, *BROKEN) as error:
         detail = str(error) or type(error).__name__
         raise TransientError(f"{url} does not answer: {detail}") from error
+
+
+@contextmanager
+def _torn(url: str) -> Iterator[None]:
+    """A body that breaks off: the remote is there, and another body may fare better."""
+    try:
+        yield
+    except (TimeoutError, httpx.TimeoutException):
+        raise
+    except (httpx.TransportError, *BROKEN) as error:
+        raise TransientError(f"{url} broke off its answer: {error}", answered=True) from error
 
 
 def refusal(status: int, retry_after: str | None, content: bytes) -> RemoteError:

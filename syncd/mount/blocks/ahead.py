@@ -23,8 +23,10 @@ WINDOW_FILES = 512
 WINDOW_BYTES = 8 * BLOCK
 HINTS = 4
 """Files after one that was read by itself: reading one of these means reading in order."""
-RUNS, EXPECTED = 64, 8192
-"""How many big files, and how many expected files, are kept in mind."""
+THIN = 6
+"""Where fewer than every so many-th of the expected files is read, nobody reads in order."""
+RUNS, HINTED, EXPECTED = 64, 128, 8192
+"""How many big files, hinted and expected files are kept in mind."""
 
 
 @dataclass(slots=True)
@@ -70,7 +72,12 @@ class _Order:
     reached: int = 0
     """How many of the expected files lie behind the furthest reader."""
     expected: int = 0
+    hits: int = 0
     window: int = field(default=HINTS)
+
+
+_Places = OrderedDict[str, tuple[_Order, int]]
+"""By item id: whose order expects it, and where in it."""
 
 
 class Orders:
@@ -79,14 +86,16 @@ class Orders:
     def __init__(self) -> None:
         self.neighbours: Neighbours = lambda item, count: ()
         self._lock = threading.Lock()
-        self._expected: OrderedDict[str, tuple[_Order, int]] = OrderedDict()
+        self._hinted: _Places = OrderedDict()
+        self._expected: _Places = OrderedDict()
 
     def seen(self, item: Item, *, missed: bool) -> Sequence[Item]:
         """A file is read, which was `missed` in the cache: the files to ask for ahead of it."""
-        if not missed and item.id not in self._expected:
+        if not missed and item.id not in self._expected and item.id not in self._hinted:
             return ()
         with self._lock:
-            order, position = self._expected.pop(item.id, (None, 0))
+            hint = self._hinted.pop(item.id, (None, 0))
+            order, position = self._expected.pop(item.id, hint)
         if order is None:
             self._begin(item)
             return ()
@@ -97,13 +106,15 @@ class Orders:
         if hinted:
             order = _Order(hinted[-1], hinted)
             with self._lock:
-                self._expect(order, hinted)
+                self._expect(order, hinted, self._hinted, HINTED)
 
     def _go_on(self, order: _Order, position: int) -> Sequence[Item]:
         with self._lock:
             order.reached = max(order.reached, position)
+            order.hits += 1
             hinted, order.hinted = order.hinted[position:], []
-            if order.expected - order.reached > order.window // 2:
+            thin = order.hits * THIN < order.reached
+            if thin or order.expected - order.reached > order.window // 2:
                 return hinted
             order.window = min(order.window * 2, WINDOW_FILES)
             tail, window = order.tail, order.window
@@ -111,15 +122,15 @@ class Orders:
         with self._lock:
             if order.tail is tail and more:
                 order.tail = more[-1]
-                self._expect(order, more)
+                self._expect(order, more, self._expected, EXPECTED)
         return [*hinted, *more]
 
-    def _expect(self, order: _Order, items: Sequence[Item]) -> None:
+    def _expect(self, order: _Order, items: Sequence[Item], places: _Places, at_most: int) -> None:
         for item in items:
             order.expected += 1
-            self._expected[item.id] = (order, order.expected)
-        while len(self._expected) > EXPECTED:
-            self._expected.popitem(last=False)
+            places[item.id] = (order, order.expected)
+        while len(places) > at_most:
+            places.popitem(last=False)
 
 
 def _fitting(items: Sequence[Item]) -> Sequence[Item]:

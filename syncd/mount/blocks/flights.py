@@ -160,6 +160,15 @@ class Flights:
                     if flight.waiter:
                         flight.waiter.set()
 
+    def drop_unwanted(self, flights: Sequence[Flight]) -> list[Flight]:
+        """Give those up that nobody waits for; the others."""
+        with self._ready:
+            for flight in flights:
+                if flight.waiter is None:
+                    self._all.pop((flight.name, flight.block), None)
+                    flight.error = TransientError("it was asked for in vain", answered=True)
+            return [flight for flight in flights if flight.waiter]
+
     def fail_waiting(self, error: SyncdError) -> None:
         """Nothing of what was not asked for yet can be had."""
         with self._ready:

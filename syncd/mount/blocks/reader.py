@@ -116,6 +116,8 @@ class Reader:
 
     def _look_ahead(self, item: Item, name: str, block: int, *, missed: bool) -> None:
         size = item.size or 0
+        if self._is_paused():
+            return
         if size > BLOCK:
             blocks = self._runs.seen(name, block, -(-size // BLOCK))
             if blocks:
@@ -146,15 +148,15 @@ class Reader:
         """Fetch these; what fails at once, as on a connection that was closed, is tried again,
         and then each that somebody waits for by itself: one may be what breaks the others."""
         began = time.monotonic()
-        for attempt in (self._fetch_once, self._fetch_once, self._fetch_each):
+        for number, attempt in enumerate((self._fetch_once, self._fetch_once, self._fetch_each)):
             try:
                 attempt([flight for flight in batch if flight.open])
                 return
             except TransientError as error:
-                failed = error
-            if self._closing.is_set() or time.monotonic() - began > PAUSE_SECONDS:
-                break
-        raise failed
+                away = _is_away(error) and number > 0
+                late = time.monotonic() - began > PAUSE_SECONDS
+                if away or late or self._closing.is_set():
+                    raise
 
     def _fetch_once(self, batch: Sequence[Flight]) -> None:
         if not batch:
@@ -164,25 +166,25 @@ class Reader:
         elif isinstance(self._dataset, Fetches):
             self._fetch_bulk(self._dataset, batch)
         else:
-            self._fetch_each(batch)
+            self._fetch_alone(batch[0])
+
+    def _fetch_alone(self, flight: Flight) -> None:
+        data = b"".join(self._dataset.read(flight.item))
+        if self._checked(flight, data):
+            self._store([flight])
 
     def _fetch_each(self, batch: Sequence[Flight]) -> None:
-        error: SyncdError | None = None
-        for flight in batch:
-            if not flight.small or not (flight.waiter or flight is batch[0]):
-                continue
+        """Those that somebody waits for, one by one."""
+        while wanted := self._flights.drop_unwanted([f for f in batch if f.open]):
             try:
-                data = b"".join(self._dataset.read(flight.item))
-            except TransientError as failed:
-                self._flights.fail([flight], failed)
-                error = failed
-            else:
-                self._store([flight] if self._checked(flight, data) else [])
-                error = None
-        if error:
-            raise error
-        left = [flight for flight in batch if flight.open]
-        self._flights.fail(left, TransientError("it was asked for in vain", answered=True))
+                if wanted[0].small:
+                    self._fetch_alone(wanted[0])
+                else:
+                    self._fetch_run(wanted[:1])
+            except SyncdError as error:
+                if _is_away(error):
+                    raise
+                self._flights.fail(wanted[:1], error)
 
     def _fetch_bulk(self, dataset: Fetches, batch: Sequence[Flight]) -> None:
         group: list[Flight] = []
@@ -254,10 +256,10 @@ class Reader:
             self._flights.land(flights)
 
     def _failed(self, batch: Sequence[Flight], error: SyncdError) -> None:
-        self._flights.fail(batch, error)
-        if isinstance(error, TransientError) and not error.answered:
+        if _is_away(error):
             self._paused = (time.monotonic() + PAUSE_SECONDS, error)
             self._flights.fail_waiting(error)
+        self._flights.fail(batch, error)
 
     def _prefetch(self, items: Iterator[Item]) -> None:
         room = self._cache.max_bytes * 9 // 10
@@ -280,6 +282,10 @@ class Reader:
 
     def _is_paused(self) -> bool:
         return self._paused is not None and time.monotonic() < self._paused[0]
+
+
+def _is_away(error: SyncdError) -> bool:
+    return isinstance(error, TransientError) and not error.answered
 
 
 def _size(item: Item) -> int:
