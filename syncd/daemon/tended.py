@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from syncd.config.parts import MountEntry
 from syncd.config.places import Places, inherited
+from syncd.mount.point import own_at
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +41,13 @@ class Mounted:
         self._pause = 1.0
         self._asked = 0.0
         self._answered = 0.0
+        self._appeared: float | None = None
+        """When the kernel first listed the mount."""
         self._asking: threading.Thread | None = None
 
     def begin(self) -> None:
-        self._begun = self._answered = time.monotonic()
+        self._begun = time.monotonic()
+        self._appeared = None
         named = self._where.named
         self._child = subprocess.Popen(  # noqa: S603 - our own module, our own interpreter
             command(self.entry),
@@ -57,13 +61,16 @@ class Mounted:
         if self._child is None or self._child.poll() is not None:
             self._again(now)
             return True
+        if self._appeared is None:
+            # Before that it may be taking in the names of a million items.
+            self._appeared = now if own_at(self.entry.path) else None
+            return True
         often = ASK_S if self.served else 0.0
         if now - self._asked >= often and not (self._asking and self._asking.is_alive()):
             self._asked = now
             self._asking = threading.Thread(target=self._ask, name="mount-look", daemon=True)
             self._asking.start()
-        # Before the first answer it may be taking in the names of a million items.
-        silent = now - self._answered if self.served else 0.0
+        silent = now - max(self._answered, self._appeared)
         if silent > SILENT_S:
             log.error("mount does not answer path=%s", self.entry.path)
             self._child.kill()
@@ -71,8 +78,8 @@ class Mounted:
 
     @property
     def served(self) -> bool:
-        """Whether somebody asked it and was answered since it was begun."""
-        return self._answered > self._begun
+        """Whether somebody asked it and was answered since it was mounted."""
+        return self._appeared is not None and self._answered > self._appeared
 
     def end(self) -> None:
         if self._child is None:
@@ -100,9 +107,8 @@ class Mounted:
     def _ask(self) -> None:
         # Not stat: the kernel may answer that by itself for as long as it likes.
         try:
-            if os.path.ismount(self.entry.path):
-                os.statvfs(self.entry.path)
-                self._answered = time.monotonic()
+            os.statvfs(self.entry.path)
+            self._answered = time.monotonic()
         except OSError as error:
             log.debug("mount refused path=%s reason=%s", self.entry.path, error)
 

@@ -66,7 +66,10 @@ class Machine(Box):
         return int(self.show(unit, "MainPID"))
 
     def arrives(self, name: str, dataset: str = "scans") -> None:
-        eventually(lambda: name in self.items(dataset))
+        try:
+            eventually(lambda: name in self.items(dataset))
+        except AssertionError as error:
+            raise AssertionError(self.journal("syncd*")[-3000:]) from error
 
     def add(self, unit: str, *lines: str) -> None:
         """One more drop-in of a unit, until the next boot."""

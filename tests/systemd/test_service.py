@@ -115,7 +115,7 @@ def test_a_server_of_the_mount_that_was_killed_or_frozen_is_replaced(box):
                 "timeout", "2", "ls", SHOWN / "day", user="guest", code=None
             )
 
-        eventually(served, 60)
+        eventually(served, 50)
 
 
 def test_a_wrong_token_ends_in_one_attempt(box):
