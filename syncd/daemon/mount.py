@@ -121,7 +121,6 @@ class Mounting:
         shown = _Shown(dataset, name, remote, self._wanted, self._cache, self._client.revive)
         self._datasets[dataset.info.id] = shown
         shown.follower.fill()
-        shown.report()
         self._operations.add(name, shown.branch())
         return shown
 
@@ -170,10 +169,10 @@ class Mounting:
         self._wanted.point.stat()
 
     def _told_of(self) -> str:
-        items = sum(shown.tree.index.rows.count() for shown in self._datasets.values())
+        files, _ = self._operations.totals()
         if self._wanted.dataset is None:
-            return f"{len(self._datasets)} datasets, {items} files"
-        return f"dataset {self._wanted.dataset!r}, {items} files"
+            return f"{len(self._datasets)} datasets, {files} files"
+        return f"dataset {self._wanted.dataset!r}, {files} files"
 
     # --- ending ---------------------------------------------------------------------------------
 
@@ -230,6 +229,7 @@ class _Shown:
         index = Index(folder / "index.db", f"{remote} {dataset.info.id} {wanted.sidecars}")
         slot = int(sha256(dataset.info.id.encode()).hexdigest()[:5], 16) if name else 0
         self.tree = Tree(index, slot=slot)
+        self._info = dataset.info
         self._name = name
         self._wanted = wanted
         self._turner = Turner(self.tree, name)
@@ -243,11 +243,17 @@ class _Shown:
     def branch(self) -> Any:
         from syncd.mount.operations import Branch
 
-        return Branch(tree=self.tree, reads=self.reader)
+        files, size = self._info.items, self._info.bytes
+        return Branch(tree=self.tree, reads=self.reader, files=files, bytes=size)
 
     def follow(self, point: Path, operations: Any) -> None:
         """The mount is there: tell the kernel what changes, and fetch ahead what was asked for."""
-        self.follower.start(lambda: self._turner.attach(point, operations))
+
+        def attach() -> None:
+            self._turner.attach(point, operations)
+            self._report()
+
+        self.follower.start(attach)
         if self._wanted.prefetch is not None:
             folder = self._wanted.prefetch.strip("/")
             if self._name:
@@ -256,14 +262,14 @@ class _Shown:
                     return
             self.reader.prefetch(self.tree.items(folder))
 
-    def report(self) -> None:
-        """Say which items are shown under other names, or not at all."""
-        index = self.tree.index
-        for row in index.rows.renamed():
-            log.warning("shown under another name item=%r as=%r", row.key, row.name)
-        for folder, name in index.rows.hidden():
-            path = "/".join(part for part in (index.rows.path(folder), name) if part)
-            log.warning("several things have this name, one is shown path=%r", path)
+    def _report(self) -> None:
+        """Say which items are shown under other names, or not at all: a scan of the index."""
+        with self.tree.index.aside() as rows:
+            for row in rows.renamed():
+                log.warning("shown under another name item=%r as=%r", row.key, row.name)
+            for folder, name in rows.hidden():
+                path = "/".join(part for part in (rows.path(folder), name) if part)
+                log.warning("several things have this name, one is shown path=%r", path)
 
     def stop(self) -> None:
         """Whoever waits for bytes gets an error now."""

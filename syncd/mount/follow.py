@@ -30,6 +30,9 @@ PAUSES = (0.2, 1.0, 2.0, 5.0)
 END = 1 << 62
 """A cursor beyond all changes: its answer holds none, and the cursor of the last."""
 SOME = 1000
+SECOND = 1_000_000_000
+"""Nobody tells when annotations were made: each revision of them counts as so much later, so
+that whoever compares times sees another."""
 
 
 class Sidecars(Protocol):
@@ -295,6 +298,6 @@ def rows_of(item: Item, sidecar: bytes | None) -> Iterator[Row]:
     )  # fmt: skip
     if sidecar is not None:
         yield Row(
-            0, ROOT, beside(at.name), Rank.SIDECAR, len(sidecar), when, item.id, item.version,
-            None, None, sidecar,
+            0, ROOT, beside(at.name), Rank.SIDECAR, len(sidecar), when + item.annotated * SECOND,
+            item.id, item.version, None, None, sidecar,
         )  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from syncd.mount.names import Rank
@@ -44,6 +44,8 @@ class Index:
         self._file = file
         self._db = self._opened(binding)
         self.rows = Rows(self._db)
+        self.filled = self.word("filled") is not None
+        """Whether it holds all the dataset held when it was filled."""
         top = self._db.execute("SELECT max(ino) FROM rows").fetchone()[0]
         self._next = max(top or ROOT, ROOT) + 1
         self._db.execute("DELETE FROM rows WHERE folder = ?", (AWAY,))
@@ -51,17 +53,18 @@ class Index:
     def close(self) -> None:
         self._db.close()
 
-    @property
-    def filled(self) -> bool:
-        """Whether it holds all the dataset held when it was filled."""
-        return self.word("filled") is not None
-
     def word(self, name: str) -> str | None:
         found = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         return found[0] if found else None
 
     def put_word(self, name: str, value: str) -> None:
         self._db.execute("REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    @contextmanager
+    def aside(self) -> Iterator[Rows]:
+        """The rows by a connection of their own, for questions that take long."""
+        with closing(self._connect()) as db:
+            yield Rows(db)
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -117,6 +120,7 @@ class Index:
         """All is filled in."""
         self._db.executescript(_INDEXES)
         self.put_word("filled", str(time.time_ns()))
+        self.filled = True
 
     def _opened(self, binding: str) -> sqlite3.Connection:
         try:

@@ -59,6 +59,8 @@ class Branch:
 
     tree: Tree
     reads: Reads
+    files: int = 0
+    bytes: int = 0
 
 
 class Operations:
@@ -146,8 +148,9 @@ class Operations:
         return any(ino == number and at < before for ino, at in list(self.reading.values()))
 
     def totals(self) -> tuple[int, int]:
-        """Items and bytes, as the remote counted them when the mount began."""
-        return 0, 0
+        """Files and bytes, as the remote counted them when the mount began."""
+        shown = list(self.slots.values())
+        return sum(one.files for one in shown), sum(one.bytes for one in shown)
 
     def _getxattr(self, path: str, name: str) -> bytes:
         value = self._facts(path).get(name)

@@ -160,9 +160,6 @@ class Rows:
         wanted = "SELECT ino, item FROM rows WHERE rank IN (1, 2) AND folder <> ?"
         yield from self._db.execute(wanted, (AWAY,)).fetchall()
 
-    def count(self) -> int:
-        return int(self._db.execute("SELECT count(*) FROM rows WHERE rank IN (1, 2)").fetchone()[0])
-
     def _items_after(self, folder: int, name: str, limit: int) -> list[Row]:
         found = self._db.execute(
             _ROWS + "WHERE folder = ? AND name > ? AND rank IN (1, 2) ORDER BY name LIMIT ?",

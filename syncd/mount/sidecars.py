@@ -33,15 +33,12 @@ class Beside:
         dataset = self._dataset
         if self._mode == Mode.NONE or not isinstance(dataset, Annotates):
             return
-        annotated = [item for item in items if _revision(item)]
+        annotated = [item for item in items if item.annotated]
         if self._mode == Mode.ALL:
-            yield from ((item.id, render(item, ())) for item in items if not _revision(item))
+            yield from ((item.id, render(item, ())) for item in items if not item.annotated)
         if annotated:
-            for item, sets in dataset.annotations(annotated):
+            shown = {item.id: item for item in annotated}
+            for now, sets in dataset.annotations(annotated):
+                # rendered for the version that is shown, though there may be a newer one
                 if self._mode == Mode.ALL or any(some.annotations for some in sets):
-                    yield item.id, render(item, sets)
-
-
-def _revision(item: Item) -> int:
-    """How often the item's annotations were changed."""
-    return int(getattr(item, "annotated", 0))
+                    yield now.id, render(shown[now.id], sets)

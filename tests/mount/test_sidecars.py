@@ -1,0 +1,80 @@
+"""Annotations beside their files: shown as they are made, right in size, and whole."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from syncd.annotation.model import Annotation, AnnotationSet, Shape
+from tests.mount.mounted import Signs, until, whole
+
+
+def say(dataset: Signs, key: str, *labels: str, operation: str = "ann") -> None:
+    """Somebody annotates an item; without labels the operation's annotations go."""
+    item = dataset.items[key]
+    boxes = tuple(
+        Annotation(shape=Shape.RECTANGLE, coordinates=(1, 2, 3, 4), label=label) for label in labels
+    )
+    made = AnnotationSet(
+        item_id=item.id, operation=operation, model=False, digest=item.digest or "",
+        annotations=boxes,
+    )  # fmt: skip
+    (outcome,) = dataset.dataset.annotate([made])
+    assert outcome.error is None, outcome
+
+
+def labels(path):
+    said = json.loads(whole(path))
+    assert path.stat().st_size == len(whole(path))
+    return [a["label"] for a in said["images"][0]["annotations"]]
+
+
+def test_a_sidecar_comes_changes_and_goes(mount, dataset):
+    dataset.put({"a/b.jpg": b"picture", "a/c.jpg": b"picture 2"})
+    say(dataset, "a/b.jpg", "cat")
+    mounted = mount()
+    path = mounted / "a/b.jpg.json"
+    assert sorted(os.listdir(mounted / "a")) == ["b.jpg", "b.jpg.json", "c.jpg"]
+    assert labels(path) == ["cat"]
+    block = json.loads(whole(path))["syncd"]
+    assert (block["item"], block["digest"]) == (
+        dataset.items["a/b.jpg"].id, dataset.items["a/b.jpg"].digest,
+    )  # fmt: skip
+    with path.open("rb") as held:
+        before = whole(path)
+        number, when = path.stat().st_ino, path.stat().st_mtime_ns
+        say(dataset, "a/b.jpg", "dog")  # of the same size
+        until(lambda: labels(path) == ["dog"], 2.0)
+        assert path.stat().st_ino != number
+        assert path.stat().st_mtime_ns > when
+        assert whole(held.fileno()) == before
+    say(dataset, "a/c.jpg", "bird", operation="model")
+    until(lambda: (mounted / "a/c.jpg.json").exists(), 2.0)
+    assert labels(mounted / "a/c.jpg.json") == ["bird"]
+    say(dataset, "a/b.jpg")
+    until(lambda: not path.exists(), 2.0)
+    mounted.stop()
+
+
+def test_an_item_of_that_name_is_shown_in_its_place(mount, dataset):
+    dataset.put({"b.jpg": b"picture", "b.jpg.json": b"an item"})
+    say(dataset, "b.jpg", "cat")
+    mounted = mount()
+    assert whole(mounted / "b.jpg.json") == b"an item"
+    dataset.trash("b.jpg.json")
+    until(lambda: whole(mounted / "b.jpg.json") != b"an item", 2.0)
+    assert labels(mounted / "b.jpg.json") == ["cat"]
+    mounted.stop()
+    assert "several things have this name" in mounted.log
+
+
+def test_beside_all_files_or_none(mount, dataset):
+    dataset.put({"b.jpg": b"picture", "c.jpg": b"picture 2"})
+    say(dataset, "b.jpg", "cat")
+    mounted = mount("--sidecars", "all")
+    assert labels(mounted / "c.jpg.json") == []
+    assert labels(mounted / "b.jpg.json") == ["cat"]
+    mounted.stop()
+    mounted = mount("--sidecars", "none")
+    assert sorted(os.listdir(mounted.point)) == ["b.jpg", "c.jpg"]
+    mounted.stop()
