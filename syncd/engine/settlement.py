@@ -27,6 +27,7 @@ from syncd.errors import (
 )
 from syncd.model import Action, Item, Receipt, Stat, Verb
 from syncd.plan.backoff import delay
+from syncd.state.receipts import ORPHANS
 from syncd.state.row import Row
 from syncd.state.store import State
 from syncd.state.troubles import Trouble, split
@@ -259,10 +260,27 @@ class Settlement:
                 self._state.receipts.own(path, owner.receipt)
             if owner is None and item.key == result.step.action.key:
                 self._state.names.place([(path, None)])
+        elif owner.dir == ORPHANS:
+            self._inherit(path, owner)
+            return
         elif self._stays(owner, path):
             self._state.names.evict(owner.path, item.key)
             self._state.names.place([(owner.path, item.key)])
         self._again(path, ConflictError("the remote changes faster than it can be compared"))
+
+    def _inherit(self, path: str, orphan: Row) -> None:
+        """The name is held by an item that we stored and never heard of: it is this file's former
+        version, unless a file turns up that it went with."""
+        if orphan.receipt and (self._stuck(path) or not self._awaited(orphan, path)):
+            self._state.files.forget([orphan.path])
+            self._state.receipts.own(path, orphan.receipt)
+            self._again(path, ConflictError("the remote changes faster than it can be compared"))
+        else:
+            self._note(path, "failed", "its name is still that of a file that moved", 1.0)
+
+    def _awaited(self, orphan: Row, path: str) -> bool:
+        digest = orphan.receipt.digest if orphan.receipt else ""
+        return self._state.files.unstored(orphan.stat[0], digest, path)
 
     def _stays(self, owner: Row, path: str) -> bool:
         """Whether the owner of the item in the way will not leave the key by itself."""

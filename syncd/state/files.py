@@ -91,6 +91,15 @@ class Files:
             self._sql, f"item_id IS NULL AND {looks}", values
         )
 
+    def unstored(self, size: int, digest: str, but: str) -> bool:
+        """Some file without a receipt, other than `but`, has this content or may have it."""
+        found = self._sql.execute(
+            "SELECT EXISTS (SELECT 1 FROM files WHERE item_id IS NULL AND gone IS NULL AND size = ?"
+            " AND (digest IS NULL OR digest = ?) AND NOT (dir = ? AND name = ?))",
+            (size, digest, *split(but)),
+        )
+        return bool(found.fetchone()[0])
+
     def anything_left(self) -> bool:
         """Some file that was seen before has left its name, and may have another now."""
         found = self._sql.execute(
