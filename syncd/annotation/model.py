@@ -8,9 +8,11 @@ model's run) says about one item, and is only ever exchanged as a whole.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
+
+from syncd.value import value
 
 Number = int | float
 
@@ -24,7 +26,7 @@ class Shape(StrEnum):
     POINTS = "points"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Value:
     """One value of an attribute, with how sure its maker was of it (0 to 1)."""
 
@@ -33,7 +35,7 @@ class Value:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Annotation:
     """One shape with its label.
 
@@ -49,7 +51,7 @@ class Annotation:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class AnnotationSet:
     """All that one operation says about one item; without annotations, that it says nothing.
 
@@ -64,7 +66,7 @@ class AnnotationSet:
     annotations: tuple[Annotation, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Size:
     """Width and height of a picture as stored, in pixels."""
 

@@ -83,7 +83,11 @@ def _told(one: annotating.Told) -> str:
 @router.post("/v1/datasets/{id}/sizes", response_model=AllSized)
 async def sizes(hub: TheHub, id: str, body: forms.Ids) -> Any:
     """The sizes of pictures as stored, in pixels; as many as are found out in some seconds."""
-    found, done = await asyncio.to_thread(hub.sizes.of, id, body.ids)
+    try:
+        found, done = await asyncio.to_thread(hub.sizes.of, id, body.ids)
+    except asyncio.CancelledError:
+        hub.sizes.stop()
+        raise
     items = [
         {"item": forms.item(row)} | ({"width": size[0], "height": size[1]} if size else {})
         for row, size in found

@@ -36,6 +36,13 @@ class Sizes:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._turn = threading.Lock()
+        self._decoder = Decoder()
+        self._stopped = False
+
+    def stop(self) -> None:
+        """The hub stops: it is not to wait for a picture."""
+        self._stopped = True
+        self._decoder.kill()
 
     def of(self, dataset: str, ids: Sequence[str]) -> tuple[list[Sized], int]:
         """The sizes of the first of these items, and how many of the ids that answers."""
@@ -67,28 +74,27 @@ class Sizes:
         asked: set[bytes] = set()
         if not digests:
             return found, asked
-        decoder = Decoder()
         with self._turn:
             end = time.monotonic() + SECONDS
             try:
                 for digest in digests:
-                    size = self._measure(decoder, digest)
+                    size = self._measure(digest)
                     asked.add(digest)
                     if size:
                         found[digest] = size
-                    if time.monotonic() > end:
+                    if self._stopped or time.monotonic() > end:
                         break
             finally:
-                decoder.close()
+                self._decoder.close()
         self._keep(found)
         return found, asked
 
-    def _measure(self, decoder: Decoder, digest: bytes) -> tuple[int, int] | None:
+    def _measure(self, digest: bytes) -> tuple[int, int] | None:
         try:
             content = Content(*self._store.open(digest))
         except NotFoundError:
             return None
-        verdict, data = decoder.make(content, 0)
+        verdict, data = self._decoder.make(content, 0)
         if verdict != decode.MADE:
             return None
         width, height = decode.EXTENT.unpack(data)

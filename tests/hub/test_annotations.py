@@ -320,3 +320,12 @@ def test_a_request_for_sizes_ends_in_time_and_goes_on_where_it_was(store, monkey
         assert done == 1, "one picture a request is always measured"
         at, found = at + done, found + [one.size for one in some]
     assert found == [(1, 1), (2, 1), (3, 1)]
+
+
+def test_a_stopping_hub_waits_for_no_picture(store, monkeypatch):
+    pets = store.make_dataset("pets")[0].id
+    store.batch(pets, "me", packed([put(f"{n}.jpg", jpeg(n + 1, 1)) for n in range(3)]))
+    ids = [item.id for item in store.catalogue.page(pets).rows]
+    asker = sizes.Sizes(store)
+    asker.stop()
+    assert asker.of(pets, ids)[1] == 1
