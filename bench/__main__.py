@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bench import facts, latency, memory, noop, ours, upload
+from bench import facts, latency, memory, mount, noop, ours, upload
 from bench.contest import say
 from bench.measure import BenchError
 from bench.report import Section
@@ -77,12 +77,18 @@ def _memory(choice: argparse.Namespace, work: Path) -> Iterator[Section]:
     yield memory.measure(work=work, scale=choice.scale)
 
 
+def _mounts(choice: argparse.Namespace, work: Path) -> Iterator[Section]:
+    for name in choice.workload or ("W1", "W2", "W3"):
+        yield mount.measure(name, work=work, **_turns(choice))
+
+
 PARTS: dict[str, Part] = {
     "upload": _uploads,
     "noop": _noops,
     "latency": _pace(latency.PACE),
     "burst": _pace(0),
     "memory": _memory,
+    "mount": _mounts,
 }
 
 

@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ class Hub:
     """A hub that runs, and how to reach it."""
 
     server: Program
-    env: Mapping[str, str]
+    env: dict[str, str]
     port: int
     token: str
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +98,7 @@ def noops(tree: Path, copy: Path) -> Iterator[Noop]:
 @contextmanager
 def s3_noop(tree: Path, copy: Path) -> Iterator[Noop]:
     """rclone against its S3 server that has `copy` already, after one listing that warms it."""
-    with _serve("s3", copy.parent) as (server, flags):
+    with serve("s3", copy.parent) as (server, flags):
         argv = [str(tree), f":s3:{copy.name}", "--size-only", "--fast-list", *flags]
         _unchanged(argv, server)
         yield Noop(
@@ -120,7 +120,7 @@ def version(name: str) -> str:
 def _copy(*command: str) -> Callable[[Tree, Path], Sample]:
     def carry(tree: Tree, room: Path) -> Sample:
         target = room / "copy"
-        return timed([*command, f"{tree.root}/", str(target)], _sync(room), env=_plain())
+        return timed([*command, f"{tree.root}/", str(target)], _sync(room), env=plain())
 
     return carry
 
@@ -128,22 +128,22 @@ def _copy(*command: str) -> Callable[[Tree, Path], Sample]:
 def _s3(options: Sequence[str]) -> Callable[[Tree, Path], Sample]:
     def carry(tree: Tree, room: Path) -> Sample:
         (room / "data" / "bucket").mkdir(parents=True)
-        with _serve("s3", room / "data") as (server, flags):
+        with serve("s3", room / "data") as (server, flags):
             copy = ["rclone", "copy", str(tree.root), ":s3:bucket", *flags, *options]
-            return timed(copy, _sync(room), server=server, env=_plain())
+            return timed(copy, _sync(room), server=server, env=plain())
 
     return carry
 
 
 def _dav(tree: Tree, room: Path) -> Sample:
     (room / "data").mkdir()
-    with _serve("webdav", room / "data") as (server, flags):
+    with serve("webdav", room / "data") as (server, flags):
         copy = ["rclone", "copy", str(tree.root), ":webdav:tree", *flags, "--transfers=16"]
-        return timed(copy, _sync(room), server=server, env=_plain())
+        return timed(copy, _sync(room), server=server, env=plain())
 
 
 @contextmanager
-def _serve(kind: str, data: Path) -> Iterator[tuple[Program, list[str]]]:
+def serve(kind: str, data: Path) -> Iterator[tuple[Program, list[str]]]:
     """Start one of rclone's servers; yield it with the flags that make rclone its client."""
     port = free_port()
     log = data.parent / f"{data.name}.{kind}.log"
@@ -160,7 +160,7 @@ def _serve(kind: str, data: Path) -> Iterator[tuple[Program, list[str]]]:
     else:
         # Its own pacer would let 100 requests a second pass.
         flags = [f"--webdav-url={url}", "--webdav-pacer-min-sleep=1us"]
-    with Program(argv, log=log, env=_plain()) as server:
+    with Program(argv, log=log, env=plain()) as server:
         server.await_port(port)
         yield server, ["--checkers=16", *flags]
 
@@ -176,7 +176,7 @@ def _unchanged(argv: Sequence[str], server: Program | None = None) -> Sample:
     return timed(
         ["rclone", "sync", *argv, "--error-on-no-transfer"],
         server=server,
-        env=_plain(),
+        env=plain(),
         accept=lambda code: code == NO_TRANSFER,
     )
 
@@ -185,6 +185,6 @@ def _sync(room: Path) -> list[str]:
     return ["sync", "-f", str(room)]
 
 
-def _plain() -> Mapping[str, str]:
+def plain() -> dict[str, str]:
     """An environment without the user's own rclone settings."""
     return {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "RCLONE_CONFIG": "/dev/null"}
