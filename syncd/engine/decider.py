@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from syncd.engine.pairing import find
+from syncd.engine.pairing import awaited, find, whereabouts
 from syncd.errors import NameRefusedError
 from syncd.model import Action, Item, ItemState, OnConflict, Policy, Receipt, Triple, Verb
 from syncd.plan.assign import Placed, Taken, Unread, assign
@@ -31,8 +31,8 @@ class Decisions:
     held: tuple[str, ...]
     """Vanished paths whose item goes to one of those, and so waits for longer."""
     together: tuple[str, ...]
-    """Paths whose names were exchanged or handed on, and not all are due yet: to be decided at
-    once, and all of them."""
+    """All paths of the chunk and some more, where names were exchanged or handed on and not all of
+    these are due yet: to be decided at once, and nothing before."""
     refused: tuple[tuple[str, str], ...]
     """Paths that cannot be carried, with the reason."""
 
@@ -84,11 +84,14 @@ class _Chunk:
         self._patient = _patient(policy)
         self._final = final
         self._rows = rows
-        self._actions: list[Action] = []
+        self._busy = busy
+        self._actions: dict[str, Action] = {}
         self._later: list[str] = []
         self._waiting: list[str] = []
         self._refused: list[tuple[str, str]] = []
-        self._placed: list[tuple[str, str | None]] = []
+        self._placed: dict[str, str | None] = {}
+        self._takers: dict[str, str] = {}
+        self._leavers: list[Row] = []
         self._bases = self._place_all()
         keys = [row.key for row in rows if row.key] + list(self._bases.values())
         self._holders: dict[str, Row | None] = dict.fromkeys(keys)
@@ -105,31 +108,54 @@ class _Chunk:
         } - self._pairs.origins.keys()
 
     def run(self) -> Decisions:
+        if self._pairs.missing:
+            return self._together(self._pairs.missing)
         leaving = {row.path: new for new, row in self._pairs.origins.items() if row.gone}
         for row in self._rows:
             if row.path not in leaving:
                 self._one(row)
-        self._actions_at = {action.path: action for action in self._actions}
+        places = (whereabouts(self._state, row.kept) for row in self._leavers)
+        missing = awaited([row for row in places if row], self._rows, self._busy)
+        if missing:
+            return self._together(missing)
+        self._hold_back()
         self._undecided = {*self._later, *self._waiting}
         for row in self._rows:
             if row.path in leaving:
                 self._left(row, leaving[row.path])
-        self._state.names.place(self._placed)
+        self._state.names.place(self._placed.items())
         origins = self._pairs.origins
         held = [row.path for new, row in origins.items() if new in self._undecided and row.gone]
         return Decisions(
-            actions=tuple(self._actions),
+            actions=tuple(self._actions.values()),
             later=tuple(self._later),
             waiting=tuple(self._waiting),
             held=tuple(held),
-            together=tuple(self._pairs.together),
+            together=(),
             refused=tuple(self._refused),
         )
 
+    def _together(self, missing: frozenset[str]) -> Decisions:
+        paths = (*missing, *(row.path for row in self._rows))
+        return Decisions(actions=(), later=(), waiting=(), held=(), together=paths, refused=())
+
+    def _hold_back(self) -> None:
+        """Where a file that moved cannot be decided yet, its item still has the name that another
+        one is to get: that one has to wait, and so on along the names that were handed on."""
+        reading = [path for path, action in self._actions.items() if action.verb is Verb.READ]
+        for first in (*self._later, *self._waiting, *reading):
+            origin = self._pairs.origins.get(first)
+            while origin is not None:
+                path = self._takers.get(origin.path, origin.path)
+                if path in reading or self._actions.pop(path, None) is None:
+                    break
+                self._waiting.append(path)
+                for placed in (path, origin.path):
+                    self._placed.pop(placed, None)
+                origin = self._pairs.origins.get(path)
+
     def _one(self, row: Row) -> None:
         """Exactly one answer for a row: an action, or why there is none now."""
-        if row.path in self._pairs.together:
-            return  # with others, in a moment
         if row.gone:
             self._decide(row, row.key or (row.receipt.key if row.receipt else ""))
             return
@@ -145,12 +171,12 @@ class _Chunk:
         if key is None:
             return
         if row.key != key:
-            self._placed.append((row.path, key))
+            self._placed[row.path] = key
         self._decide(row, key)
 
     def _left(self, row: Row, place: str) -> None:
         """A vanished file that was found at `place`: settled with it, or else on its own."""
-        action = self._actions_at.get(place)
+        action = self._actions.get(place)
         if action is not None and action.origin is not None:
             return
         if place in self._undecided or (action is not None and action.verb is Verb.READ):
@@ -197,10 +223,12 @@ class _Chunk:
             holder = self._holder(self._bases[row.path])
             if found.key != self._bases[row.path] and holder and _leaving(holder):
                 self._waiting.append(row.path)
+                self._leavers.append(holder)
                 return None
             leaver = self._holder(found.key)
             if leaver is not None and leaver.path != row.path:
-                self._placed.append((leaver.path, None))
+                self._placed[leaver.path] = None
+                self._takers[leaver.path] = row.path
             self._holders[found.key] = row
             return found.key
         if isinstance(found, Unread):
@@ -216,11 +244,9 @@ class _Chunk:
         triple = Triple(
             path=row.path, key=found.key, local=row.local, remote=found.item, receipt=row.receipt
         )
-        self._actions.append(
-            Action(
-                verb=Verb.CONFLICT, path=row.path, key=found.key, triple=triple,
-                reason="the name is taken by other content",
-            )
+        self._actions[row.path] = Action(
+            verb=Verb.CONFLICT, path=row.path, key=found.key, triple=triple,
+            reason="the name is taken by other content",
         )  # fmt: skip
 
     def _decide(self, row: Row, key: str) -> None:
@@ -230,9 +256,9 @@ class _Chunk:
             triple = self._triple(replace(row, receipt=None), key)
             action = relocate(triple, self._origin(origin), self._policy)
             if action.origin or row.receipt is None:
-                self._actions.append(action)
+                self._actions[row.path] = action
                 return
-        self._actions.append(decide(self._triple(row, key), self._policy))
+        self._actions[row.path] = decide(self._triple(row, key), self._policy)
 
     def _triple(self, row: Row, key: str) -> Triple:
         return Triple(
@@ -242,7 +268,7 @@ class _Chunk:
 
     def _act(self, row: Row, verb: Verb, reason: str) -> None:
         key = row.key or self._bases.get(row.path, "")
-        self._actions.append(Action(verb=verb, path=row.path, key=key, reason=reason))
+        self._actions[row.path] = Action(verb=verb, path=row.path, key=key, reason=reason)
 
     def _remote(self, row: Row, key: str) -> Item | None:
         if row.receipt is None:

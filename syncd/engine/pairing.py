@@ -7,7 +7,7 @@ one that is nowhere any more is a new version of that one's item, as after an at
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from syncd.model import Stat
@@ -22,12 +22,12 @@ FEW = 200
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairs:
     """`origins` are the rows whose items belong to these paths now; `unread` paths are to be read
-    first, because they may be a vanished file. `together` are those whose names were handed on
-    where some are not due yet: nothing is paired before all of them are decided at once."""
+    first, because they may be a vanished file. `missing` are those that names were handed on to,
+    and that are not due yet: nothing can be decided here before they are among the rows."""
 
     origins: dict[str, Row] = field(default_factory=dict)
     unread: frozenset[str] = frozenset()
-    together: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
 
 
 def find(
@@ -42,16 +42,14 @@ def find(
         return Pairs()
     known = state.files.vanished(row.stat for row in arrived)
     origins = movable([row for row in known if row.receipt and row.path not in busy])
-    names = _Names(state, arrived, busy, few=len(rows) < FEW)
+    names = _Names(state, arrived)
     found = _handed_on(names, arrived, origins)
+    missing = awaited(names.elsewhere, rows, busy)
+    if missing:
+        return Pairs(missing=missing)
     taken = {row.path for row in found.values()}
-    together = frozenset[str]()
-    if names.delayed:
-        together = frozenset(names.delayed | found.keys() | taken)
-        found = {}
     gone = {row.path: row for row in origins if row.gone and row.path not in taken}
-    settled = found.keys() | together
-    fresh = [row for row in arrived if row.receipt is None and row.path not in settled]
+    fresh = [row for row in arrived if row.receipt is None and row.path not in found]
     pairing = pair(
         [
             Vanished(path=row.path, stat=row.kept, digest=row.receipt.digest, key=row.key or "")
@@ -61,7 +59,22 @@ def find(
         [Arrived(path=row.path, stat=row.stat, digest=row.digest) for row in fresh],
     )
     found |= {new: gone[old] for old, new in pairing.moves}
-    return Pairs(origins=found, unread=frozenset(pairing.unread), together=together)
+    return Pairs(origins=found, unread=frozenset(pairing.unread))
+
+
+def awaited(places: Iterable[Row], rows: Sequence[Row], busy: Collection[str]) -> frozenset[str]:
+    """Those of `places` that are not among a chunk's rows, but will be if asked to."""
+    if len(rows) >= FEW:
+        return frozenset()
+    here = {row.path for row in rows}
+    come = {row.path for row in places if row.due is not None and row.path not in busy}
+    return frozenset(come - here)
+
+
+def whereabouts(state: State, stat: Stat | None) -> Row | None:
+    """The row of a file that is known by its looks and not to be stored under its name yet."""
+    found = state.files.unsettled_as(stat) if stat else ()
+    return next((row for row in found if _arrived(row)), None)
 
 
 def _handed_on(names: _Names, arrived: Sequence[Row], origins: Sequence[Row]) -> dict[str, Row]:
@@ -83,15 +96,11 @@ def _handed_on(names: _Names, arrived: Sequence[Row], origins: Sequence[Row]) ->
 class _Names:
     """Follows who has whose name now, through the rows of a chunk and those of the state file."""
 
-    def __init__(
-        self, state: State, arrived: Sequence[Row], busy: Collection[str], *, few: bool
-    ) -> None:
+    def __init__(self, state: State, arrived: Sequence[Row]) -> None:
         self._state = state
-        self._busy = busy
-        self._few = few
         self._at: dict[Stat, Row | None] = {row.stat: row for row in arrived}
         self._free: dict[str, bool] = {}
-        self.delayed: set[str] = set()
+        self.elsewhere: list[Row] = []
 
     def free(self, row: Row) -> bool:
         """Whether the file that had this name before is somewhere, and so are all in whose place
@@ -108,15 +117,12 @@ class _Names:
         return verdict
 
     def _place_of(self, stat: Stat | None) -> Row | None:
-        if stat is not None and stat not in self._at:
-            found = [row for row in self._state.files.unsettled_as(stat) if _arrived(row)]
-            self._at[stat] = found[0] if found else None
-            self.delayed |= {row.path for row in found[:1] if self._comes(row)}
-        return self._at[stat] if stat is not None else None
-
-    def _comes(self, row: Row) -> bool:
-        """Whether a row that is not in this chunk will be in the next, if asked to."""
-        return self._few and row.due is not None and row.path not in self._busy
+        if stat is None:
+            return None
+        if stat not in self._at:
+            found = self._at[stat] = whereabouts(self._state, stat)
+            self.elsewhere += [found] if found else []
+        return self._at[stat]
 
 
 def _arrived(row: Row) -> bool:

@@ -97,6 +97,30 @@ def test_a_circle_longer_than_a_batch(settled):
     world.check()
 
 
+def test_names_handed_on_in_a_circle_of_keys_are_decided_at_once(settled):
+    """Each waits for the key that the next one leaves, and one of them is not quiet yet."""
+    world, before = settled("a/c/1.jpg", "a/c/1~c.jpg", "a/c/d/1~a.jpg")
+    world.disk.move("a/c/1.jpg", "a/1~a.jpg")
+    world.disk.move("a/c/1~c.jpg", "a/c/d/1.jpg")
+    world.disk.move("a/c/d/1~a.jpg", "a/c/1~c.jpg")
+    unchanged(world, before)
+    assert set(world.stored()) == {"a/1~a.jpg", "a/1.jpg", "a/1~c.jpg"}
+
+
+def test_a_name_is_not_handed_on_before_its_item_can_leave(settled):
+    """That is after a deleted file has left its key, a second after the other names are quiet."""
+    world, before = settled("a/c/1.jpg", "a/c/1~c.jpg", "a/c/d/1~a.jpg")
+    del before[world.files()["a/c/1.jpg"]]
+    world.disk.move("a/c/1~c.jpg", "a/c/.aside")
+    world.disk.move("a/c/d/1~a.jpg", "a/c/1~c.jpg")
+    world.turn()
+    world.clock.advance(1.0)
+    world.disk.delete("a/c/1.jpg")
+    world.disk.move("a/c/.aside", "a/c/d/1.jpg")
+    unchanged(world, before)
+    assert set(world.stored()) == {"a/1.jpg", "a/1~c.jpg"}
+
+
 def test_onto_a_name_that_is_taken_it_is_a_new_version_of_that(settled):
     world, _ = settled("1.jpg", "2.jpg")
     second = world.id_of("2.jpg")
