@@ -144,7 +144,7 @@ def test_what_json_lets_through_and_nobody_should_keep(pets):
     assert of(pets, item) == {}
 
 
-def test_limits(pets, monkeypatch):
+def test_limits(pets):
     assert (
         pets.http.post(f"{pets.base}/annotations", content=b" " * (16 * 2**20 + 1)).status_code
         == 413
@@ -322,7 +322,7 @@ def test_a_request_for_sizes_ends_in_time_and_goes_on_where_it_was(store, monkey
     assert found == [(1, 1), (2, 1), (3, 1)]
 
 
-def test_a_stopping_hub_waits_for_no_picture(store, monkeypatch):
+def test_a_stopping_hub_waits_for_no_picture(store):
     pets = store.make_dataset("pets")[0].id
     store.batch(pets, "me", packed([put(f"{n}.jpg", jpeg(n + 1, 1)) for n in range(3)]))
     ids = [item.id for item in store.catalogue.page(pets).rows]
