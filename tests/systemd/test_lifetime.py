@@ -1,0 +1,128 @@
+"""Installing, booting, stopping, uninstalling: the ends of a service's life."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.systemd.conftest import SCANS, SHOWN, SYNCD, Machine, eventually, machine
+
+CONFIG = "/etc/syncd/config.toml"
+PLACES = "/etc /var/lib /var/cache /srv /mnt /home /run/systemd/system /run/credentials"
+BIG = 60_000_000
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Machine]:
+    """A machine of the test's own, to be rebooted."""
+    made = machine(tmp_path)
+    yield made
+    made.close()
+
+
+def listing(box: Machine) -> set[str]:
+    """What lies where services leave something."""
+    return set(box.sh(f"find {PLACES} -xdev 2>/dev/null", code=None).splitlines())
+
+
+def test_a_disk_that_comes_late_after_a_reboot_costs_nothing(own):
+    mount = "mkdir -p /srv/.disk && mount --bind /srv/.disk /srv/scans && chown cam: /srv/scans"
+    own.sh(mount)
+    own.install(SCANS)
+    for number in range(30):
+        own.drop(f"{number}.jpg", b"%d" % number)
+    eventually(lambda: len(own.items()) == 30)
+    own.halt()
+    own.boot()
+    assert own.path(SCANS).exists()
+    assert not list(own.path(SCANS).iterdir()), "the disk is not there after the boot"
+    status = eventually(lambda: "paused" in (t := own.show("syncd.service", "StatusText")) and t)
+    assert "another disk or a new folder" in status
+    assert own.show("syncd.service", "ActiveState") == "active"
+    time.sleep(3)
+    assert len(own.items()) == 30
+    own.sh(mount)
+    own.drop("late.jpg", b"late")
+    own.arrives("late.jpg")
+    assert len(own.items()) == 31
+    eventually(lambda: "paused" not in own.show("syncd.service", "StatusText"))
+
+
+@pytest.mark.slow
+def test_stop_during_a_big_upload_is_quick_and_the_upload_goes_on_where_it_was(own):
+    own.install(SCANS)
+    config = own.path(CONFIG)
+    fast = config.read_text()
+    config.write_text(fast + 'bandwidth = "1 MB/s"\n')
+    own.run("systemctl", "reload", "syncd.service")
+    content = os.urandom(1_000_000) * (BIG // 1_000_000)
+    own.drop("big.mp4", content)
+    uploads = own.path("/var/lib/private/syncd-hub/hub/uploads")
+
+    def sent() -> int:
+        return max((file.stat().st_size for file in uploads.glob("*")), default=0)
+
+    eventually(lambda: sent() > 0)
+    before = time.monotonic()
+    own.run("systemctl", "stop", "syncd.service")
+    assert time.monotonic() - before < 30
+    kept = sent()
+    assert 0 < kept < BIG
+    assert own.items() == {}
+    config.write_text(fast)
+    own.run("systemctl", "start", "syncd.service")
+    own.arrives("big.mp4")
+    assert own.items()["big.mp4"] == BIG
+
+
+def test_uninstalling_leaves_nothing_but_the_data(own):
+    own.syncd("config", code=None)  # what Python itself leaves at its first run
+    before = listing(own)
+    own.install(SCANS, "--mount", f"scans={SHOWN}")
+    own.drop("kept.jpg", b"kept")
+    own.arrives("kept.jpg")
+    said = own.syncd("service", "uninstall")
+    assert "kept /var/lib/syncd-hub: all datasets of the hub" in said
+    left = {line for line in listing(own) - before if "/syncd-hub" not in line}
+    assert left == {"/srv/scans/kept.jpg"}
+    assert own.path("/var/lib/private/syncd-hub/hub").exists()
+    assert "syncd" not in own.run("systemctl", "list-units", "--all", "syncd*", "--no-legend")
+
+
+def test_a_dry_run_shows_everything_and_changes_nothing(own):
+    before = listing(own)
+    said = own.install("--dry-run", SCANS, "--mount", f"scans={SHOWN}")
+    for part in ("User=cam", "ReadWritePaths=-/srv/scans", "mkdir /mnt/scans", "(a secret)",
+                 "enable --now syncd-hub.service", "[[mount]]"):  # fmt: skip
+        assert part in said
+    assert listing(own) == before
+
+
+def test_a_user_installs_it_without_root(own):
+    own.sh("loginctl enable-linger guest")
+    eventually(lambda: own.path(f"/run/user/{own._uid('guest')}/systemd/private").exists())
+    own.sh("mkdir /home/guest/pics /home/guest/shown", user="guest")
+    pics, shown = Path("/home/guest/pics"), Path("/home/guest/shown")
+    own.syncd("service", "install", pics, "--mount", f"pics={shown}", user="guest")
+    own.drop("mine.jpg", b"mine", pics)
+    eventually(lambda: "mine.jpg" in own.run("ls", shown, user="guest", code=None))
+    assert own.path("/home/guest/.config/syncd/token").stat().st_mode & 0o777 == 0o600
+    own.syncd("service", "uninstall", user="guest")
+    assert not own.path("/home/guest/.config/syncd").exists()
+    left = own.sh("systemctl --user list-units --all 'syncd*' --no-legend", user="guest")
+    assert left.strip() == ""
+    assert own.path(pics / "mine.jpg").exists()
+
+
+def test_an_interpreter_that_the_user_cannot_reach_is_told(own):
+    own.sh("chmod 700 /root")
+    words = [*SYNCD, "service", "install", str(SCANS)]
+    if not os.path.realpath(SYNCD[0]).startswith("/root/"):
+        pytest.skip("the interpreter of this run lies where every user can reach it")
+    said = own.run(*words, code=2)
+    assert "the user cam cannot run" in said
+    assert "/opt" in said
