@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from math import isfinite
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,16 +26,13 @@ from syncd.errors import (
     RemoteError,
     TransientError,
 )
-from syncd.remotes.lane import BROKEN, Arriving, Lane, exactly, pieces
 from syncd.remotes.pace import Pace
 
 PIECE = 256 * 1024
 """A socket takes about so much at once, and what it left of a longer piece would be copied."""
 BODY_SECONDS = 15.0
-"""A remote on this machine that sends nothing of a body for so long is stuck."""
+"""A remote that sends nothing of a body for so long is stuck."""
 _RETRY = "Retry-After"
-_Answer = tuple[int, Callable[[int], bytes], Iterator[bytes]]
-"""Its status, and two ways to its bytes: exactly so many, or piece by piece to the end."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -78,21 +74,15 @@ class Wire:
             verify=parts.scheme == "https",
             limits=httpx.Limits(max_connections=32, keepalive_expiry=30.0),
         )
-        near = parts.scheme == "http" and parts.hostname in _LOOPBACK
-        self._lane = Lane(self.url, timeout=min(timeout, BODY_SECONDS)) if near else None
 
     def relocate(self, url: str, token: str) -> None:
         """The remote listens elsewhere now: the requests to come go there."""
         self.url = url.rstrip("/")
         self._client.base_url = httpx.URL(self.url)
         self._client.headers["Authorization"] = f"Bearer {token}"
-        if self._lane:
-            self._lane.relocate(self.url)
 
     def close(self) -> None:
         self._client.close()
-        if self._lane:
-            self._lane.close()
 
     def json(
         self,
@@ -124,7 +114,7 @@ class Wire:
             )
         if answer.is_success:
             return _object(answer.content)
-        raise refusal(answer.status_code, answer.headers.get("Retry-After"), answer.content)
+        raise refusal(answer.status_code, answer.headers.get(_RETRY), answer.content)
 
     def stream(
         self,
@@ -140,44 +130,66 @@ class Wire:
             last = "" if length is None else str(offset + length - 1)
             headers["Range"] = f"bytes={offset}-{last}"
         request = self._client.build_request("GET", path, params=query, headers=headers)
-        with _translated(self.url), self._answer(request) as (status, _, pieces):
-            if "Range" in headers and status != 206:
+        with self._answer(request) as answer:
+            if "Range" in headers and answer.status_code != 206:
                 raise GarbledError("the remote answered a range with something else")
             with _torn(self.url):
-                yield from pieces
+                yield from answer.iter_raw(1 << 20)
 
     @contextmanager
     def ask(self, path: str, body: Any) -> Iterator[Callable[[int], bytes]]:
         """Post JSON; what the block is given reads exactly so many bytes of the answer."""
         headers = {"Accept-Encoding": "identity"}
         request = self._client.build_request("POST", path, json=body, headers=headers)
-        with _translated(self.url), self._answer(request) as (_, read, _), _torn(self.url):
-            yield read
+        with self._answer(request) as answer, _torn(self.url):
+            yield Arriving(answer.iter_raw()).read
 
     @contextmanager
-    def _answer(self, request: httpx.Request) -> Iterator[_Answer]:
-        """An answer that is read as it comes, by the shortest way."""
-        if self._lane is None:
-            answer = self._client.send(request, stream=True)
-            with closing(answer):
-                if not answer.is_success:
-                    raise refusal(answer.status_code, answer.headers.get(_RETRY), answer.read())
-                yield answer.status_code, Arriving(answer.iter_raw()).read, answer.iter_raw(1 << 20)
-            return
-        target = request.url.raw_path.decode()
-        with self._lane.answer(
-            request.method, target, request.headers, request.content or None
-        ) as near:
-            if not 200 <= near.status < 300:
-                raise refusal(near.status, near.headers.get(_RETRY), near.read())
-            yield near.status, partial(exactly, near), pieces(near, 1 << 20)
+    def _answer(self, request: httpx.Request) -> Iterator[httpx.Response]:
+        """An answer that is read as it comes."""
+        timeout = httpx.Timeout(min(self._timeout, BODY_SECONDS), connect=5.0, pool=None)
+        request.extensions["timeout"] = timeout.as_dict()
+        with _translated(self.url), closing(self._client.send(request, stream=True)) as answer:
+            if not answer.is_success:
+                raise refusal(answer.status_code, answer.headers.get(_RETRY), answer.read())
+            yield answer
+
+
+class Arriving:
+    """Bytes of an answer in the lengths they are asked for."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._held = b""
+        self._at = 0
+
+    def read(self, length: int) -> bytes:
+        """The next so many bytes; raises TransientError where there are fewer."""
+        end = self._at + length
+        if end > len(self._held):
+            self._more(length)
+            end = length
+        found = self._held[self._at : end]
+        self._at = end
+        return found
+
+    def _more(self, length: int) -> None:
+        parts = [self._held[self._at :]]
+        have = len(parts[0])
+        while have < length:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                raise TransientError("the remote broke off its answer", answered=True)
+            parts.append(chunk)
+            have += len(chunk)
+        self._held, self._at = b"".join(parts), 0
 
 
 @contextmanager
 def _translated(url: str) -> Iterator[None]:
     try:
         yield
-    except (httpx.TransportError, httpx.InvalidURL, *BROKEN) as error:
+    except (httpx.TransportError, httpx.InvalidURL) as error:
         detail = str(error) or type(error).__name__
         raise TransientError(f"{url} does not answer: {detail}") from error
 
@@ -187,9 +199,9 @@ def _torn(url: str) -> Iterator[None]:
     """A body that breaks off: the remote is there, and another body may fare better."""
     try:
         yield
-    except (TimeoutError, httpx.TimeoutException):
+    except httpx.TimeoutException:
         raise
-    except (httpx.TransportError, *BROKEN) as error:
+    except httpx.TransportError as error:
         raise TransientError(f"{url} broke off its answer: {error}", answered=True) from error
 
 

@@ -1,4 +1,4 @@
-"""The short way for bodies and the long one: the same answers, errors and ends on both."""
+"""Bodies as they come: whole, in part and in bulk, refused, given up and broken off."""
 
 from __future__ import annotations
 
@@ -9,24 +9,21 @@ import pytest
 
 from syncd.errors import MissingError, RejectedError, TransientError
 from syncd.remotes.hub import HubRemote
-from tests.remotes.asking import content, good, put, upload
+from tests.remotes.asking import content, put
 
 _numbers = count()
 
 
-@pytest.fixture(params=["lane", "httpx"])
-def remote(request, hub):
+@pytest.fixture
+def remote(hub):
     made = HubRemote(hub.url, hub.token)
-    assert made._wire._lane is not None
-    if request.param == "httpx":
-        made._wire._lane = None
     yield made
     made.close()
 
 
 @pytest.fixture
 def pets(remote):
-    return remote.open(f"lane-{next(_numbers)}", create=True)
+    return remote.open(f"bodies-{next(_numbers)}", create=True)
 
 
 def test_bodies_whole_in_part_and_in_bulk(pets):
@@ -49,35 +46,23 @@ def test_refusals_are_the_same(pets):
     assert content(pets, item) == b"x"
 
 
-def test_one_connection_serves_many_requests_and_a_broken_one_is_replaced(hub):
+def test_a_body_that_is_not_wanted_to_its_end(hub):
     remote = HubRemote(hub.url, hub.token)
-    pets = remote.open(f"lane-{next(_numbers)}", create=True)
-    items = good(pets.put([upload(f"{n}.jpg", b"%d" % n) for n in range(5)]))
-    for item in items:
-        content(pets, item)
-    lane = remote._wire._lane
-    assert len(lane._idle) == 1
-    first = lane._idle[0]
-    first.sock.close()  # as a hub does that was started anew
-    assert content(pets, items[0]) == b"0"
-    assert lane._idle != [first]
+    pets = remote.open(f"bodies-{next(_numbers)}", create=True)
     half = pets.read(put(pets, "big.jpg", random.randbytes(3_000_000)))
     next(half)
     half.close()  # type: ignore[attr-defined]
-    assert lane._idle == []  # what was not read to its end cannot be used again
-    assert content(pets, items[1]) == b"1"
+    assert content(pets, put(pets, "1.jpg", b"1")) == b"1"
     remote.close()
-    assert lane._idle == []
 
 
 def test_a_hub_that_is_gone_or_frozen_is_away(start_hub):
     hub = start_hub()
     remote = HubRemote(hub.url, hub.token)
-    pets = remote.open("lane", create=True)
+    pets = remote.open("bodies", create=True)
     item = put(pets, "1.jpg", b"x")
     assert content(pets, item) == b"x"
-    remote._wire._lane._timeout = 0.3
-    remote._wire._lane.close()
+    remote._wire._timeout = 0.3
     hub.freeze()
     with pytest.raises(TransientError):
         content(pets, item)
