@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import re
 import sys
 import tempfile
 import time
@@ -106,18 +105,12 @@ def _compare(program: Program, shelf: Shelf, worker: Worker) -> None:
 
 
 def _holds(shelf: Shelf, files: Mapping[str, bytes]) -> None:
-    """Wait until every file is there once, byte-equal.
-
-    A name that a killed run's own item still had for a moment may have been passed over: then the
-    file is under the next one, as `status` says, which is neither a loss nor a double.
-    """
+    """Wait until every file is there once, byte-equal, under its own name."""
     wanted = {name: digest(content) for name, content in files.items()}
 
     def same() -> bool:
         found = shelf.digests()
-        own = {re.sub(r"~\d+(?=\.jpg$)", "", key): held for key, held in found.items()}
-        assert len(own) == len(found), f"stored twice: {sorted(found.keys() - own.keys())}"
-        assert own == wanted, f"{sorted(own.keys() ^ wanted.keys())} of {len(wanted)}"
+        assert found == wanted, f"{sorted(found.keys() ^ wanted.keys())} of {len(wanted)}"
         return True
 
     eventually(same)

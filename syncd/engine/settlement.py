@@ -260,7 +260,7 @@ class Settlement:
                 self._state.receipts.own(path, owner.receipt)
             if owner is None and item.key == result.step.action.key:
                 self._state.names.place([(path, None)])
-        elif owner.dir == ORPHANS:
+        elif self._our_doing(item, owner):
             self._inherit(path, owner)
             return
         elif self._stays(owner, path):
@@ -268,19 +268,26 @@ class Settlement:
             self._state.names.place([(owner.path, item.key)])
         self._again(path, ConflictError("the remote changes faster than it can be compared"))
 
-    def _inherit(self, path: str, orphan: Row) -> None:
-        """The name is held by an item that we stored and never heard of: it is this file's former
-        version, unless a file turns up that it went with."""
-        if orphan.receipt and (self._stuck(path) or not self._awaited(orphan, path)):
-            self._state.files.forget([orphan.path])
-            self._state.receipts.own(path, orphan.receipt)
+    def _our_doing(self, item: Item, owner: Row) -> bool:
+        """Whether an item got its key by what we did and never heard of, for a file whose content
+        is nowhere any more."""
+        if not owner.gone or item.by != self._state.meta.get("source"):
+            return False
+        return owner.dir == ORPHANS or owner.key not in (None, item.key)
+
+    def _inherit(self, path: str, former: Row) -> None:
+        """The name is held by such an item: it is this file's former version, unless a file turns
+        up that it went with."""
+        if former.receipt and (self._stuck(path) or not self._awaited(former, path)):
+            self._state.files.forget([former.path])
+            self._state.receipts.own(path, former.receipt)
             self._again(path, ConflictError("the remote changes faster than it can be compared"))
         else:
             self._note(path, "failed", "its name is still that of a file that moved", 1.0)
 
-    def _awaited(self, orphan: Row, path: str) -> bool:
-        digest = orphan.receipt.digest if orphan.receipt else ""
-        return self._state.files.unstored(orphan.stat[0], digest, path)
+    def _awaited(self, former: Row, path: str) -> bool:
+        digest = former.receipt.digest if former.receipt else ""
+        return self._state.files.unstored(former.stat[0], digest, path)
 
     def _stays(self, owner: Row, path: str) -> bool:
         """Whether the owner of the item in the way will not leave the key by itself."""

@@ -95,6 +95,26 @@ def test_a_push_that_was_killed(make_world):
     assert ids(world) == before
 
 
+@pytest.mark.parametrize("then", [b"short", b"of another size and content"])
+def test_moved_unheard_and_changed_where_the_guard_would_hold(make_world, then, allow_log):
+    allow_log("removals held back")
+    world = make_world(layout=Layout.TREE)
+    for n in range(MANY):
+        world.disk.write(f"a/{n}.jpg")
+    world.settle()
+    before = ids(world)
+    world.disk.move("a", "b")
+    for _ in range(9):
+        world.clock.advance(0.5)
+        world.turn()
+    killed_unheard(world)
+    assert ids(world) == {f"b/{n}.jpg": before[f"a/{n}.jpg"] for n in range(MANY)}
+    for n in range(MANY):
+        world.disk.write(f"b/{n}.jpg", b"%s %d" % (then, n))
+    look_again(world)
+    assert ids(world) == {f"b/{n}.jpg": before[f"a/{n}.jpg"] for n in range(MANY)}
+
+
 @pytest.mark.parametrize("layout", list(Layout))
 @pytest.mark.parametrize("removes", [True, False])
 def test_deleted_at_the_kill_and_made_anew_while_their_removal_is_held_back(
