@@ -24,6 +24,8 @@ from syncd.service.scope import DAEMON, DROP_IN, HUB, MOUNT, Scope
 from syncd.service.text import MADE, STAMP
 from syncd.state.report import mirrors, status
 
+_SYSTEMD = ("Start", "Stop", "Failed to start", "Reload")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitState:
@@ -173,6 +175,17 @@ def _control(scope: Scope, *words: str, check: bool = True) -> str:
     except FileNotFoundError as error:
         raise StateError("this machine is not run by systemd: there is no systemctl") from error
     if check and done.returncode:
-        said = done.stderr.strip().replace("\n", " ") or f"status {done.returncode}"
-        raise StateError(f"`{' '.join(command)}` failed: {said}")
+        said = done.stderr.strip().partition("\n")[0] or f"status {done.returncode}"
+        raise StateError(
+            f"`{' '.join(command)}` failed: {said}", hint=_last_words(scope, words[-1])
+        )
     return done.stdout.strip()
+
+
+def _last_words(scope: Scope, unit: str) -> str:
+    """What a unit itself said last, as far as the journal tells."""
+    whose = ["-u", unit] if scope.system else ["--user-unit", unit]
+    words = ["journalctl", "-o", "cat", "-n", "20", "--no-pager", "-q", *whose]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603
+    own = [line for line in done.stdout.splitlines() if not line.startswith((unit, *_SYSTEMD))]
+    return own[-1] if own else f"journalctl -u {unit} tells more"
