@@ -142,7 +142,10 @@ class Wire:
         headers = {"Accept-Encoding": "identity"}
         request = self._client.build_request("POST", path, json=body, headers=headers)
         with self._answer(request) as answer, _torn(self.url):
-            yield Arriving(answer.iter_raw()).read
+            chunks = answer.iter_raw()
+            yield Arriving(chunks).read
+            if next(chunks, None):  # asked for its end, too: only then the connection is kept
+                raise GarbledError("the remote sent more than it announced")
 
     @contextmanager
     def _answer(self, request: httpx.Request) -> Iterator[httpx.Response]:

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from syncd.remotes.hub import HubRemote
-from tests.remotes.asking import dataset, other  # noqa: F401
+from tests.remotes.asking import dataset, other, put  # noqa: F401
 from tests.remotes.contract import *  # noqa: F403
 from tests.remotes.contract_annotations import *  # noqa: F403
 from tests.remotes.contract_optional import *  # noqa: F403
@@ -25,3 +25,11 @@ def remote(hub):
 @pytest.fixture
 def name():
     return f"contract-{next(_numbers)}"
+
+
+def test_bulk_answers_share_a_connection(remote, dataset):  # noqa: F811
+    items = [put(dataset, f"{n}.jpg", b"x" * 100 * n) for n in range(5)]
+    for _ in range(3):
+        assert [body for _, body in dataset.fetch(items)] == [b"x" * 100 * n for n in range(5)]
+    connections = remote._wire._client._transport._pool.connections
+    assert len(connections) == 1
