@@ -13,6 +13,7 @@ from syncd.cli.render import mirror_fields, shown
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from syncd.daemon.room import Room
     from syncd.state.report import MirrorStatus
 
 EVERY_S = 1.0
@@ -39,7 +40,8 @@ def show(look: Look, *, json: bool, watch: bool) -> None:
 
 def _once(mirrors: Sequence[MirrorStatus], *, json: bool) -> None:
     if json:
-        render.as_json({"mirrors": [mirror_fields(mirror) for mirror in mirrors]})
+        space = [{"what": r.what, "bytes": r.bytes, "limit": r.limit} for r in _around()]
+        render.as_json({"mirrors": [mirror_fields(mirror) for mirror in mirrors], "space": space})
     elif not mirrors:
         render.out("no folder is mirrored yet: syncd watch FOLDER")
     elif sys.stdout.isatty():
@@ -49,9 +51,23 @@ def _once(mirrors: Sequence[MirrorStatus], *, json: bool) -> None:
         for mirror in mirrors:
             for line in remarks(mirror):
                 render.out(f"{mirror.root}: {line}")
+        _say_room()
     else:
         for mirror in mirrors:
             lines(mirror)
+        _say_room()
+
+
+def _around() -> list[Room]:
+    from syncd.config.places import places
+    from syncd.daemon.room import around
+
+    return around(places())
+
+
+def _say_room() -> None:
+    for room in _around():
+        render.out(f"{room.what}: {render.amount(room.bytes)} ({room.limit})")
 
 
 def _live(look: Look) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from syncd.config.load import load
 from syncd.config.parts import HubConfig
 from syncd.config.places import Places
+from syncd.daemon.shorten import shorten_logs
 from syncd.errors import StateError, SyncdError, TransientError
 from syncd.remotes.wire import Wire
 
@@ -75,6 +76,7 @@ def ensure(places: Places) -> Address:
 
 def _start(places: Places, log: Path) -> subprocess.Popen[bytes]:
     places.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    shorten_logs(places.state)
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - our own module, our own interpreter
             [sys.executable, "-m", "syncd.hub", *_options(places)],

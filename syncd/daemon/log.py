@@ -75,7 +75,9 @@ class Outlet(logging.Handler):
     def _write_all(self) -> None:
         while (line := self._lines.get()) is not None:
             if self.dropped and self._lines.qsize() < MOST // 2:
+                self.acquire()
                 told, self.dropped = self.dropped, 0
+                self.release()
                 text = f"{told} lines of the log were dropped: nobody read them"
                 self._write(self._form(_record(text, logging.WARNING)))
             self._write(line)

@@ -13,14 +13,11 @@ from pathlib import Path
 
 from syncd.config.load import load
 from syncd.config.places import Places
+from syncd.daemon.shorten import LOG_BYTES, LOGS
 from syncd.engine.mirror import Mirror
 from syncd.errors import StateError
 
 log = logging.getLogger(__name__)
-
-LOG_BYTES = 8 * 1024 * 1024
-KEPT = 0.5
-"""The part of a log that stays when it has become too long: its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,25 +44,13 @@ def tidy(mirror: Mirror, history_days: int) -> None:
         log.warning("state file not shrunk reason=%s", error)
 
 
-def shorten(file: Path, most: int = LOG_BYTES) -> None:
-    """Keep the end of a log that is longer than it may be; whoever appends to it goes on."""
-    try:
-        if file.stat().st_size <= most:
-            return
-        with file.open("r+b") as log_file:
-            log_file.seek(-int(most * KEPT), 2)
-            end = log_file.read().partition(b"\n")[2]
-            log_file.seek(0)
-            log_file.truncate()
-            log_file.write(end)
-    except OSError as error:
-        log.warning("log not shortened path=%s reason=%s", file, error.strerror)
-
-
 def around(where: Places) -> list[Room]:
     """What lies beside the mirrors' own state."""
-    logs = [where.state / "hub.log", where.state / "fault.log"]
-    found = [Room(what=log_file.name, bytes=_size(log_file), limit="8 MiB") for log_file in logs]
+    found = [
+        Room(what=name, bytes=_size(where.state / name), limit=f"{LOG_BYTES >> 20} MiB")
+        for name in LOGS
+        if (where.state / name).exists()
+    ]
     days = load(where).hub.retention_days
     kept = 30 if days is None else days
     if where.hub_data.exists():

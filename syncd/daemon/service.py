@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 
 from syncd.client import Client
 from syncd.config.places import Places
+from syncd.daemon.exporter import exporter
 from syncd.daemon.fleet import Fleet
 from syncd.daemon.notify import Notifier
 from syncd.daemon.roster import Duty, configured
@@ -164,6 +165,7 @@ class Daemon(Service):
         config, duties = configured(where)
         super().__init__(where, duties, again_s=AGAIN_S)
         self._where = where
+        self._exporter = exporter(config.metrics)
         self._linked = True  # a link for a browser has no place in a log
         # Under systemd every mount has a unit of its own, so that one can fail alone.
         self._mounts = Mounts(where, () if self.notifier.listened_to else config.mounts)
@@ -171,6 +173,7 @@ class Daemon(Service):
     def begin(self) -> None:
         super().begin()
         self._mounts.begin()
+        self._exporter.start()
         self.notifier.ready()
 
     def look(self) -> bool:
@@ -191,6 +194,7 @@ class Daemon(Service):
         self.notifier.ready()
 
     def end(self) -> None:
+        self._exporter.stop()
         self._mounts.end()
         super().end()
 

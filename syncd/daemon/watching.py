@@ -14,6 +14,7 @@ from syncd.daemon.control import ControlSocket, of_mirror_thread
 from syncd.daemon.feed import Feed
 from syncd.daemon.rest import Rest
 from syncd.daemon.room import tidy
+from syncd.daemon.shorten import shorten_logs
 from syncd.engine.mirror import Doubt, Mirror, Nudge
 from syncd.engine.opening import Target, opened
 from syncd.engine.options import Options
@@ -120,7 +121,7 @@ class Watching:
             )
             try:
                 control.start()
-                loop = _Loop(mirror, watcher, self.target.options)
+                loop = _Loop(mirror, watcher, self.target.options, self._mirrors.parent)
                 feed.start()
                 loop.run(self._stop, self._ready(mirror))
             finally:
@@ -132,11 +133,12 @@ class Watching:
 class _Loop:
     """The mirror's turns, and what has to be looked at now and then."""
 
-    def __init__(self, mirror: Mirror, watcher: Watcher, options: Options) -> None:
+    def __init__(self, mirror: Mirror, watcher: Watcher, options: Options, state: Path) -> None:
         self._mirror = mirror
         self._watcher = watcher
         self._rest = Rest(mirror, options.hours)
         self._history_days = options.history_days
+        self._state = state
         self._tick = 0.0
         self._tidied = 0.0
         self._sweep_at = 0.0
@@ -165,6 +167,7 @@ class _Loop:
         if now - self._tidied >= TIDY_S and self._mirror.quiet:
             self._tidied = now
             tidy(self._mirror, self._history_days)
+            shorten_logs(self._state)
         coverage = self._watcher.check()
         if coverage != self._coverage:
             self._coverage = coverage

@@ -86,7 +86,7 @@ def test_doctor_finds_all_well_and_says_what_mends_what_is_not(cli, shared, monk
 
 def test_status_tells_a_beginner_what_to_do(cli):
     assert cli("status").out == "no folder is mirrored yet: syncd watch FOLDER\n"
-    assert cli("status", "--json").json == {"mirrors": []}
+    assert cli("status", "--json").json == {"mirrors": [], "space": []}
     for command in ("retry", "sweep"):
         assert "no folder is mirrored yet" in cli(command, code=4).err
 

@@ -1,0 +1,83 @@
+"""What grows stays within its limit: logs, the state file, its journal; and status says so."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from syncd.config.places import places
+from syncd.daemon import shorten
+from syncd.daemon.room import around
+from syncd.state import store
+from syncd.state.history import DAY_NS
+from syncd.state.store import FILE, State
+
+
+def test_a_log_keeps_its_end_and_whoever_appends_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(shorten, "LOG_BYTES", 1000)
+    file = tmp_path / "hub.log"
+    with file.open("ab", buffering=0) as appending:
+        for number in range(100):
+            appending.write(f"line {number:04} of the log\n".encode())
+        shorten.shorten_logs(tmp_path)
+        kept = file.read_text().splitlines()
+        assert kept[-1] == "line 0099 of the log"
+        assert kept[0].startswith("line ")
+        assert 400 < file.stat().st_size <= 500
+        appending.write(b"one more\n")
+    assert file.read_text().splitlines() == [*kept, "one more"]
+    shorten.shorten_logs(tmp_path)
+    assert file.read_text().splitlines() == [*kept, "one more"]
+
+
+@pytest.fixture
+def state(tmp_path):
+    made = State(tmp_path)
+    yield made
+    made.close()
+
+
+def test_a_state_file_gives_back_what_it_no_longer_needs(state, tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "SLACK_BYTES", 100_000)
+    for number in range(20_000):
+        state.history.note(DAY_NS, f"some/longer/path/{number}.jpg", "stored", "new here")
+    state.commit()
+    assert not state.shrink(), "nothing is free"
+    while state.history.drop(1000 * DAY_NS):
+        state.commit()
+    state.commit()
+    state._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    before = (tmp_path / FILE).stat().st_size
+    assert state.shrink()
+    state._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert (tmp_path / FILE).stat().st_size < before / 4
+    assert not state.shrink()
+    state.meta.put(name="still usable")
+    state.commit()
+
+
+def test_the_journal_is_cut_back(state, tmp_path, monkeypatch):
+    state._sql.execute("PRAGMA journal_size_limit=100000")
+    assert store.JOURNAL_BYTES == 64 << 20
+    for _ in range(3):
+        for number in range(20_000):
+            state.history.note(DAY_NS, f"{number}.jpg", "stored", "x" * 50)
+        state.commit()
+    state._sql.execute("PRAGMA wal_checkpoint(RESTART)")
+    state.meta.put(name="the next write begins it anew")
+    state.commit()
+    assert (tmp_path / f"{FILE}-wal").stat().st_size <= 200_000
+
+
+def test_what_lies_around_is_told_with_its_limit(home):
+    where = places()
+    (where.hub_data / "uploads").mkdir(parents=True)
+    (where.hub_data / "uploads" / "half").write_bytes(os.urandom(1000))
+    where.state.mkdir(parents=True, exist_ok=True)
+    (where.state / "hub.log").write_bytes(b"x" * 10)
+    found = {room.what: room for room in around(where)}
+    assert found["hub.log"].bytes == 10
+    assert found["hub.log"].limit == "8 MiB"
+    assert found["hub uploads"].bytes == 1000
+    assert "30 days" in found["hub"].limit
