@@ -228,11 +228,11 @@ def test_a_full_disk_is_no_error(opened, monkeypatch, allow_log):
     full = True
     real = segments.Segment.write
 
-    def write(self, offset, data):
+    def write(self, offset, pieces):
         if full:
-            real(self, offset, memoryview(data)[: len(data) // 2])
+            real(self, offset, [memoryview(pieces[0])[: len(pieces[0]) // 2]])
             raise OSError(28, "No space left on device")
-        real(self, offset, data)
+        real(self, offset, pieces)
 
     monkeypatch.setattr(segments.Segment, "write", write)
     monkeypatch.setattr(module, "SULK_SECONDS", 0.05)

@@ -144,13 +144,15 @@ class BlockCache:
 
     def put_all(self, entries: Sequence[Entry]) -> None:
         """Store blocks, in one write. Who calls vouches for the bytes."""
-        whole = b"".join([data for _, _, data in entries])
+        pieces = [data for _, _, data in entries]
         with self._lock:
-            room = self._reserve(len(whole)) if time.monotonic() >= self._sulking else None
+            room = (
+                self._reserve(sum(map(len, pieces))) if time.monotonic() >= self._sulking else None
+            )
             carried, self._carried = self._carried, []
         if carried:
             self.put_all(carried)
-        if room is None or not self._written(*room, whole):
+        if room is None or not self._written(*room, pieces):
             self._keep_spare(entries)
             return
         segment, at = room
@@ -205,16 +207,17 @@ class BlockCache:
             self._flush()
             self._index.mark_whole(bytes.fromhex(name))
 
-    def _written(self, segment: Segment, at: int, data: bytes) -> bool:
+    def _written(self, segment: Segment, at: int, pieces: Sequence[bytes | memoryview]) -> bool:
         try:
-            segment.write(at, data)
+            segment.write(at, pieces)
         except OSError as error:
             log.warning("the cache cannot be written to (%s): reading goes on without", str(error))
             with self._lock:
                 self._sulking = time.monotonic() + SULK_SECONDS
-                if segment.end == at + len(data):
+                length = sum(map(len, pieces))
+                if segment.end == at + length:
                     segment.end = at
-                    self.bytes -= len(data)
+                    self.bytes -= length
             return False
         return True
 

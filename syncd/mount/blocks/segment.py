@@ -7,6 +7,7 @@ that a segment may be given up at any time without anybody reading from a descri
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -31,12 +32,15 @@ class Segment:
     def read(self, offset: int, length: int) -> bytes:
         return os.pread(self.fd, length, offset)
 
-    def write(self, offset: int, data: bytes | memoryview) -> None:
-        """Write all of it; OSError where the disk is full or broken."""
-        view = memoryview(data)
-        while view:
-            done = os.pwrite(self.fd, view, offset)
-            view, offset = view[done:], offset + done
+    def write(self, offset: int, pieces: Sequence[bytes | memoryview]) -> None:
+        """Write all of them, back to back; OSError where the disk is full or broken."""
+        left = sum(map(len, pieces))
+        done = os.pwritev(self.fd, pieces, offset) if left else 0
+        if done < left:  # rare: a signal, or a disk that gets full
+            rest = memoryview(b"".join(pieces))[done:]
+            while rest:
+                written = os.pwrite(self.fd, rest, offset + done)
+                rest, done = rest[written:], done + written
 
     def remember(self) -> None:
         """Leave the time of the last use for the next run."""
