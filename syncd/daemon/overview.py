@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from syncd.config.load import load
+from syncd.config.parts import Config
 from syncd.config.places import ambient, places
 from syncd.daemon.control import NAME, ask
 from syncd.daemon.metrics import Sample, from_fields
@@ -185,6 +186,25 @@ def effective(remote: str | None = None) -> dict[str, Any]:
         for name in values.__slots__:
             said = getattr(values, name)
             table[f"{part}.{name}"] = DEFAULTS[f"{part}.{name}"] if said in (None, ()) else said
+    return table | _listed(config)
+
+
+def _listed(config: Config) -> dict[str, Any]:
+    """What each mirror and mount says itself, with the defaults that it takes over."""
+    table: dict[str, Any] = {}
+    for number, entry in enumerate(config.mirrors, start=1):
+        own: dict[str, Any] = {"root": str(entry.root), "dataset": entry.dataset or entry.root.name}
+        own |= {"remote": entry.remote, "path": entry.path}
+        own |= {name: getattr(entry.choices, name) for name in entry.choices.__slots__}
+        table |= {f"mirror {number}.{name}": said for name, said in own.items() if said}
+    for number, mount in enumerate(config.mounts, start=1):
+        said: dict[str, Any] = {
+            "path": str(mount.path),
+            "dataset": mount.dataset or "all",
+            "remote": mount.remote,
+        }
+        said |= dict(mount.options)
+        table |= {f"mount {number}.{name}": value for name, value in said.items() if value}
     return table
 
 

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 """A signal that another thread was given wakes nobody: so often this one looks by itself."""
-AGAIN_S = 30.0
+AGAIN_S = 10.0
 """So long after its end a mirror of a configuration is begun again, where that may help."""
 
 

@@ -69,6 +69,7 @@ def word(text: str) -> str:
     if text.startswith(("%", "${")):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    escaped = "".join(c if c >= " " and c != "\x7f" else f"\\x{ord(c):02x}" for c in escaped)
     plain = all(c.isalnum() or c in "/._-:=+@" for c in text)
     return text if plain else f'"{escaped}"'
 
