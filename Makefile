@@ -1,6 +1,7 @@
 # `make run` to try syncd, `make test` to check it, `make help` for the rest.
 
 FOLDER ?= inbox
+MOUNT ?= mnt
 ROUNDS ?= 1000
 
 VENV := .venv
@@ -20,10 +21,9 @@ STATIC_TESTS := tests/test_layers.py tests/test_shape.py tests/test_docs.py
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
 
-run: $(VENV)/run ## install, start the hub and watch FOLDER (default: ./inbox)
+run: $(VENV)/run ## install, start the hub, watch FOLDER (./inbox), mount its dataset on MOUNT (./mnt)
 	@scripts/packages $(RUN_PACKAGES)
-	@mkdir -p "$(FOLDER)"
-	@exec $(BIN)/syncd watch "$(FOLDER)"
+	@exec scripts/run $(BIN) "$(FOLDER)" "$(MOUNT)"
 
 test: check ## install what the tests need and run all of them
 	@scripts/packages $(TEST_PACKAGES)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from syncd.mount.point import lacking
 from tests.sources import ROOT
 
 
@@ -33,6 +34,7 @@ def running(venv, tmp_path):
     """`make run` in a session of its own, with its output in a file."""
     output = tmp_path / "output"
     words = ["make", "run", f"VENV={venv}", f"FOLDER={tmp_path / 'in box'}", "RUN_PACKAGES="]
+    words += [f"MOUNT={tmp_path / 'the mount'}"]
     with output.open("wb") as file:
         process = subprocess.Popen(
             words, cwd=ROOT, stdout=file, stderr=file, start_new_session=True,
@@ -58,10 +60,24 @@ def test_run_says_where_to_drop_files_and_ctrl_c_ends_it_cleanly(running, tmp_pa
     wait_for(output, r"http://127\.0\.0\.1:\d+/\S+")
     (tmp_path / "in box" / "a.jpg").write_bytes(b"\xff\xd8\xff")
     wait_for(output, r"1 stored")
+    mounted(output, tmp_path / "the mount")
     os.killpg(process.pid, signal.SIGINT)  # what a terminal does: make gets it too
     assert process.wait(20) in (0, -signal.SIGINT)
     assert "***" not in output.read_text()
     assert "Traceback" not in output.read_text()
+    assert not os.path.ismount(tmp_path / "the mount")
+
+
+def mounted(output: Path, point: Path) -> None:
+    """What was dropped is read there as well; or one line says why not."""
+    if why := lacking():
+        assert output.read_text().count(why) == 1
+        return
+    deadline = time.monotonic() + 5
+    while not (point / "a.jpg").exists():
+        assert time.monotonic() < deadline, output.read_text()
+        time.sleep(0.02)
+    assert (point / "a.jpg").read_bytes() == b"\xff\xd8\xff"
 
 
 def test_a_signal_to_make_alone_reaches_syncd(running, tmp_path):
@@ -70,6 +86,10 @@ def test_a_signal_to_make_alone_reaches_syncd(running, tmp_path):
     process.terminate()
     process.wait(20)
     wait_for(output, "stopped")
+    deadline = time.monotonic() + 10
+    while os.path.ismount(tmp_path / "the mount"):  # make does not wait for it
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_help_lists_every_target():

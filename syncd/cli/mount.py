@@ -39,6 +39,9 @@ def mount(
     everything: Annotated[
         bool, typer.Option("--all", help="Mount every dataset, a folder each.")
     ] = False,
+    create: Annotated[
+        bool, typer.Option("--create", help="Make the dataset if there is none of that name.")
+    ] = False,
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay until Ctrl-C, which unmounts.")
     ] = False,
@@ -111,7 +114,7 @@ def mount(
     wanted = _wanted(
         where, None if everything else dataset, cache_dir, uid=uid, gid=gid, mode=mode,
         cache_size=cache_size, staleness=staleness, timeout=timeout, sidecars=sidecars,
-        prefetch=prefetch, allow_other=allow_other, xattrs=xattrs,
+        prefetch=prefetch, allow_other=allow_other, xattrs=xattrs, create=create,
     )  # fmt: skip
     problem = points.lacking()
     if problem:
@@ -172,6 +175,7 @@ def _wanted(
     prefetch: str | None,
     allow_other: bool,
     xattrs: bool,
+    create: bool,
 ) -> Wanted:
     from syncd.config.places import places
     from syncd.daemon.mount import Wanted
@@ -191,6 +195,7 @@ def _wanted(
         mode=_mode(mode),
         allow_other=allow_other,
         xattrs=xattrs,
+        create=create,
     )
 
 

@@ -55,6 +55,7 @@ class Wanted:
     point: Path
     dataset: str | None
     """None: every dataset, a folder each."""
+    create: bool = False
     cache: Path
     cache_bytes: int
     staleness_s: float = 60.0
@@ -90,7 +91,7 @@ class Mounting:
             if wanted.dataset is None:
                 self._add_all()
             else:
-                self._add(client.remote.open(wanted.dataset, create=False), "")
+                self._add(client.remote.open(wanted.dataset, create=wanted.create), "")
         except BaseException:
             self._close()
             raise

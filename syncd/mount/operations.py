@@ -240,7 +240,7 @@ class Session(fuse.FUSE):  # type: ignore[misc]
         self._fill(path, buf.contents)
 
     def _fill(self, path: bytes, to: Any) -> None:
-        ino, mode, size, ns = self.operations.attributes(path.decode("utf-8", "surrogateescape"))
+        ino, mode, size, ns = self.operations.attributes(path_of(path))
         look = self.operations.look
         ctypes.memset(ctypes.addressof(to), 0, ctypes.sizeof(to))
         to.st_ino, to.st_mode, to.st_size = ino, mode, size
@@ -251,7 +251,7 @@ class Session(fuse.FUSE):  # type: ignore[misc]
             times.tv_sec, times.tv_nsec = seconds, rest
 
     def read(self, path: bytes, buf: Any, size: int, offset: int, fip: object) -> int:
-        name = path.decode("utf-8", "surrogateescape")
+        name = path_of(path)
         data = self.operations.content(name, offset, size)
         ctypes.memmove(buf, data, len(data))
         return len(data)
@@ -261,7 +261,7 @@ class Session(fuse.FUSE):  # type: ignore[misc]
         fill(buf, b".", None, 0)
         fill(buf, b"..", None, 0)
         place = ctypes.pointer(entry)
-        for name, ino, mode in self.operations.names(path.decode("utf-8", "surrogateescape")):
+        for name, ino, mode in self.operations.names(path_of(path)):
             entry.st_ino, entry.st_mode = ino, mode
             if fill(buf, name.encode(), place, 0):
                 raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
@@ -276,10 +276,10 @@ class Session(fuse.FUSE):  # type: ignore[misc]
         to.f_blocks, to.f_files, to.f_namemax = (size + 4095) >> 12, files, 255
 
     def rename(self, old: bytes, new: bytes) -> None:
-        self.operations.turn(new.decode("utf-8", "surrogateescape"))
+        self.operations.turn(path_of(new))
 
     def rmdir(self, path: bytes) -> None:
-        self.operations.turn(path.decode("utf-8", "surrogateescape"))
+        self.operations.turn(path_of(path))
 
     def utimens(self, path: bytes, times: object) -> None:
         self.operations.turn("")
@@ -305,6 +305,14 @@ class Session(fuse.FUSE):  # type: ignore[misc]
         except BaseException:
             log.exception("unexpected fault asked=%s", ask.__name__)
         return -errno.EIO
+
+
+def path_of(raw: bytes) -> str:
+    """A path as the kernel says it; all that is shown is UTF-8, so nothing else is there."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
 
 
 def _errno(error: SyncdError) -> int:
