@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from syncd.cli import completion, render
 from syncd.cli import options as o
-from syncd.cli import render
 
 Folder = Annotated[
     Path | None, typer.Argument(metavar="FOLDER", help="One mirrored folder. Default: all.")
@@ -124,3 +124,4 @@ def add_to(app: typer.Typer) -> None:
     for command in (retry, sweep, approve, resolve, pause, resume, flush, metrics):
         app.command()(command)
     app.command("log-level")(log_level)
+    completion.add_to(app)
