@@ -278,12 +278,13 @@ class Settlement:
     def _inherit(self, path: str, former: Row) -> None:
         """The name is held by such an item: it is this file's former version, unless a file turns
         up that it went with."""
-        if former.receipt and (self._stuck(path) or not self._awaited(former, path)):
+        waited = self._state.troubles.tries(path) > 0
+        if former.receipt and (waited or not self._awaited(former, path)):
             self._state.files.forget([former.path])
             self._state.receipts.own(path, former.receipt)
             self._again(path, ConflictError("the remote changes faster than it can be compared"))
         else:
-            self._note(path, "failed", "its name is still that of a file that moved", 1.0)
+            self._note(path, "failed", "its name is still that of a file that moved", 2.0)
 
     def _awaited(self, former: Row, path: str) -> bool:
         digest = former.receipt.digest if former.receipt else ""
