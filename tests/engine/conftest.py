@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from syncd.engine.options import Options
+from tests.engine.annotated import OWN, says, sidecar
 from tests.engine.world import World
 
 
@@ -32,3 +33,14 @@ def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
 @pytest.fixture
 def world(make_world: Callable[..., World]) -> World:
     return make_world()
+
+
+@pytest.fixture
+def annotated(world: World) -> World:
+    """A picture with its sidecar, both settled."""
+    world.disk.write("a/1.jpg")
+    world.disk.write("a/1.jpg.json", sidecar("cat"))
+    world.settle()
+    assert says(world) == {"a/1.jpg": {OWN: ["cat"]}}
+    world.requests.clear()
+    return world
