@@ -40,8 +40,8 @@ def test_a_disk_that_comes_late_after_a_reboot_costs_nothing(own):
     own.boot()
     assert own.path(SCANS).exists()
     assert not list(own.path(SCANS).iterdir()), "the disk is not there after the boot"
-    status = eventually(lambda: "paused" in (t := own.show("syncd.service", "StatusText")) and t)
-    assert "another disk or a new folder" in status
+    eventually(lambda: "paused" in own.show("syncd.service", "StatusText"))
+    assert "another disk or a new folder" in own.show("syncd.service", "StatusText")
     assert own.show("syncd.service", "ActiveState") == "active"
     time.sleep(3)
     assert len(own.items()) == 30

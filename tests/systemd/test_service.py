@@ -18,6 +18,10 @@ def kill(box: Machine, pid: int, number: signal.Signals) -> None:
     box.run("kill", f"-{number.name.removeprefix('SIG')}", str(pid))
 
 
+def comes_back(box: Machine, unit: str, before: int) -> None:
+    eventually(lambda: box.pid(unit) not in (0, before))
+
+
 def test_a_file_dropped_into_the_folder_arrives(box):
     box.drop("day/a.jpg", b"a picture")
     box.arrives("a.jpg")
@@ -77,7 +81,7 @@ def test_a_daemon_that_is_frozen_is_restarted_by_the_watchdog(box):
     box.run("systemctl", "restart", "syncd.service")
     before = box.pid("syncd.service")
     kill(box, before, signal.SIGSTOP)
-    eventually(lambda: box.pid("syncd.service") not in (0, before))
+    comes_back(box, "syncd.service", before)
     assert "Watchdog timeout" in box.journal("syncd.service")
     box.drop("after-stop.jpg", b"1")
     box.arrives("after-stop.jpg")
@@ -89,7 +93,7 @@ def test_a_killed_daemon_and_a_killed_hub_come_back_by_themselves(box):
     for unit in ("syncd.service", "syncd-hub.service"):
         before = box.pid(unit)
         kill(box, before, signal.SIGKILL)
-        eventually(lambda unit=unit, before=before: box.pid(unit) not in (0, before))
+        comes_back(box, unit, before)
     box.drop("after-kill.jpg", b"2")
     box.arrives("after-kill.jpg")
 
@@ -97,7 +101,7 @@ def test_a_killed_daemon_and_a_killed_hub_come_back_by_themselves(box):
 def test_a_killed_mount_comes_back_by_itself(box):
     before = box.pid(MOUNT)
     kill(box, before, signal.SIGKILL)
-    eventually(lambda: box.pid(MOUNT) not in (0, before))
+    comes_back(box, MOUNT, before)
     eventually(lambda: "a.jpg" in box.run("ls", SHOWN / "day", user="guest", code=None))
 
 
