@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import pty
+import subprocess
 import time
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.program import eventually
+from tests.e2e.program import COMMAND, eventually
 from tests.e2e.test_watch import picture
 
 
@@ -148,3 +150,48 @@ def test_status_is_shown_again_and_again_until_stopped(root, syncd, watched, opt
     showing = syncd.start("status", "--watch", *options)
     eventually(lambda: showing.said.count(str(root)) >= 3)
     showing.kill()
+
+
+def test_outside_of_its_hours_a_mirror_notes_and_sends_nothing(root, syncd, watched, shelf, home):
+    config = home / "config" / "syncd" / "config.toml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    hour = time.localtime(time.time() + 12 * 3600).tm_hour
+    config.write_text(f'[mirror]\nactive_hours = "{hour:02}:00-{hour:02}:30"\n')
+    running = watched()
+    (root / "a.jpg").write_bytes(picture("a"))
+    eventually(lambda: state_of(syncd)["pending"] == 1)
+    told = state_of(syncd)
+    assert told["state"] == "resting"
+    assert f"{hour:02}:00-{hour:02}:30" in told["reason"]
+    assert shelf.items() == {}
+    running.stop()
+    config.write_text('[mirror]\nactive_hours = "00:00-24:00"\n')
+    watched()
+    shelf.becomes({"a.jpg": picture("a")})
+    assert state_of(syncd)["state"] == "watching"
+
+
+@pytest.mark.parametrize("options", [(), ("--watch",)], ids=["once", "live"])
+def test_on_a_terminal_the_status_is_a_table(root, syncd, watched, shelf, options):
+    watched()
+    (root / "a.jpg").write_bytes(picture("a"))
+    shelf.becomes({"a.jpg": picture("a")})
+    ours, theirs = pty.openpty()
+    showing = subprocess.Popen(
+        [*COMMAND, "status", *options], stdout=theirs,
+        env={**os.environ, **syncd.extra, "COLUMNS": "200", "TERM": "xterm"},
+    )  # fmt: skip
+    os.close(theirs)
+    said = ""
+
+    def read():
+        nonlocal said
+        said += os.read(ours, 1 << 16).decode()
+        return all(word in said for word in ("FOLDER", "SYNCED", "watching", str(root), "KiB"))
+
+    try:
+        eventually(read)
+    finally:
+        showing.kill()
+        showing.wait()
+        os.close(ours)
