@@ -21,6 +21,8 @@ Neighbours = Callable[[Item, int], Sequence[Item]]
 WINDOW_BLOCKS = 24
 WINDOW_FILES = 512
 WINDOW_BYTES = 8 * BLOCK
+MISSES, NEIGHBOURS, EPOCH_SECONDS = 32, 8, 60.0
+"""So many misses at least tell of an epoch; then so many neighbours are asked for, later more."""
 HINTS = 4
 """Files after one that was read by itself: reading one of these means reading in order."""
 THIN = 6
@@ -131,6 +133,30 @@ class Orders:
             places[item.id] = (order, order.expected)
         while len(places) > at_most:
             places.popitem(last=False)
+
+
+class Epochs:
+    """Recognises that a whole dataset is being read, in whatever order.
+
+    A trainer reads every file once, shuffled: once a good part of a dataset that fits the cache
+    was asked for within a minute, the neighbours of what is missed will be wanted as well.
+    """
+
+    def __init__(self, files: int, *, fits: bool) -> None:
+        self._enough = max(MISSES, files // 50) if fits else None
+        self._began = 0.0
+        self._missed = 0
+
+    def missed(self, now: float) -> int:
+        """A file was not in the cache: how many of its neighbours to ask for with it."""
+        if self._enough is None:
+            return 0
+        if now - self._began > EPOCH_SECONDS:
+            self._began, self._missed = now, 0
+        self._missed += 1
+        if self._missed < self._enough:
+            return 0
+        return NEIGHBOURS * (1 if self._missed < 2 * self._enough else 4)
 
 
 def _fitting(items: Sequence[Item]) -> Sequence[Item]:

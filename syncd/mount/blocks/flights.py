@@ -19,6 +19,8 @@ from syncd.mount.blocks.cache import BLOCK
 
 BATCH_FILES = 256
 BATCH_BYTES = 4 * BLOCK
+COMPANY_BYTES = BLOCK
+"""So much of what nobody waits for comes behind what somebody does."""
 RUN = 4
 """Neighbouring blocks of one file that are asked for in one request."""
 
@@ -70,11 +72,13 @@ class Flight:
 class Flights:
     """All blocks on their way; `held` tells whether a block came in the meantime."""
 
-    def __init__(self, held: Callable[[str, int], bool], *, bulk: bool, ahead: int) -> None:
-        """`held` tells of the cache; at most `ahead` requests are for what nobody waits for."""
+    def __init__(self, held: Callable[[str, int], bool], *, bulk: bool, parallel: int) -> None:
+        """`held` tells of the cache; of `parallel` requests at a time, half are for what nobody
+        waits for. Where many files can come in one answer, few requests make for full ones."""
         self._held = held
         self._bulk = bulk
-        self._room_ahead = ahead
+        half = max(parallel // 2, 1)
+        self._room = {Level.DEMAND: half if bulk else parallel, Level.AHEAD: half}
         self._ready = threading.Condition()
         self._all: dict[tuple[str, int], Flight] = {}
         self._queues: tuple[deque[Flight], ...] = (deque(), deque())
@@ -114,11 +118,10 @@ class Flights:
         says `done` afterwards."""
         with self._ready:
             while not self._closed:
-                levels = (Level.DEMAND, Level.AHEAD) if self._room_ahead else (Level.DEMAND,)
-                for level in levels:
-                    first = self._next(level)
+                for level in Level:
+                    first = self._next(level) if self._room[level] else None
                     if first:
-                        self._room_ahead -= level is Level.AHEAD
+                        self._room[level] -= 1
                         return level, self._with_company(level, first)
                 self._ready.wait()
             return None
@@ -126,7 +129,7 @@ class Flights:
     def done(self, level: Level) -> None:
         """The request that `take` gave is over."""
         with self._ready:
-            self._room_ahead += level is Level.AHEAD
+            self._room[level] += 1
             self._ready.notify()
 
     def idle(self) -> bool:
@@ -197,14 +200,16 @@ class Flights:
         return company
 
     def _batch(self, level: Level, first: Flight) -> list[Flight]:
-        """More small files that are wanted as much as this one."""
-        batch, room = [first], BATCH_BYTES - first.size
-        while len(batch) < BATCH_FILES and room > 0:
-            more = self._next(level, small=True)
-            if more is None:
-                break
-            batch.append(more)
-            room -= more.size
+        """More small files that are wanted as much as this one, and some that will be."""
+        batch, held = [first], first.size
+        for also in range(level, len(Level)):
+            at_most = BATCH_BYTES if also == level else COMPANY_BYTES
+            while len(batch) < BATCH_FILES and held < at_most:
+                more = self._next(Level(also), small=True)
+                if more is None:
+                    break
+                batch.append(more)
+                held += more.size
         return batch
 
     def _run(self, first: Flight) -> list[Flight]:

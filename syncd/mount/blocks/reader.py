@@ -18,7 +18,7 @@ from itertools import islice
 
 from syncd.errors import GarbledError, RejectedError, SyncdError, TransientError
 from syncd.model import Item
-from syncd.mount.blocks.ahead import Neighbours, Orders, Runs
+from syncd.mount.blocks.ahead import Epochs, Neighbours, Orders, Runs
 from syncd.mount.blocks.cache import BLOCK, BlockCache
 from syncd.mount.blocks.flights import Flight, Flights
 from syncd.remotes.base import Dataset, Fetches
@@ -43,11 +43,11 @@ class Reader:
         self._dataset = dataset
         self._cache = cache
         self._deadline = deadline_s
-        self._flights = Flights(
-            cache.has, bulk=isinstance(dataset, Fetches), ahead=max(parallel // 2, 1)
-        )
+        self._flights = Flights(cache.has, bulk=isinstance(dataset, Fetches), parallel=parallel)
         self._runs = Runs()
         self._orders = Orders()
+        info = dataset.info
+        self._epochs = Epochs(info.items, fits=0 < info.bytes <= cache.max_bytes // 2)
         self._paused: tuple[float, SyncdError] | None = None
         self._bad: dict[str, float] = {}
         self._closing = threading.Event()
@@ -124,6 +124,8 @@ class Reader:
                 self._flights.want_ahead((item, name, number) for number in blocks)
         else:
             items = self._orders.seen(item, missed=missed)
+            if missed and not items and (count := self._epochs.missed(time.monotonic())):
+                items = self._orders.neighbours(item, count)
             if items:
                 self._want_ahead(items)
 
