@@ -5,7 +5,8 @@
 One hub, one folder, one dataset, all below a folder of its own. A round starts `syncd watch`, works
 on the folder and kills the daemon with SIGKILL; whatever the state file calls stored by then must
 be at the hub. Every few rounds the daemon is left alone until the dataset is what the folder is:
-every file once, byte-equal. The seed is printed: with it the same files come, change and go.
+every file once, byte-equal, with the annotations of its sidecar and no others. The seed is printed:
+with it the same files come, change and go.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 from tests import running
 from tests.e2e.fault_points import receipts
 from tests.e2e.program import Program, Running, Shelf, digest, eventually
+from tests.engine.annotated import sidecar
 from tests.isolation import environment
 
 CHECK_EVERY = 10
@@ -96,6 +98,7 @@ def _compare(program: Program, shelf: Shelf, worker: Worker) -> None:
     try:
         _approve(program)
         _holds(shelf, worker.files)
+        eventually(lambda: _says(shelf) == worker.notes)
     except AssertionError:
         print(program("status").out, daemon.said)
         raise
@@ -116,6 +119,13 @@ def _holds(shelf: Shelf, files: Mapping[str, bytes]) -> None:
     eventually(same)
 
 
+def _says(shelf: Shelf) -> dict[str, str]:
+    """The label of every file that has one."""
+    with shelf.open() as dataset:
+        found = list(dataset.annotations(list(dataset.items())))
+    return {item.key: sets[0].annotations[0].label for item, sets in found if sets}
+
+
 def _approve(program: Program) -> None:
     """A daemon that is killed again and again has many removals before it: a person agrees."""
 
@@ -134,6 +144,8 @@ class Worker:
     def __init__(self, root: Path, chance: random.Random) -> None:
         self.root = root
         self.files: dict[str, bytes] = {}
+        self.notes: dict[str, str] = {}
+        """What the sidecars say."""
         self._chance = chance
         self._number = 0
         for _ in range(FEWEST):
@@ -148,7 +160,8 @@ class Worker:
             self._delete()
         else:
             acts = (self._create, self._create, self._change, self._replace, self._rename,
-                    self._rename, self._delete, self._move_folder)  # fmt: skip
+                    self._rename, self._delete, self._move_folder, self._note, self._note,
+                    self._unnote)  # fmt: skip
             chance.choice(acts)()
 
     def disk(self) -> dict[str, bytes]:
@@ -175,11 +188,28 @@ class Worker:
         (self.root / new).parent.mkdir(parents=True, exist_ok=True)
         (self.root / old).rename(self.root / new)
         self.files[new] = self.files.pop(old)
+        if old in self.notes:
+            (self.root / f"{old}.json").rename(self.root / f"{new}.json")
+            self.notes[new] = self.notes.pop(old)
 
     def _delete(self) -> None:
         name = self._any()
+        if self.notes.pop(name, None):
+            (self.root / f"{name}.json").unlink()
         (self.root / name).unlink()
         del self.files[name]
+
+    def _note(self) -> None:
+        name = self._any()
+        self._number += 1
+        self.notes[name] = f"label {self._number}"
+        (self.root / f"{name}.json").write_bytes(sidecar(self.notes[name]))
+
+    def _unnote(self) -> None:
+        if self.notes:
+            name = self._chance.choice(sorted(self.notes))
+            (self.root / f"{name}.json").unlink()
+            del self.notes[name]
 
     def _move_folder(self) -> None:
         folders = sorted({name.partition("/")[0] for name in self.files if "/" in name})
@@ -189,6 +219,8 @@ class Worker:
             (self.root / old).rename(self.root / new)
             for name in [name for name in self.files if name.startswith(f"{old}/")]:
                 self.files[new + name[len(old) :]] = self.files.pop(name)
+                if name in self.notes:
+                    self.notes[new + name[len(old) :]] = self.notes.pop(name)
 
     def _write(self, name: str, content: bytes) -> None:
         path = self.root / name
