@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bench import facts, latency, memory, mount, noop, ours, upload
+from bench import facts, idle, latency, memory, mount, noop, ours, upload
 from bench.contest import say
 from bench.measure import BenchError
 from bench.report import Section
@@ -77,6 +77,10 @@ def _memory(choice: argparse.Namespace, work: Path) -> Iterator[Section]:
     yield memory.measure(work=work, scale=choice.scale)
 
 
+def _idle(choice: argparse.Namespace, work: Path) -> Iterator[Section]:
+    yield idle.measure(work=work, scale=choice.scale)
+
+
 def _mounts(choice: argparse.Namespace, work: Path) -> Iterator[Section]:
     for name in choice.workload or ("W1", "W2", "W3"):
         yield mount.measure(name, work=work, **_turns(choice))
@@ -88,6 +92,7 @@ PARTS: dict[str, Part] = {
     "latency": _pace(latency.PACE),
     "burst": _pace(0),
     "memory": _memory,
+    "idle": _idle,
     "mount": _mounts,
 }
 

@@ -76,11 +76,11 @@ def _look(work: Path, scale: float) -> Look:
     with workload.removed(tree), contest.room(work, 0) as room, ours.hub(room) as hub:
         start = time.monotonic()
         with hub.watch(tree.root, room / "first.log") as daemon:
-            _in_sync(hub, tree, daemon)
+            in_sync(hub, tree, daemon)
             seconds = time.monotonic() - start
-            steady, peak = _steady(daemon)
+            steady, peak = steady_size(daemon)
         with hub.watch(tree.root, room / "second.log") as daemon:
-            again, again_peak = _steady(daemon)
+            again, again_peak = steady_size(daemon)
     return Look(
         files=tree.workload.files,
         seconds=seconds,
@@ -91,7 +91,7 @@ def _look(work: Path, scale: float) -> Look:
     )
 
 
-def _in_sync(hub: ours.Hub, tree: Tree, daemon: Program) -> None:
+def in_sync(hub: ours.Hub, tree: Tree, daemon: Program) -> None:
     """Wait until the hub holds the whole tree; a daemon that does nothing ends the wait."""
     goal, idle = (tree.workload.files, tree.workload.bytes), 0
     while (held := hub.holdings()) != goal:
@@ -103,7 +103,7 @@ def _in_sync(hub: ours.Hub, tree: Tree, daemon: Program) -> None:
             raise BenchError(f"the daemon is idle, and the hub holds {held} of {goal}")
 
 
-def _steady(daemon: Program, limit: float = 300) -> tuple[int, int]:
+def steady_size(daemon: Program, limit: float = 300) -> tuple[int, int]:
     """Resident bytes once the process is idle, and the most it ever had."""
     end = time.monotonic() + limit
     while time.monotonic() < end:
