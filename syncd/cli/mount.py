@@ -119,6 +119,8 @@ def mount(
     problem = points.lacking()
     if problem:
         raise UsageError(problem)
+    if allow_other:
+        points.check_others()
     if foreground:
         _stay(wanted, remote, token_file, quiet=quiet)
     else:

@@ -13,6 +13,7 @@ from syncd.errors import BusyError, NotFoundError, SyncdError, UsageError
 MOUNTINFO = Path("/proc/self/mountinfo")
 DEVICE = Path("/dev/fuse")
 TYPE = "fuse.syncd"
+CONF = Path("/etc/fuse.conf")
 
 
 def lacking() -> str | None:
@@ -32,6 +33,17 @@ def lacking() -> str | None:
         return f"mounting needs {DEVICE}: load the kernel's module with `modprobe fuse`, and in a" \
             " container pass that device and the right to mount"  # fmt: skip
     return None
+
+
+def check_others() -> None:
+    """Raise UsageError where this user may not let others look at his mounts."""
+    try:
+        lines = CONF.read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    if os.getuid() != 0 and "user_allow_other" not in (line.strip() for line in lines):
+        raise UsageError("root has not allowed it on this machine", path="--allow-other",
+                         hint=f"add the line user_allow_other to {CONF}")  # fmt: skip
 
 
 def around(point: Path) -> Path | None:

@@ -61,6 +61,6 @@ def pytest_runtest_makereport(item: Any) -> Generator[None, Any, Any]:
     """What the mounts of a failed test logged is part of its report."""
     report = yield
     if report.failed and "tmp_path" in item.funcargs:
-        for log in item.funcargs["tmp_path"].rglob("mount.log"):
+        for log in item.funcargs["tmp_path"].glob("*/mount.log"):
             report.sections.append((str(log), log.read_text(errors="replace")[-4000:]))
     return report
