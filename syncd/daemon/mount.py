@@ -22,6 +22,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from syncd.client import Client
+from syncd.daemon.mount_numbers import MountNumbers
 from syncd.daemon.remote import EMBEDDED
 from syncd.errors import BusyError, SyncdError
 from syncd.mount import point as points
@@ -87,6 +88,9 @@ class Mounting:
         )
         self._operations = Operations(look, xattrs=wanted.xattrs)
         self._cache = _cache(wanted)
+        self._numbers = MountNumbers(
+            wanted.point, self._operations, self._cache, client.places.state
+        )
         try:
             if wanted.dataset is None:
                 self._add_all()
@@ -108,6 +112,7 @@ class Mounting:
             watch = threading.Thread(target=self._watch, name="syncd-mount-datasets", daemon=True)
             if self._wanted.dataset is None:
                 watch.start()
+            self._numbers.start()
             say(f"mounted on {self._wanted.point}: {self._told_of()}")
             self._wait(session)
         finally:
@@ -192,6 +197,7 @@ class Mounting:
 
     def _end(self, session: threading.Thread, say: Callable[[str], None]) -> None:
         self._ending.set()
+        self._numbers.stop()
         for shown in list(self._datasets.values()):
             shown.stop()
         point, patience = self._wanted.point, END_S

@@ -1,0 +1,51 @@
+"""What a mount counts, asked of a real one by `syncd metrics`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.isolation import environment
+
+
+def numbers(home):
+    said = subprocess.run(
+        [sys.executable, "-m", "syncd", "metrics"], env=environment(home), check=True,
+        capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    return {
+        (sample.name, sample.labels.get("request")): sample.value
+        for family in text_string_to_metric_families(said)
+        for sample in family.samples
+    }
+
+
+def test_a_mount_tells_its_requests_and_what_its_cache_had(mount, dataset, tmp_path):
+    dataset.put({"a/one.jpg": os.urandom(50_000)})
+    mounted = mount()
+    home = mounted.log_file.parent
+    before = numbers(home)
+    for _ in range(2):
+        fd = os.open(mounted / "a/one.jpg", os.O_RDONLY)
+        try:
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            assert len(os.read(fd, 50_000)) == 50_000
+        finally:
+            os.close(fd)
+    os.listdir(mounted / "a")
+    found = numbers(home)
+    assert found["syncd_mount_read_bytes_total", None] >= 50_000
+    assert found["syncd_mount_requests_total", "reads"] >= 1
+    assert found["syncd_mount_requests_total", "listings"] >= 1
+    looks = ("syncd_mount_cache_hits_total", "syncd_mount_cache_misses_total")
+    assert sum(found[name, None] - before[name, None] for name in looks) >= 1
+    assert found["syncd_mount_cache_limit_bytes", None] > 0
+    failed = found["syncd_mount_errors_total", None]
+    assert not (mounted / "a/none.jpg").exists()
+    assert numbers(home)["syncd_mount_errors_total", None] > failed
+    mounted.stop()
+    assert numbers(home) == {}
+    assert list((home / "state").rglob("control.sock")) == []
