@@ -35,7 +35,7 @@ class Level(IntEnum):
 class Flight:
     """A block that is wanted; `data` or `error` is set once, before the waiters are woken."""
 
-    __slots__ = ("block", "data", "error", "item", "name", "taken", "waiter")
+    __slots__ = ("block", "data", "error", "item", "landed", "name", "taken", "waiter")
 
     def __init__(self, item: Item, name: str, block: int) -> None:
         self.item = item
@@ -43,7 +43,7 @@ class Flight:
         self.block = block
         self.data: bytes | None = None
         self.error: SyncdError | None = None
-        self.taken = False
+        self.taken = self.landed = False
         self.waiter: threading.Event | None = None
 
     @property
@@ -53,20 +53,21 @@ class Flight:
     @property
     def open(self) -> bool:
         """Whether nothing came of it yet."""
-        return self.data is None and self.error is None
+        return not self.landed and self.data is None and self.error is None
 
     @property
     def small(self) -> bool:
         """Whether this is a whole file."""
         return (self.item.size or 0) <= BLOCK
 
-    def wait(self, seconds: float) -> bytes:
-        """The bytes, when they are here; raises what became of them instead, or TransientError."""
+    def wait(self, seconds: float) -> bytes | None:
+        """The bytes, when they are here, or None where they are in the cache by now; raises what
+        became of them instead, or TransientError."""
         if self.waiter and not self.waiter.wait(seconds):
             raise TransientError(f"the remote did not answer within {seconds:.0f} s")
-        if self.data is not None:
-            return self.data
-        raise copy.copy(self.error) if self.error else TransientError("this was broken off")
+        if self.error:
+            raise copy.copy(self.error)
+        return self.data
 
 
 class Flights:
@@ -152,13 +153,16 @@ class Flights:
         """These are in the cache now."""
         with self._ready:
             for flight in flights:
-                self._all.pop((flight.name, flight.block), None)
+                self._forget(flight)
+                flight.landed = True
+                if flight.waiter is None:  # else who waits still has to take them
+                    flight.data = None
 
     def fail(self, flights: Sequence[Flight], error: SyncdError) -> None:
         with self._ready:
             for flight in flights:
-                self._all.pop((flight.name, flight.block), None)
-                if flight.data is None:
+                self._forget(flight)
+                if flight.open:
                     flight.taken, flight.error = True, error
                     if flight.waiter:
                         flight.waiter.set()
@@ -168,7 +172,7 @@ class Flights:
         with self._ready:
             for flight in flights:
                 if flight.waiter is None:
-                    self._all.pop((flight.name, flight.block), None)
+                    self._forget(flight)
                     flight.error = TransientError("it was asked for in vain", answered=True)
             return [flight for flight in flights if flight.waiter]
 
@@ -187,6 +191,10 @@ class Flights:
         self.fail_waiting(TransientError("the mount is being ended"))
 
     # --- under the lock -------------------------------------------------------------------------
+
+    def _forget(self, flight: Flight) -> None:
+        if self._all.get((flight.name, flight.block)) is flight:
+            del self._all[flight.name, flight.block]
 
     def _with_company(self, level: Level, first: Flight) -> list[Flight]:
         if not first.small:

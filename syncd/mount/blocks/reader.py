@@ -101,9 +101,13 @@ class Reader:
         self._look_ahead(item, name, block, missed=data is None)
         until = time.monotonic() + self._deadline
         while data is None:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise TransientError(f"it could not be had within {self._deadline:.0f} s")
             flight = self._asked(item, name, block)
-            if flight is not None:
-                return flight.wait(max(until - time.monotonic(), 0))[start : start + size]
+            whole = flight.wait(left) if flight else None
+            if whole is not None:
+                return whole[start : start + size]
             data = self._cache.read(name, block, start, size)
         return data
 
