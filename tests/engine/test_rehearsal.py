@@ -13,6 +13,7 @@ from syncd.engine.session import bind, push
 from syncd.errors import BusyError, NotFoundError, StateError, UsageError
 from syncd.model import Layout, OnConflict, Verb
 from syncd.remotes.memory import MemoryRemote
+from tests.engine.annotated import sidecar
 
 
 @pytest.fixture
@@ -158,3 +159,14 @@ def test_reports_of_several_are_one(tree, tmp_path):
     assert (merged.attempted, merged.uploaded, merged.skipped, merged.bytes) == (3, 1, 1, 5)
     assert [failure.path for failure in merged.failed] == [str(roots[0] / "1.jpg")]
     assert (merged.away, merged.success) == ("far", False)
+
+
+def test_sidecars_are_read_and_not_set(tree, remote, mirrors):
+    root = tree({"1.jpg": "one", "1.jpg.json": sidecar("cat").decode(), "2.jpg.json": "{"})
+    assert plan(target(root), remote, mirrors) == [(Verb.PUT, "1.jpg", "1.jpg")]
+    pushed(target(root), remote, mirrors)
+    shelf = remote.shelves["pets"]
+    (sets,) = shelf.sets.values()
+    (root / "1.jpg.json").write_bytes(sidecar("dog"))
+    assert plan(target(root), remote, mirrors) == []
+    assert list(shelf.sets.values()) == [sets]
