@@ -23,10 +23,10 @@ def text() -> str:
         upgrade(sql, VERSION)
         made = sql.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
         done = sql.execute("SELECT migration_set, name FROM _sqlite_migrations ORDER BY rowid")
-        names = [f"({n}, '{known}', '{name}', datetime('now'))" for n, (known, name) in enumerate(done, 1)]
+        rows = [f"({n}, '{of}', '{name}', datetime('now'))" for n, (of, name) in enumerate(done, 1)]
         statements = [
             *(found for (found,) in made),
-            f"INSERT INTO _sqlite_migrations VALUES {', '.join(names)}",  # noqa: S608
+            f"INSERT INTO _sqlite_migrations VALUES {', '.join(rows)}",  # noqa: S608
             f"PRAGMA user_version = {VERSION}",
         ]
     return HEAD + "".join(f"{statement};\n" for statement in statements)

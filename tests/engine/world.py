@@ -11,10 +11,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from syncd.engine.job import Job, Result
 from syncd.engine.mirror import Command, Doubt, Mirror
 from syncd.engine.opening import Target, assemble
 from syncd.engine.options import Options
+from syncd.engine.pool import Task, Told
 from syncd.engine.session import bind, source_of
 from syncd.errors import DeniedError, SyncdError
 from syncd.model import Item, ItemState
@@ -55,17 +55,15 @@ class Crash(BaseException):
 class LatePool:
     """Jobs are begun, and their results delivered, when the world says so."""
 
-    def __init__(
-        self, work: Callable[[Job], list[Result]], deliver: Callable[[list[Result]], None]
-    ) -> None:
+    def __init__(self, work: Callable[[Task], Told], deliver: Callable[[Told], None]) -> None:
         self._work = work
         self._deliver = deliver
-        self.given: list[Job] = []
-        self.done: list[list[Result]] = []
+        self.given: list[Task] = []
+        self.done: list[Told] = []
         self.crash_at = -1
         """So many jobs are still taken before the process ends in the middle of a turn."""
 
-    def give(self, job: Job) -> None:
+    def give(self, job: Task) -> None:
         if self.crash_at == 0:
             raise Crash
         self.crash_at -= 1
@@ -152,9 +150,7 @@ class World:
     def target(self) -> Target:
         return Target(root=self.root, remote="memory", dataset=DATASET, options=self.options)
 
-    def _make_pool(
-        self, work: Callable[[Job], list[Result]], deliver: Callable[[list[Result]], None]
-    ) -> LatePool:
+    def _make_pool(self, work: Callable[[Task], Told], deliver: Callable[[Told], None]) -> LatePool:
         self.pool = LatePool(work, deliver)
         return self.pool
 
