@@ -78,7 +78,8 @@ def test_a_real_hub_gets_no_more_than_the_rate(hub, tmp_path, request, large):
             )
         ])  # fmt: skip
         assert 0.6 - BURST_S - 0.05 <= time.monotonic() - began < 5.0
-        assert outcome.error is None and outcome.item is not None
+        assert outcome.error is None
+        assert outcome.item is not None
         assert b"".join(dataset.read(outcome.item)) == content
         dataset.pace.hold("paused")
         with pytest.raises(TransientError, match="paused"):
