@@ -198,11 +198,16 @@ class Follower:
             before = self._index.rows.of_item(item.id)
         rows = list(rows_of(item, sidecar)) if item.state == ItemState.PRESENT else []
         for kind in (False, True):
-            old = next((row for row in before if (row.rank == Rank.SIDECAR) == kind), None)
+            olds = [row for row in before if (row.rank == Rank.SIDECAR) == kind]
             new = next((row for row in rows if (row.rank == Rank.SIDECAR) == kind), None)
             if new is not None:
                 new = new._replace(folder=self._folder(place(item.key).folders))
+            here = [row for row in olds if new and row[1:3] == new[1:3]]
+            old = next(iter(here or olds), None)
             self._change(old, new)
+            for left in olds:
+                if left is not old:  # killed between the two halves of a move
+                    self._change(left, None)
 
     def _change(self, old: Row | None, new: Row | None) -> None:
         if old and new and old.same(new):
@@ -291,10 +296,9 @@ def rows_of(item: Item, sidecar: bytes | None) -> Iterator[Row]:
         log.warning("not shown for it has no size item=%s", item.key)
         return
     when = item.modified_ns or 0
-    own = "/".join((*at.folders, at.name)) == item.key
     yield Row(
         0, ROOT, at.name, at.rank, item.size, when, item.id, item.version, digest,
-        None if own else item.key,
+        item.key if at.rank == Rank.RENAMED else None,
     )  # fmt: skip
     if sidecar is not None:
         yield Row(

@@ -32,6 +32,10 @@ CREATE INDEX IF NOT EXISTS rows_item ON rows (item) WHERE item IS NOT NULL;
 """
 
 
+_DROP_EMPTY = """
+DELETE FROM rows WHERE rank = 0 AND ino <> ? AND NOT EXISTS
+    (SELECT 1 FROM rows AS below WHERE below.folder = rows.ino)
+"""
 _INSERT = "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -49,8 +53,14 @@ class Index:
         top = self._db.execute("SELECT max(ino) FROM rows").fetchone()[0]
         self._next = max(top or ROOT, ROOT) + 1
         self._db.execute("DELETE FROM rows WHERE folder = ?", (AWAY,))
+        self._changed = self.word("changed") is not None
+        if self._changed:  # and never closed
+            while self._db.execute(_DROP_EMPTY, (ROOT,)).rowcount:
+                pass
 
     def close(self) -> None:
+        if self._changed:
+            self._db.execute("DELETE FROM meta WHERE name = 'changed'")
         self._db.close()
 
     def word(self, name: str) -> str | None:
@@ -88,6 +98,9 @@ class Index:
     def apply(self, step: Step, *, keep: bool) -> None:
         """Carry out a step; `keep` leaves the row that goes for those who hold it."""
         with self.together():
+            if not self._changed:
+                self._changed = True
+                self.put_word("changed", "")
             if step.remove and keep:
                 wanted = "UPDATE rows SET folder = 0 WHERE ino = ?"
                 self._db.execute(wanted, (step.remove.ino,))

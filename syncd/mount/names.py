@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from hashlib import sha256
 
 MAX_BYTES = 255
@@ -36,17 +37,25 @@ class Place:
     rank: Rank
 
 
+@lru_cache(maxsize=16)
 def place(key: str) -> Place:
     """The place of a key, whatever it holds."""
-    *above, last = key.split("/")
-    folders = tuple(safe(part) for part in above)
+    above, slash, last = key.rpartition("/")
+    folders, alike = _folders(above) if slash else ((), True)
     name = safe(last)
-    if folders and folders[0] == OLD:
-        folders = (_escaped(OLD), *folders[1:])
-    elif not folders and name == OLD:
+    if not slash and name == OLD:
         name = _escaped(OLD)
-    own = "/".join((*folders, name)) == key
+    own = alike and name == last
     return Place(folders=folders, name=name, rank=Rank.ITEM if own else Rank.RENAMED)
+
+
+@lru_cache(maxsize=1024)
+def _folders(path: str) -> tuple[tuple[str, ...], bool]:
+    """The folders of a path as shown, and whether they are shown as they are."""
+    folders = tuple(safe(part) for part in path.split("/"))
+    if folders[0] == OLD:
+        folders = (_escaped(OLD), *folders[1:])
+    return folders, "/".join(folders) == path
 
 
 def beside(name: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,9 +16,10 @@ from hypothesis import strategies as st
 
 from syncd.errors import TransientError
 from syncd.model import Item
-from syncd.mount.follow import Follower
+from syncd.mount.follow import Follower, rows_of
 from syncd.mount.index import Index
 from syncd.mount.names import Rank, beside, place
+from syncd.mount.rows import ROOT, Row, Step
 from syncd.mount.tree import Tree
 from syncd.mount.turning import Turner
 from syncd.remotes.memory import Fault, MemoryDataset, MemoryRemote
@@ -248,6 +251,27 @@ def test_neighbours_follow_in_the_order_of_listings(tmp_path):
         assert [item.key for item in tree.next_items(first, 2)] == ["a/2", "c/1"]
         assert {item.key for item in tree.items("")} == set(keys)
         assert [item.key for item in tree.items("a")] == ["a/1", "a/2", "a/b/1"]
+
+
+def test_what_a_kill_left_in_the_middle_is_put_right(tmp_path):
+    """A move is a row that comes and one that goes: killed between, both are there."""
+    shelf = Shelf("signs")
+    item = shelf.store("a/b/1.jpg", b"x")
+    shelf.store("c.jpg", b"x")
+    with following(shelf, tmp_path) as (tree, follower, _):
+        follower.fill()
+        follower._change(None, next(rows_of(replace(item, key="2.jpg"), None)))
+        empty = Row(tree.index.number(), ROOT, "empty", Rank.FOLDER, 0, 0)
+        tree.apply(Step(folder=ROOT, name="empty", add=empty))
+        (tmp_path / "killed").mkdir()
+        for file in tmp_path.glob("index.db*"):
+            shutil.copy(file, tmp_path / "killed")
+    shelf.rename("a/b/1.jpg", "2.jpg")
+    with following(shelf, tmp_path / "killed") as (tree, follower, _):
+        assert "empty" not in tree.listing("")
+        assert "a" in tree.listing("")
+        follower.hear(0.0)
+        alike(tree, shelf)
 
 
 def test_many_may_look_while_it_changes(tmp_path):
