@@ -156,7 +156,8 @@ def _query(size: int) -> sa.TextClause:
     return sa.text(
         'SELECT digest, size, place, "offset" FROM blobs '  # noqa: S608 - nothing foreign in it
         f"WHERE digest IN ({places}) AND (EXISTS (SELECT 1 FROM items "
-        "WHERE items.digest = blobs.digest AND items.state <> 'purged' AND items.dataset || '' = :one) "
+        "WHERE items.digest = blobs.digest AND items.state <> 'purged' "
+        "AND items.dataset || '' = :one) "
         "OR EXISTS (SELECT 1 FROM versions JOIN items ON items.id = versions.item "
         "WHERE versions.digest = blobs.digest AND items.dataset = :two))"
     )
