@@ -41,8 +41,13 @@ def run(
     if config is not None:
         where = replace(where, named=config.absolute())
     render.log_to_stderr(logging.INFO, as_json=log_json)
-    daemon = Daemon(where) if mount is None else LoneMount(where, mount)
-    daemon.run(render.note)
+    if mount is None:
+        Daemon(where).run(render.note)
+        return
+    lone = LoneMount(where, mount)
+    lone.run(render.note)
+    if lone.status:
+        raise typer.Exit(lone.status)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -34,6 +34,15 @@ class LoneMount(Service):
             self.notifier.ready()
         return alive
 
+    @property
+    def over(self) -> bool:
+        return self._mounts.refused is not None
+
+    @property
+    def status(self) -> int:
+        """The exit status: that of the mount's own server where it ended for good."""
+        return self._mounts.refused or 0
+
     def summary(self) -> str:
         path = next(iter(self._mounts.wanted)).path
         return f"{path} answers" if self._mounts.served else f"{path} is not mounted so far"

@@ -28,6 +28,8 @@ SILENT_S = 45.0
 """Stuck: longer than any call of a mount may take where its remote is frozen, which is 30 s."""
 STOP_S = 20.0
 LONGEST_S = 60.0
+FINAL = (2, 3, 7)
+"""Exit statuses of what a person has to mend: trying again would only be noise."""
 
 
 class Mounted:
@@ -41,6 +43,8 @@ class Mounted:
         self._pause = 1.0
         self._asked = 0.0
         self._answered = 0.0
+        self.refused: int | None = None
+        """The exit status with which it ended for good."""
         self._appeared: float | None = None
         """When the kernel first listed the mount."""
         self._asking: threading.Thread | None = None
@@ -58,6 +62,8 @@ class Mounted:
     def look(self) -> bool:
         """Whether it is mounted and answered lately; mends what is not."""
         now = time.monotonic()
+        if self.refused is not None:
+            return True
         if self._child is None or self._child.poll() is not None:
             self._again(now)
             return True
@@ -96,6 +102,10 @@ class Mounted:
         if self._child is not None:
             status = self._child.returncode
             self._child = None
+            if status in FINAL:
+                self.refused = status
+                log.error("mount ended for good path=%s status=%s", self.entry.path, status)
+                return
             self._pause = 1.0 if now - self._begun > LONGEST_S else min(2 * self._pause, LONGEST_S)
             log.error(
                 "mount ended path=%s status=%s retry_s=%.0f", self.entry.path, status, self._pause
@@ -129,6 +139,11 @@ class Mounts:
         return all([mounted.look() for mounted in self.wanted.values()])
 
     @property
+    def refused(self) -> int | None:
+        """The exit status of a mount that ended for good, if one did."""
+        return next((one.refused for one in self.wanted.values() if one.refused), None)
+
+    @property
     def served(self) -> bool:
         """Whether every mount was asked and answered."""
         return all(mounted.served for mounted in self.wanted.values())
@@ -138,7 +153,7 @@ class Mounts:
         for entry in self.wanted.keys() - set(entries):
             self.wanted.pop(entry).end()
         for entry in entries:
-            if entry not in self.wanted:
+            if entry not in self.wanted or self.wanted[entry].refused:
                 self.wanted[entry] = Mounted(entry, self._where)
                 self.wanted[entry].begin()
 
