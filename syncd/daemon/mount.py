@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 from syncd.client import Client
 from syncd.daemon.mount_numbers import MountNumbers
 from syncd.daemon.remote import EMBEDDED
-from syncd.errors import BusyError, SyncdError
+from syncd.errors import BusyError, NotFoundError, SyncdError
 from syncd.mount import point as points
 from syncd.mount.blocks.cache import BlockCache
 from syncd.mount.blocks.reader import Reader
@@ -83,6 +83,7 @@ class Mounting:
         self._news: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._datasets: dict[str, _Shown] = {}
         self._ending = threading.Event()
+        self._signals = 0
         look = Look(
             uid=wanted.uid, gid=wanted.gid, file_mode=wanted.mode, folder_mode=_folder(wanted.mode)
         )
@@ -127,6 +128,7 @@ class Mounting:
         shown = _Shown(dataset, name, remote, self._wanted, self._cache, self._client.revive)
         self._datasets[dataset.info.id] = shown
         shown.follower.fill()
+        shown.check()
         self._operations.add(name, shown.branch())
         return shown
 
@@ -193,11 +195,15 @@ class Mounting:
                 return
 
     def _told(self, number: int, frame: FrameType | None) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            os._exit(128 + number)  # the next start clears the dead mount away
         self._news.put("")
 
     def _end(self, session: threading.Thread, say: Callable[[str], None]) -> None:
         self._ending.set()
-        self._numbers.stop()
+        with suppress(OSError):  # nothing of it may keep the mount from going
+            self._numbers.stop()
         for shown in list(self._datasets.values()):
             shown.stop()
         point, patience = self._wanted.point, END_S
@@ -215,7 +221,7 @@ class Mounting:
             _leave()
 
     def _close(self) -> None:
-        for shown in self._datasets.values():
+        for shown in list(self._datasets.values()):
             shown.close()
         self._cache.close()
 
@@ -261,13 +267,26 @@ class _Shown:
             self._report()
 
         self.follower.start(attach)
-        if self._wanted.prefetch is not None:
-            folder = self._wanted.prefetch.strip("/")
-            if self._name:
-                first, _, folder = folder.partition("/")
-                if first not in ("", self._name):
-                    return
+        folder = self._ahead()
+        if folder is not None:
             self.reader.prefetch(self.tree.items(folder))
+
+    def check(self) -> None:
+        """Raise NotFoundError where the folder to fetch ahead is not there."""
+        folder = self._ahead()
+        try:
+            self.tree.listing(folder or "")
+        except OSError as error:
+            raise NotFoundError("there is no such folder", path=f"--prefetch {folder}") from error
+
+    def _ahead(self) -> str | None:
+        """The folder of this dataset to fetch ahead, "" for all of it, None for nothing."""
+        wanted = self._wanted.prefetch
+        folder = wanted.strip("/") if wanted is not None else None
+        if folder and self._name:
+            first, _, folder = folder.partition("/")
+            return folder if first == self._name else None
+        return folder
 
     def _report(self) -> None:
         """Say which items are shown under other names, or not at all: a scan of the index."""

@@ -237,6 +237,27 @@ def test_a_dataset_that_is_not_there_and_a_hub_that_is_not(own, mounts, tmp_path
     mounted.stop()
 
 
+def test_calls_that_make_no_sense(own, mounts, tmp_path):
+    hub, _ = own
+    mounted = mounts(hub, "signs")
+    token = tmp_path / "token"
+    token.write_text(hub.token)
+    options = ("mount", "--remote", hub.url, "--token-file", str(token))
+    place = str(tmp_path / "other")
+    for words, code, said in (
+        (("signs", place, "--prefetch", "no/such"), 4, "--prefetch no/such"),
+        (("signs", place, "--mode", "666"), 2, "--mode"),
+        (("signs", place, "--cache-size", "much"), 2, "--cache-size"),
+        (("signs", place, "--all"), 2, "--all MOUNTPOINT"),
+        (("signs",), 2, "DATASET MOUNTPOINT"),
+        (("a/b", place), 2, "a/b"),
+    ):
+        done = syncd(mounted, *options, *words)
+        assert (done.returncode, said in done.stderr) == (code, True), done
+        assert points.mounted(Path(place)) is None
+    mounted.stop()
+
+
 def test_in_the_background_until_unmounted(own, mounts, tmp_path):
     hub, _ = own
     mounted = mounts(hub, "signs")
