@@ -117,6 +117,7 @@ def _resolve(mirror: Mirror, path: str, choice: str) -> str:
     said = choices[choice](mirror, row, remote)
     mirror.state.troubles.clear(path)
     mirror.state.agenda.settle(path, mirror.clock.now_ns())
+    mirror.state.history.note(mirror.clock.now_ns(), path, "resolved", f"by a person: {choice}")
     return said
 
 

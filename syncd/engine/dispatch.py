@@ -233,6 +233,7 @@ class Dispatcher:
                 self._state.troubles.clear(action.path)
 
     def _forget(self, action: Action) -> None:
+        self._state.history.note(self._clock.now_ns(), action.path, "forgotten", action.reason)
         remote = action.triple.remote if action.triple else None
         if remote and remote.state is ItemState.PRESENT:
             self._state.receipts.abandon([action.path])

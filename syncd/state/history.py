@@ -26,7 +26,7 @@ class Deed:
     at_ns: int
     path: str
     verb: str
-    """stored, replaced, moved, removed, adopted, forgotten; or failed, conflict, held, refused."""
+    """stored, moved, removed, adopted, forgotten, resolved; or failed, conflict, held, refused."""
     reason: str
 
 

@@ -10,7 +10,8 @@ import time
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.program import COMMAND, eventually
+from syncd.remotes.base import Upload
+from tests.e2e.program import COMMAND, digest, eventually
 from tests.e2e.test_watch import picture
 
 
@@ -195,3 +196,29 @@ def test_on_a_terminal_the_status_is_a_table(root, syncd, watched, shelf, option
         showing.kill()
         showing.wait()
         os.close(ours)
+
+
+def test_what_a_person_decides_is_history_too(root, syncd, watched, shelf):
+    (root / "a.jpg").write_bytes(picture("ours"))
+    (root / "b.jpg").write_bytes(picture("b"))
+    with shelf.open() as dataset:
+        theirs = root.parent / "theirs.jpg"
+        theirs.write_bytes(picture("theirs"))
+        content = theirs.read_bytes()
+        dataset.put([Upload(key="a.jpg", digest=digest(content), size=len(content), file=theirs,
+                            content=content, modified_ns=1, expect=None)])  # fmt: skip
+    watched("--on-delete", "keep")
+    eventually(lambda: state_of(syncd)["conflicts"] and len(shelf.items()) == 2)
+    syncd("resolve", root / "a.jpg", "--local")
+    (root / "b.jpg").unlink()
+    wanted = [
+        ("a.jpg", "conflict", "the name is taken by other content"),
+        ("a.jpg", "resolved", "by a person: local"),
+        ("b.jpg", "forgotten", "gone here, kept at the remote"),
+    ]
+
+    def told():
+        deeds = [(d["path"], d["verb"], d["reason"]) for d in syncd("history", "--json").lines]
+        return [deed for deed in wanted if deed in deeds] == wanted
+
+    eventually(told)
