@@ -105,6 +105,10 @@ class Rows:
         wanted = "SELECT 1 FROM rows WHERE folder = ? LIMIT 1"
         return self._db.execute(wanted, (folder,)).fetchone() is None
 
+    def more_than(self, folder: int, count: int) -> bool:
+        wanted = "SELECT 1 FROM rows WHERE folder = ? LIMIT 1 OFFSET ?"
+        return self._db.execute(wanted, (folder, count)).fetchone() is not None
+
     def after(self, row: Row, limit: int) -> list[Row]:
         """The next items in the order of listings, in this row's folder and those that follow."""
         found: list[Row] = []

@@ -21,6 +21,8 @@ from syncd.mount.rows import ROOT, Row, Seen, Step, item_of
 KEPT_NAMES = 150_000
 """Names of listed folders kept in memory, 45 MB at most; others are looked up in the index."""
 KEPT_ITEMS = 4096
+ASKED, LISTED_AT_ONCE = 4, 2_000
+"""A folder that was asked about so often is read whole, unless it holds more than that."""
 
 
 class Tree:
@@ -33,6 +35,7 @@ class Tree:
         self._known = bytearray(1024)
         self._paths: dict[str, int] = {"": ROOT}
         self._listed: OrderedDict[int, dict[str, Seen]] = OrderedDict()
+        self._asked: dict[int, int] = {}
         self._names = 0
         self._rows: OrderedDict[int, Row] = OrderedDict()
 
@@ -168,9 +171,19 @@ class Tree:
         else:
             row = self.index.rows.find(folder, name)
             seen = Seen(row.ino, row.rank, row.size, row.mtime_ns) if row else None
+            self._count(folder)
         if seen is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return seen
+
+    def _count(self, folder: int) -> None:
+        """Read a folder whole when it was asked about a few times: the rest comes from memory,
+        also what the kernel asks of every file once more after it was read."""
+        self._asked[folder] = self._asked.get(folder, 0) + 1
+        if self._asked[folder] == ASKED and not self.index.rows.more_than(folder, LISTED_AT_ONCE):
+            self._keep(folder, self.index.rows.listing(folder))
+        if len(self._asked) > 50_000:
+            self._asked = {}
 
     def _listing(self, folder: int) -> dict[str, Seen]:
         listed = self._listed.get(folder)
