@@ -142,7 +142,7 @@ CREATE TABLE history (
     id     INTEGER PRIMARY KEY,
     at_ns  INTEGER NOT NULL,
     path   TEXT NOT NULL,
-    verb   TEXT NOT NULL,     -- stored, moved, removed, adopted, failed, ...
+    verb   TEXT NOT NULL,     -- stored, replaced, moved, removed, adopted, failed, ...
     reason TEXT NOT NULL      -- a sentence fragment for a person
 ) STRICT
 """
