@@ -46,9 +46,9 @@ def annotate(
     remote: o.Remote = None,
     token_file: o.TokenFile = None,
 ) -> None:
-    """Store annotations of pictures: rectangles, polygons, lines and points.
+    """Store annotations of pictures.
 
-    What cannot be stored is listed with its place in the document; the rest is.
+    Rectangles, polygons, lines and points. What cannot be stored is listed with its place in the document; the rest is.
     """
     if model is None:
         raise UsageError("say who made these annotations: --human or --model")
