@@ -90,7 +90,8 @@ def _turn(way: Way, tree: Tree, name: str, found: Found, work: Path, wait: float
     with contest.room(work, wait) as room:
         names = room / "names"
         names.write_bytes(_names(tree, shuffled=name == "W2"))
-        cat = f"xargs -0 -P {READERS} -n 50 cat" if name == "W2" else "xargs -0 cat"
+        share = -(-tree.workload.files // READERS)
+        cat = f"xargs -0 -P {READERS} -n {share} cat" if name == "W2" else "xargs -0 cat"
         with way.mount(room) as mounted:
             script = f"cd '{mounted.point}' && {cat} < '{names}' > /dev/null"
             _twice(way, BOUNDS[name].what, mounted, ["sh", "-c", script], found)
