@@ -17,7 +17,7 @@ from pathlib import Path
 from syncd.mount.names import Rank
 from syncd.mount.rows import AWAY, ROOT, Row, Rows, Step
 
-SCHEMA = 1
+SCHEMA = 2
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE rows (
@@ -27,7 +27,7 @@ CREATE TABLE rows (
 );
 """
 _INDEXES = """
-CREATE INDEX IF NOT EXISTS rows_name ON rows (folder, name, rank);
+CREATE INDEX IF NOT EXISTS rows_name ON rows (folder, name, rank, size, mtime_ns);
 CREATE INDEX IF NOT EXISTS rows_item ON rows (item) WHERE item IS NOT NULL;
 """
 

@@ -261,8 +261,11 @@ class Session(fuse.FUSE):  # type: ignore[misc]
         fill(buf, b".", None, 0)
         fill(buf, b"..", None, 0)
         place = ctypes.pointer(entry)
+        last = 0
         for name, ino, mode in self.operations.names(path_of(path)):
-            entry.st_ino, entry.st_mode = ino, mode
+            entry.st_ino = ino
+            if mode != last:
+                entry.st_mode = last = mode
             if fill(buf, name.encode(), place, 0):
                 raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 

@@ -65,6 +65,10 @@ _ROWS = (
 )
 
 
+_FIRST = "rank, size, mtime_ns, ino"
+"""Who is shown of several under one name, as the index has them anyway."""
+
+
 class Rows:
     """The rows of one index file."""
 
@@ -74,7 +78,7 @@ class Rows:
     def find(self, folder: int, name: str) -> Row | None:
         """The row that is shown under a name."""
         found = self._db.execute(
-            _ROWS + "WHERE folder = ? AND name = ? ORDER BY rank, ino LIMIT 1",
+            _ROWS + f"WHERE folder = ? AND name = ? ORDER BY {_FIRST} LIMIT 1",
             (folder, name),
         ).fetchone()
         return Row(*found) if found else None
@@ -91,14 +95,14 @@ class Rows:
     def listing(self, folder: int) -> dict[str, Seen]:
         """What a folder shows, ordered by name."""
         found = self._db.execute(
-            "SELECT name, ino, rank, size, mtime_ns FROM rows WHERE folder = ?"
-            " ORDER BY name, rank, ino",
+            "SELECT name, ino, rank, size, mtime_ns FROM rows WHERE folder = ? ORDER BY name, rank",
             (folder,),
-        )
-        shown: dict[str, Seen] = {}
-        for name, *seen in found:
-            if name not in shown:
-                shown[name] = Seen(*seen)
+        ).fetchall()
+        make = Seen._make
+        shown = {row[0]: make(row[1:]) for row in found}
+        if len(shown) < len(found):  # of several under one name the first is shown
+            for row in reversed(found):
+                shown[row[0]] = make(row[1:])
         return shown
 
     def empty(self, folder: int) -> bool:

@@ -14,6 +14,7 @@ import pytest
 from tests.mount.mounted import content, until, whole
 
 SIZE = 300_000
+PAGES = 70_000
 SEEN_S = 2.0
 
 
@@ -140,7 +141,7 @@ def written(path):
 def test_a_thousand_replacements_under_parallel_readers(mount, dataset):
     """Whoever opens a file reads one version from end to end, whatever comes meanwhile."""
     keys = [f"f{number % 3}/{number}.jpg" for number in range(12)]
-    dataset.put({key: content(0, SIZE) for key in keys})
+    dataset.put({key: content(0, PAGES) for key in keys})
     mounted = mount()
     over, mixed, reads = threading.Event(), [], [0]
 
@@ -156,7 +157,7 @@ def test_a_thousand_replacements_under_parallel_readers(mount, dataset):
             try:
                 version = os.pread(held, 8, 0)
                 for _ in range(6):
-                    at = choice.randrange(SIZE // 16) * 16
+                    at = choice.randrange(PAGES // 16) * 16
                     if os.pread(held, 16, at) != version + at.to_bytes(8, "big"):
                         mixed.append(f"{key} at {at}")
                 reads[0] += 1
@@ -169,11 +170,12 @@ def test_a_thousand_replacements_under_parallel_readers(mount, dataset):
     for reader in readers:
         reader.start()
     for number in range(1, 100):
-        dataset.put({key: content(number, SIZE) for key in keys})
+        new = content(number, PAGES)
+        dataset.put(dict.fromkeys(keys, new))
     over.set()
     for reader in readers:
         reader.join()
-    until(lambda: all(whole(mounted / key) == content(99, SIZE) for key in keys), SEEN_S)
+    until(lambda: all(whole(mounted / key) == content(99, PAGES) for key in keys), SEEN_S)
     assert mixed == []
     assert reads[0] > 50
     mounted.stop()
