@@ -1,7 +1,7 @@
 """What grows, and how it is kept small: history, state file, logs, finished pieces of work.
 
-`tidy` runs in the control thread every ten minutes while nothing else is to do; `room` tells what
-each thing takes and what it may take at most.
+`tidy` runs in the control thread every ten minutes while nothing else is to do; `around` tells what
+lies beside the mirrors, what it takes and what it may take at most.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def tidy(mirror: Mirror, history_days: int) -> None:
         state.commit()
     state.commit()
     try:
-        if state.shrink():
+        if mirror.quiet and state.shrink():
             log.info("shrank the state file root=%s", mirror.subject.root)
     except StateError as error:
         # It needs room for a copy; without it the file stays as large as it was.

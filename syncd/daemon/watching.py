@@ -32,7 +32,8 @@ BURST = 200
 REST_S = 10.0
 """After a burst of that many hints a scan follows, but not more often than this."""
 TIDY_S = 600.0
-"""How often, while nothing else is to do, what is too old is dropped."""
+"""How often, while nothing else is to do, what is too old is dropped; where there is always
+something to do, six times as rarely."""
 POLL_S = 15.0
 """Between scans where events are not to be had; more where a scan takes long."""
 
@@ -164,7 +165,8 @@ class _Loop:
 
     def _look_around(self, now: float) -> None:
         self._rest.check()
-        if now - self._tidied >= TIDY_S and self._mirror.quiet:
+        since = now - self._tidied
+        if since >= 6 * TIDY_S or (since >= TIDY_S and self._mirror.quiet):
             self._tidied = now
             tidy(self._mirror, self._history_days)
             shorten_logs(self._state)

@@ -6,11 +6,15 @@ import os
 
 import pytest
 
+from syncd.client import Client
 from syncd.config.places import places
 from syncd.daemon import shorten
-from syncd.daemon.room import around
+from syncd.daemon.room import around, tidy
+from syncd.engine.opening import Target, opened
+from syncd.engine.options import Options
 from syncd.state import store
 from syncd.state.history import DAY_NS
+from syncd.state.report import deeds_of, status
 from syncd.state.store import FILE, State
 
 
@@ -81,3 +85,23 @@ def test_what_lies_around_is_told_with_its_limit(home):
     assert found["hub.log"].limit == "8 MiB"
     assert found["hub uploads"].bytes == 1000
     assert "30 days" in found["hub"].limit
+
+
+def test_a_mirror_drops_what_is_older_than_it_was_told_to_keep(hub, home, tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "SLACK_BYTES", 100_000)
+    target = Target(root=tmp_path, remote="x", dataset="tidy", options=Options())
+    with (
+        Client(hub.url, token=hub.token) as client,
+        opened(target, client.remote, places().mirrors, removes=True) as mirror,
+    ):
+        now = mirror.clock.now_ns()
+        for number in range(10_000):
+            mirror.state.history.note(now - 8 * DAY_NS, f"{number}.jpg", "stored", "new here")
+        mirror.state.history.note(now - 6 * DAY_NS, "young.jpg", "stored", "new here")
+        mirror.state.commit()
+        tidy(mirror, 7)
+        folder = target.folder(places().mirrors)
+        assert [deed.path for deed in deeds_of(folder, "", 0, 10)] == ["young.jpg"]
+        told = status(folder).room
+        assert (told.lines, told.days) == (1, 7)
+        assert told.state < 500_000
