@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from syncd.engine.pairing import awaited, find, whereabouts
+from syncd.engine.pairing import find, whereabouts
 from syncd.errors import NameRefusedError
 from syncd.model import Action, Item, ItemState, OnConflict, Policy, Receipt, Triple, Verb
 from syncd.plan.assign import Placed, Taken, Unread, assign
@@ -18,11 +18,19 @@ from syncd.plan.layout import place
 from syncd.state.row import Row
 from syncd.state.store import State
 
+MOST = 10_000
+"""So many rows are decided at once, where names were handed on among them; of more, each file may
+become a new version of the item that has had its name."""
+ROUNDS = 8
+"""How often those are looked for that names were handed on to by the ones just found."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decisions:
     """What is to be done for a chunk of rows."""
 
+    rows: tuple[Row, ...]
+    """Those asked for, and others that names were handed on to and that were not due yet."""
     actions: tuple[Action, ...]
     later: tuple[str, ...]
     """Paths whose name is taken: ask again once every other file has been read."""
@@ -30,9 +38,6 @@ class Decisions:
     """Paths whose key is held by a vanished file that is still to be dealt with."""
     held: tuple[str, ...]
     """Vanished paths whose item goes to one of those, and so waits for longer."""
-    together: tuple[str, ...]
-    """All paths of the chunk and some more, where names were exchanged or handed on and not all of
-    these are due yet: to be decided at once, and nothing before."""
     refused: tuple[tuple[str, str], ...]
     """Paths that cannot be carried, with the reason."""
 
@@ -52,7 +57,19 @@ class Decider:
             fresh = self._fresh(rows)
             if fresh is not None:
                 return fresh
-        return _Chunk(self._state, self._policy, rows, set(busy), set(final)).run()
+        return self._whole(list(rows), set(busy), set(final)).decisions()
+
+    def _whole(self, rows: list[Row], busy: set[str], final: set[str]) -> _Chunk:
+        """The rows with all those that names were handed on to, unless they are too many."""
+        for _ in range(ROUNDS):
+            chunk = _Chunk(self._state, self._policy, rows, busy, final, waits=True)
+            missing = chunk.missing()
+            if not missing:
+                return chunk
+            rows = [*rows, *missing]
+            if len(rows) > MOST:
+                break
+        return _Chunk(self._state, self._policy, rows[:MOST], busy, final, waits=False)
 
     def _fresh(self, rows: Sequence[Row]) -> Decisions | None:
         """The short way of the first sync: new files only, whose names nobody here or at the
@@ -70,21 +87,33 @@ class Decider:
             for row in rows
         )
         actions = tuple(decide(triple, self._policy) for triple in triples)
-        return Decisions(actions=actions, later=(), waiting=(), held=(), together=(), refused=())
+        return Decisions(
+            rows=tuple(rows), actions=actions, later=(), waiting=(), held=(), refused=()
+        )
 
 
 class _Chunk:
     """One chunk while it is decided: the lookups of its keys, and what came of it."""
 
     def __init__(
-        self, state: State, policy: Policy, rows: Sequence[Row], busy: set[str], final: set[str]
+        self,
+        state: State,
+        policy: Policy,
+        rows: Sequence[Row],
+        busy: set[str],
+        final: set[str],
+        *,
+        waits: bool,
     ) -> None:
+        """With `waits`, a name that a vanished file will leave is waited for; else the next free
+        one is taken."""
         self._state = state
         self._policy = policy
         self._patient = _patient(policy)
         self._final = final
         self._rows = rows
         self._busy = busy
+        self._waits = waits
         self._actions: dict[str, Action] = {}
         self._later: list[str] = []
         self._waiting: list[str] = []
@@ -102,42 +131,40 @@ class _Chunk:
             self._items.update(state.overlay.at(keys))
         self._overlaid = self._overlay([row.receipt for row in rows])
         self._pairs = find(state, rows, busy, self._movable)
-        self._moving = {row.path for row in self._pairs.origins.values() if row.gone}
+        self._leaving = {row.path: new for new, row in self._pairs.origins.items() if row.gone}
         self._losing = {
             row.path for row in self._pairs.origins.values()
         } - self._pairs.origins.keys()
-
-    def run(self) -> Decisions:
-        if self._pairs.missing:
-            return self._together(self._pairs.missing)
-        leaving = {row.path: new for new, row in self._pairs.origins.items() if row.gone}
-        for row in self._rows:
-            if row.path not in leaving:
+        for row in rows:
+            if row.path not in self._leaving:
                 self._one(row)
-        places = (whereabouts(self._state, row.kept) for row in self._leavers)
-        missing = awaited([row for row in places if row], self._rows, self._busy)
-        if missing:
-            return self._together(missing)
+
+    def missing(self) -> list[Row]:
+        """Those that names were handed on to, or that have left a name that is waited for, and
+        that are to be decided but not here: without them, names that go around get stuck."""
+        here = {row.path for row in self._rows} | self._busy
+        left = (whereabouts(self._state, row.kept) for row in self._leavers)
+        found = {row.path: row for row in (*self._pairs.missing, *left) if row}
+        return [row for path, row in found.items() if row.due is not None and path not in here]
+
+    def decisions(self) -> Decisions:
+        """What is to be done; the names that were found are written down by that."""
         self._hold_back()
         self._undecided = {*self._later, *self._waiting}
         for row in self._rows:
-            if row.path in leaving:
-                self._left(row, leaving[row.path])
+            if row.path in self._leaving:
+                self._left(row, self._leaving[row.path])
         self._state.names.place(self._placed.items())
         origins = self._pairs.origins
         held = [row.path for new, row in origins.items() if new in self._undecided and row.gone]
         return Decisions(
+            rows=tuple(self._rows),
             actions=tuple(self._actions.values()),
             later=tuple(self._later),
             waiting=tuple(self._waiting),
             held=tuple(held),
-            together=(),
             refused=tuple(self._refused),
         )
-
-    def _together(self, missing: frozenset[str]) -> Decisions:
-        paths = (*missing, *(row.path for row in self._rows))
-        return Decisions(actions=(), later=(), waiting=(), held=(), together=paths, refused=())
 
     def _hold_back(self) -> None:
         """Where a file that moved cannot be decided yet, its item still has the name that another
@@ -221,7 +248,8 @@ class _Chunk:
         found = assign(row.path, row.digest, policy, _View(self, row))
         if isinstance(found, Placed):
             holder = self._holder(self._bases[row.path])
-            if found.key != self._bases[row.path] and holder and _leaving(holder):
+            other = found.key != self._bases[row.path]
+            if other and self._waits and holder and _leaving(holder):
                 self._waiting.append(row.path)
                 self._leavers.append(holder)
                 return None
@@ -306,7 +334,7 @@ class _Chunk:
     def holder_of(self, key: str) -> str | None:
         """Who holds a key, leaving out vanished files whose items go elsewhere."""
         row = self._holder(key)
-        return None if row is None or row.path in self._moving else row.path
+        return None if row is None or row.path in self._leaving else row.path
 
     def foreign(self, key: str) -> Item | None:
         """A present item under the key; its digest is hidden where a file of ours has it."""

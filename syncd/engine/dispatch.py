@@ -104,8 +104,8 @@ class Dispatcher:
             if not rows:
                 return
             self._give(rows, scanning=scanning)
-            if away or self._after == _START:
-                return  # One chunk shows whether it is back; or some are to be decided together.
+            if away:
+                return  # One chunk shows whether it is back.
 
     def trust(self, path: str) -> None:
         """The file was the same at two looks: it may be read without a lease."""
@@ -173,9 +173,9 @@ class Dispatcher:
         final = () if scanning or self._reads else tuple(self._later)
         found = self._decider.decide(rows, busy=self.busy, final=final)
         self._defer(found)
-        self._later.difference_update(row.path for row in rows)
+        by_path = {row.path: row for row in found.rows}
+        self._later.difference_update(by_path)
         self._later.update(found.later)
-        by_path = {row.path: row for row in rows}
         given: dict[Verb, list[Step]] = {}
         for action in found.actions:
             if action.verb in _SENT and not self._at_home(action):
@@ -194,9 +194,6 @@ class Dispatcher:
         for path in found.waiting:
             self._state.agenda.settle(path, now + SECOND // 5)
         self._state.agenda.wake(now + SECOND, found.held)
-        if found.together:
-            self._state.agenda.wake(now, found.together)
-            self._after = _START
         for path, reason in found.refused:
             self._settlement.refuse(path, "refused", reason)
 

@@ -7,7 +7,7 @@ one that is nowhere any more is a new version of that one's item, as after an at
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from syncd.model import Stat
@@ -15,19 +15,16 @@ from syncd.plan.moves import Arrived, Vanished, pair
 from syncd.state.row import Row
 from syncd.state.store import State
 
-FEW = 200
-"""Where a chunk has fewer rows, what belongs to them and is not among them can be waited for."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairs:
     """`origins` are the rows whose items belong to these paths now; `unread` paths are to be read
-    first, because they may be a vanished file. `missing` are those that names were handed on to,
-    and that are not due yet: nothing can be decided here before they are among the rows."""
+    first, because they may be a vanished file. `missing` are not among the rows, but were handed
+    on the name of one that is."""
 
     origins: dict[str, Row] = field(default_factory=dict)
     unread: frozenset[str] = frozenset()
-    missing: frozenset[str] = frozenset()
+    missing: tuple[Row, ...] = ()
 
 
 def find(
@@ -44,9 +41,6 @@ def find(
     origins = movable([row for row in known if row.receipt and row.path not in busy])
     names = _Names(state, arrived)
     found = _handed_on(names, arrived, origins)
-    missing = awaited(names.elsewhere, rows, busy)
-    if missing:
-        return Pairs(missing=missing)
     taken = {row.path for row in found.values()}
     gone = {row.path: row for row in origins if row.gone and row.path not in taken}
     fresh = [row for row in arrived if row.receipt is None and row.path not in found]
@@ -59,16 +53,8 @@ def find(
         [Arrived(path=row.path, stat=row.stat, digest=row.digest) for row in fresh],
     )
     found |= {new: gone[old] for old, new in pairing.moves}
-    return Pairs(origins=found, unread=frozenset(pairing.unread))
-
-
-def awaited(places: Iterable[Row], rows: Sequence[Row], busy: Collection[str]) -> frozenset[str]:
-    """Those of `places` that are not among a chunk's rows, but will be if asked to."""
-    if len(rows) >= FEW:
-        return frozenset()
-    here = {row.path for row in rows}
-    come = {row.path for row in places if row.due is not None and row.path not in busy}
-    return frozenset(come - here)
+    unread = frozenset(pairing.unread)
+    return Pairs(origins=found, unread=unread, missing=tuple(names.elsewhere))
 
 
 def whereabouts(state: State, stat: Stat | None) -> Row | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from syncd.engine import decider, dispatch
 from syncd.model import Layout
 from syncd.remotes.memory import PlainDataset
 
@@ -79,22 +80,47 @@ def test_a_chain_in_one_go(settled):
 
 
 def test_a_chain_longer_than_a_chunk(settled):
-    world, _ = settled(*(f"{n:04}.jpg" for n in range(1000)))
+    world, before = settled(*(f"{n:04}.jpg" for n in range(1000)))
     world.disk.deaf = 9999
     for n in range(999, -1, -1):
         world.disk.move(f"{n:04}.jpg", f"{n + 1:04}.jpg")
     world.sweep()
-    world.settle()
-    world.check()
+    unchanged(world, before)
     assert set(world.stored()) == {f"{n:04}.jpg" for n in range(1, 1001)}
 
 
 def test_a_circle_longer_than_a_batch(settled):
     paths = [f"{n:03}.jpg" for n in range(300)]
-    world, _ = settled(*paths)
+    world, before = settled(*paths)
     world.disk.rotate(*paths)
+    unchanged(world, before)
+
+
+def test_two_folders_longer_than_a_chunk_that_change_names(settled):
+    world, before = settled(*(f"{folder}/{n:03}.jpg" for folder in "ab" for n in range(450)))
+    world.disk.move("a", "c")
+    world.disk.move("b", "a")
+    world.disk.move("c", "b")
+    unchanged(world, before)
+
+
+@pytest.mark.parametrize("most", [5, 8, 30])
+def test_more_than_are_decided_at_once_come_to_rest(settled, monkeypatch, most):
+    """Some are stored anew under each other's names; all are stored."""
+    monkeypatch.setattr(decider, "MOST", most)
+    monkeypatch.setattr(dispatch, "CHUNK", 5)
+    numbers = range(12)
+    world, _ = settled(
+        *(f"a/c/{n}{end}.jpg" for n in numbers for end in ("", "~c")),
+        *(f"a/c/d/{n}~a.jpg" for n in numbers),
+    )
+    for n in numbers:
+        world.disk.move(f"a/c/{n}.jpg", f"a/{n}~a.jpg")
+        world.disk.move(f"a/c/{n}~c.jpg", f"a/c/d/{n}.jpg")
+        world.disk.move(f"a/c/d/{n}~a.jpg", f"a/c/{n}~c.jpg")
     world.settle()
     world.check()
+    assert len(world.stored()) == 36
 
 
 def test_names_handed_on_in_a_circle_of_keys_are_decided_at_once(settled):
@@ -119,6 +145,19 @@ def test_a_name_is_not_handed_on_before_its_item_can_leave(settled):
     world.disk.move("a/c/.aside", "a/c/d/1.jpg")
     unchanged(world, before)
     assert set(world.stored()) == {"a/1.jpg", "a/1~c.jpg"}
+
+
+@pytest.mark.parametrize("rounds", [1, 8])
+def test_a_long_circle_of_files_that_wait_for_a_name_comes_to_rest(settled, monkeypatch, rounds):
+    """Some take another name instead."""
+    monkeypatch.setattr(decider, "MOST", 8)
+    monkeypatch.setattr(decider, "ROUNDS", rounds)
+    monkeypatch.setattr(dispatch, "CHUNK", 5)
+    paths = [f"a/c/{n:02}.jpg" for n in range(30)]
+    world, before = settled(*paths)
+    for old, new in zip(paths, paths[1:] + paths[:1], strict=True):
+        world.disk.move(old, f"a/{'de'[int(old[4:6]) % 2]}/{new[4:]}")
+    unchanged(world, before)
 
 
 def test_onto_a_name_that_is_taken_it_is_a_new_version_of_that(settled):
