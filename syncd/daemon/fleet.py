@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 STALL_S = 60.0
 """A control thread that took no turn for so long is stuck: a turn takes milliseconds."""
+STOP_S = 25.0
+"""What runs has 20 s to end. Only a question to a remote that is frozen takes longer."""
 FINAL = (UsageError, ConfigError, DeniedError)
 """What a person has to mend: trying again would only be noise."""
 
@@ -135,15 +137,16 @@ class Fleet:
             log.warning("mirror begins again root=%s", duty.target.root)
             self._begin(duty)
 
-    def stop(self) -> None:
-        """Have every mirror end; returns when all have."""
+    def stop(self) -> bool:
+        """Have every mirror end; whether all did in time."""
         everyone = [*self._members.values(), *self._leaving]
         for member in everyone:
             member.watching.stop()
-        for member in everyone:
-            member.watching.join()
+        until = time.monotonic() + STOP_S
+        ended = [one.watching.join(max(0.0, until - time.monotonic())) for one in everyone]
         for client in self._clients.values():
             client.close()
+        return all(ended)
 
     def _for_good(self, member: Member) -> bool:
         return self._again_s is None or isinstance(member.error, FINAL)

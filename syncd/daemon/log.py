@@ -26,7 +26,7 @@ _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), 
 _NAMES = r"token|password|secret|authorization"
 _SECRET = re.compile(
     rf"(?i)(\b(?:{_NAMES})[\"']?\s*[=:]\s*[\"']?(?:bearer\s+)?|\bbearer\s+|[?&]code="
-    r"|://[^/\s:@]*:)[^\s\"'&@,;)]+"
+    r"|://[^/\s:@]*:(?=[^/\s@]*@))[^\s\"'&@,;)]+"
 )
 _SECRET_NAME = re.compile(f"(?i){_NAMES}")
 _NAMED = re.compile(r"\b(\w+)=%")

@@ -93,7 +93,11 @@ class Service:
         """Nothing to read again: what a call asks for stays."""
 
     def end(self) -> None:
-        self.fleet.stop()
+        """Let what runs end; what does not is left to the state file, which bears it."""
+        if not self.fleet.stop():
+            log.warning("remote frozen, not waited for: what is cut short is done after a start")
+            logging.shutdown()
+            os._exit(0 if self._told_to_stop else 1)
 
     @property
     def over(self) -> bool:

@@ -17,7 +17,6 @@ TYPE = "fuse.syncd"
 PAUSES = (0.05, 0.1, 0.2)
 CONF = Path("/etc/fuse.conf")
 CAP_SYS_ADMIN = 21
-CAP_SYS_ADMIN = 21
 
 
 def lacking() -> str | None:
@@ -49,15 +48,6 @@ def check_others() -> None:
     if not (allowed or _mounts_by_itself()):
         raise UsageError("root has not allowed it on this machine", path="--allow-other",
                          hint=f"add the line user_allow_other to {CONF}")  # fmt: skip
-
-
-def _mounts_by_itself() -> bool:
-    """Whether this process may mount without the helper, as root may or a unit that was given
-    the privilege: the helper's rules do not concern it."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("CapEff:"):
-            return bool(int(line.split()[1], 16) >> CAP_SYS_ADMIN & 1)
-    return False
 
 
 def _mounts_by_itself() -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,11 @@ from tests.systemd.conftest import SCANS, SHOWN, SYNCD, Machine, eventually, mac
 CONFIG = "/etc/syncd/config.toml"
 PLACES = "/etc /var/lib /var/cache /srv /mnt /home /run/systemd/system /run/credentials"
 BIG = 60_000_000
+ASK = """
+import sys, urllib.request as u
+said = u.urlopen(u.Request(sys.argv[1], headers={"Authorization": sys.argv[2]}))
+print(said.read().decode())
+"""
 
 
 @pytest.fixture
@@ -27,6 +34,16 @@ def own(tmp_path: Path) -> Iterator[Machine]:
 def listing(box: Machine) -> set[str]:
     """What lies where services leave something."""
     return set(box.sh(f"find {PLACES} -xdev 2>/dev/null", code=None).splitlines())
+
+
+def received(box: Machine) -> float:
+    """How many bytes of bodies the hub was sent since it started."""
+    _, url, _, token = box.hub
+    bearer = f"Bearer {box.path(token).read_text().strip()}"
+    said = box.run(sys.executable, "-c", ASK, f"{url}/metrics", bearer)
+    found = re.search(r"^syncd_hub_received_bytes_total ([\d.e+]+)$", said, re.MULTILINE)
+    assert found, said
+    return float(found[1])
 
 
 def test_a_disk_that_comes_late_after_a_reboot_costs_nothing(own):
@@ -77,6 +94,7 @@ def test_stop_during_a_big_upload_is_quick_and_the_upload_goes_on_where_it_was(o
     own.run("systemctl", "start", "syncd.service")
     own.arrives("big.mp4")
     assert own.items()["big.mp4"] == BIG
+    assert received(own) < BIG * 1.2, "it did not begin anew"
 
 
 def test_uninstalling_leaves_nothing_but_the_data(own):

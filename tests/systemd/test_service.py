@@ -164,6 +164,20 @@ def test_a_reload_adds_a_mirror_and_a_broken_file_changes_nothing(box):
     eventually(lambda: "1 mirror," in box.show("syncd.service", "StatusText"))
 
 
+def test_a_stop_does_not_wait_for_a_hub_that_is_frozen(box):
+    hub = box.pid("syncd-hub.service")
+    kill(box, hub, signal.SIGSTOP)
+    try:
+        box.run("systemctl", "restart", "syncd.service")
+        before = time.monotonic()
+        box.run("systemctl", "stop", "syncd.service")
+        assert time.monotonic() - before < 29
+        assert box.show("syncd.service", "Result") == "success"
+    finally:
+        kill(box, hub, signal.SIGCONT)
+        box.run("systemctl", "start", "syncd.service")
+
+
 def test_a_hub_restarted_under_load_loses_nothing(box):
     wanted = {}
     for number in range(240):
