@@ -5,6 +5,7 @@ The first run fills the index in FOLDER, the next ones mount it and look at it w
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from syncd.daemon.mount import GARBAGE
 from syncd.model import Item
 from syncd.mount.follow import Follower
 from syncd.mount.index import Index
@@ -65,6 +67,8 @@ def main(number: int, folder: Path) -> None:
     operations = Operations(Look(uid=0, gid=0))
     operations.add("", Branch(tree=tree, reads=many))
     mount = threading.Thread(target=lambda: Session(operations, str(point), **OPTIONS))
+    gc.freeze()
+    gc.set_threshold(GARBAGE, 20, 100)
     mount.start()
     operations.started.wait()
     print(f"mounted {time.monotonic() - begun:.2f} s {memory()}", flush=True)
