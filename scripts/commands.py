@@ -42,6 +42,7 @@ A command line wins over a variable, and a variable over the configuration file.
 | `SYNCD_TOKEN`, `SYNCD_TOKEN_FILE` | the hub's token, or the file that holds it |
 | `SYNCD_CONFIG_DIR`, `SYNCD_STATE_DIR`, `SYNCD_DATA_DIR`, `SYNCD_CACHE_DIR` | folders of one \
 instance, instead of `syncd` below the XDG directories |
+| `SYNCD_CONFIG_FILE` | the configuration file, which then has to be there |
 
 The XDG variables (`XDG_CONFIG_HOME`, `XDG_STATE_HOME`, `XDG_DATA_HOME`, `XDG_CACHE_HOME`) are
 honoured. Other folders make another instance: several run side by side.
