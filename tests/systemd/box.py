@@ -32,7 +32,8 @@ def why_not() -> str:
         return f"a systemd of our own needs {', '.join(missing)}"
     if _cgroups() is None:
         return "a systemd of our own needs a cgroup2 mount"
-    return ""
+    tried = subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], check=False)
+    return "a systemd of our own needs the right to make namespaces" if tried.returncode else ""
 
 
 def _cgroups() -> Path | None:
