@@ -48,7 +48,8 @@ def annotate(
 ) -> None:
     """Store annotations of pictures.
 
-    Rectangles, polygons, lines and points. What cannot be stored is listed with its place in the document; the rest is.
+    Rectangles, polygons, lines and points. What cannot be stored is listed with its place in the
+    document; the rest is stored.
     """
     if model is None:
         raise UsageError("say who made these annotations: --human or --model")

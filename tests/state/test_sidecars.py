@@ -71,7 +71,9 @@ def test_missed_it_is_kept_for_what_it_brought(table):
 def test_its_picture_wakes_it(tmp_path, reopened):
     state = State(tmp_path)
     state.sidecars.see("a", {"1.jpg.json": STAT}, 7)
-    state.sidecars.keep(replace(state.sidecars.at("a/1.jpg.json"), due=None))
+    sidecar = state.sidecars.at("a/1.jpg.json")
+    assert sidecar is not None
+    state.sidecars.keep(replace(sidecar, due=None))
     state.files.see("a", {"1.jpg": STAT}, 7)
     if reopened:
         state.close()
