@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncd.model import Item
-from syncd.mount.blocks.ahead import WINDOW_BLOCKS, WINDOW_FILES, Orders, Runs
+from syncd.mount.blocks.ahead import WINDOW_BLOCKS, WINDOW_FILES, Epochs, Orders, Runs
 
 ITEMS = [Item(key=f"{n:04}", id=f"i{n}", size=5_000) for n in range(3000)]
 PLACE = {item.id: n for n, item in enumerate(ITEMS)}
@@ -138,3 +138,14 @@ def test_many_files_are_forgotten_again():
     for number in range(5000):
         orders.seen(Item(key=str(number), id=f"x{number}-", size=1), missed=True)
     assert len(orders._expected) <= 8192
+
+
+def test_many_misses_within_a_minute_tell_of_an_epoch():
+    epochs = Epochs(2000, fits=True)
+    found = [epochs.missed(n / 10) for n in range(100)]
+    assert found[:39] == [0] * 39
+    assert 0 < found[40] < found[99]
+    assert epochs.missed(10_000.0) == 0
+    slow = Epochs(2000, fits=True)
+    assert not any(slow.missed(n * 5.0) for n in range(500))
+    assert not any(Epochs(2000, fits=False).missed(0) for _ in range(500))

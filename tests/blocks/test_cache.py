@@ -324,3 +324,18 @@ def test_whatever_is_done_only_right_bytes_come_back(tmp_path_factory, acts):
             assert found is not None
         assert cache.bytes <= 20_000
     cache.close()
+
+
+def test_an_index_in_trouble_is_no_error(opened, allow_log):
+    allow_log("is in trouble")
+    cache = opened()
+    cache.put(name(1), 0, body(1))
+    cache.flush()
+    cache._index._db.execute("DROP TABLE blocks")
+    assert cache.read(name(1), 0, 0, 1000) == body(1)  # known from this run
+    assert cache.read(name(2), 0, 0, 1000) is None
+    assert cache.blocks(name(1)) == set()
+    cache.forget(name(2))
+    cache.put(name(3), 0, body(3))
+    assert cache.read(name(3), 0, 0, 1000) == body(3)
+    assert not cache.has(name(4), 0)

@@ -16,9 +16,10 @@ import sqlite3
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 from zlib import crc32
 
 from syncd.errors import BusyError
@@ -26,6 +27,7 @@ from syncd.mount.blocks.index import Index, Place, Row
 from syncd.mount.blocks.segment import Segment
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 BLOCK = 1 << 20
 """Bytes of one block; a file up to this size is one block, and checked against its digest."""
 SEGMENTS = 64
@@ -111,15 +113,11 @@ class BlockCache:
         """The blocks of a content that are held."""
         with self._lock:
             self._flush()
-            return self._index.blocks(bytes.fromhex(name))
+            return self._asked(self._index.blocks, name) or set()
 
     def _find(self, name: str, block: int) -> Place | None:
         with self._lock:
-            try:
-                return None if self._closed else self._index.find(bytes.fromhex(name), block)
-            except sqlite3.Error as error:
-                self._complain(error)
-                return None
+            return self._asked(self._index.find, name, block)
 
     def _recall(self, name: str, block: int) -> tuple[Segment, int, int] | None:
         """Look a block up that this run has not seen yet, and check what lies there."""
@@ -181,10 +179,7 @@ class BlockCache:
             self._spare = OrderedDict(
                 (key, data) for key, data in self._spare.items() if key[0] != name
             )
-            try:
-                self._index.drop(bytes.fromhex(name))
-            except sqlite3.Error as error:
-                self._complain(error)
+            self._asked(self._index.drop, name)
 
     def pin(self, name: str) -> None:
         """Keep what is held of a content when room is made, until `unpin`; counted."""
@@ -200,12 +195,12 @@ class BlockCache:
     def whole(self, name: str) -> bool:
         """Whether a content of several blocks was checked against its digest."""
         with self._lock:
-            return self._index.whole(bytes.fromhex(name))
+            return bool(self._asked(self._index.whole, name))
 
     def mark_whole(self, name: str) -> None:
         with self._lock:
             self._flush()
-            self._index.mark_whole(bytes.fromhex(name))
+            self._asked(self._index.mark_whole, name)
 
     def _written(self, segment: Segment, at: int, pieces: Sequence[bytes | memoryview]) -> bool:
         try:
@@ -237,6 +232,14 @@ class BlockCache:
             for key in list(islice(self._known, KNOWN // 2)):
                 del self._known[key]
         self._known[name, block] = place
+
+    def _asked(self, call: Callable[..., T], name: str, *more: int) -> T | None:
+        """What the index says of a content; nothing, where it is in trouble."""
+        try:
+            return None if self._closed else call(bytes.fromhex(name), *more)
+        except sqlite3.Error as error:
+            self._complain(error)
+            return None
 
     def _flush(self) -> None:
         rows, self._fresh = self._fresh, []
