@@ -19,6 +19,7 @@ from pathlib import Path
 from syncd.engine.report import Failure, Report, Tally
 from syncd.errors import (
     ConflictError,
+    DeniedError,
     GarbledError,
     NotFoundError,
     SyncdError,
@@ -110,6 +111,8 @@ def _print(dataset: Dataset, item: Item) -> None:
 def _attempt(dataset: Dataset, item: Item, folder: Path) -> int | SyncdError | None:
     try:
         return fetch(dataset, item, inside(folder, item.key))
+    except DeniedError:
+        raise
     except SyncdError as error:
         return error
     except OSError as error:

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from syncd.engine.opening import Target
-from syncd.errors import SyncdError
+from syncd.errors import DeniedError, SyncdError, TransientError
 from syncd.local.ignore import Filter
 from syncd.local.read import read
 from syncd.local.scan import walk
@@ -52,6 +52,12 @@ def _sound(dataset: Dataset, item: Item) -> str | None:
     try:
         for chunk in dataset.read(item):
             hasher.update(chunk)
+    except DeniedError:
+        raise
+    except TransientError as error:
+        if not error.answered:
+            raise  # The remote is away, which says nothing of the item.
+        return f"cannot be read: {error}"
     except SyncdError as error:
         return f"cannot be read: {error}"
     return None if hasher.hexdigest() == item.digest else "its bytes are not those of its digest"

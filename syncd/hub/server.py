@@ -17,6 +17,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Protocol
 
 import uvicorn
@@ -187,6 +188,8 @@ class _Server(uvicorn.Server):
         idle, now = self.hub.settings.idle_s, time.monotonic()
         if self._supervisor and counter % LOOK_TICKS == 0 and (not self._look or self._look.done()):
             self._look = asyncio.create_task(self._feed(self._supervisor))
+        if counter % LOOK_TICKS == 0 and not self._announced():
+            self._announce()
         # A question whose asker has gone may wait on for a while: it keeps nobody.
         if self.gate.inside and self.server_state.connections:
             self._used = now
@@ -225,6 +228,16 @@ class _Server(uvicorn.Server):
         with os.fdopen(fd, "w") as out:
             json.dump(self._address(), out)
         fresh.replace(file)
+
+    def _announced(self) -> bool:
+        """Whether commands can find a hub by the address file: this one, or another that lives."""
+        file = self.hub.settings.address_file
+        if file is None:
+            return True
+        try:
+            return Path(f"/proc/{int(json.loads(file.read_text())['pid'])}").exists()
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
 
     def _retract(self) -> None:
         file = self.hub.settings.address_file

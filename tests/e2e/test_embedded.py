@@ -35,7 +35,7 @@ def test_racing_commands_start_one_hub(home, alone, root):
     with ThreadPoolExecutor(8) as pool:
         done = list(pool.map(lambda n: alone("push", root, "--to", f"set-{n}"), range(8)))
     assert all("1 uploaded" in one.out for one in done)
-    assert len(hubs(home)) == 1
+    eventually(lambda: len(hubs(home)) == 1)  # who came second may still be about to end
     listed = alone("ls", "--json").lines
     assert sorted(one["dataset"] for one in listed) == [f"set-{n}" for n in range(8)]
     address = home / "state" / "syncd" / "hub.json"

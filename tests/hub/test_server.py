@@ -210,3 +210,31 @@ def test_nextcloud_cve_2024_46958_files_of_the_hub_are_its_users_alone(start_hub
     found = list(hub.data.rglob("*"))
     assert len(found) > 5
     assert [path for path in found if path.stat().st_mode & 0o077] == []
+
+
+def test_a_hub_is_found_again_when_another_that_took_its_address_file_has_gone(tmp_path):
+    address = tmp_path / "address"
+    command = [sys.executable, "-m", "syncd.hub", "--address-file", str(address), "--data"]
+    first = subprocess.Popen([*command, str(tmp_path / "first")], stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: named(address) == first.pid)
+        second = subprocess.Popen([*command, str(tmp_path / "second")], stderr=subprocess.DEVNULL)
+        wait_for(lambda: named(address) == second.pid)
+        second.terminate()
+        assert second.wait(20) == 0
+        wait_for(lambda: named(address) == first.pid)
+    finally:
+        first.terminate()
+        first.wait(20)
+
+
+def named(address):
+    """Whose process the address file names."""
+    return json.loads(address.read_text())["pid"] if address.exists() else None
+
+
+def wait_for(look):
+    deadline = time.monotonic() + 20
+    while not look():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

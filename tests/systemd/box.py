@@ -20,6 +20,8 @@ BOOT_S = 40.0
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INIT = "/lib/systemd/systemd"
 INSIDE = Path(__file__).with_name("inside.py")
+PYTHON = "/opt/syncd/bin/python"
+"""The interpreter inside, with syncd in it."""
 BOUND = ("setpriv", "--pdeathsig", "KILL")
 
 
@@ -64,6 +66,7 @@ class Box:
             *BOUND, "nsenter", "-t", str(self._disk.pid), "-m", "unshare", "--mount", "--pid",
             "--fork", "--kill-child=KILL", "--uts", "--ipc", "--cgroup", "--propagation",
             "private", sys.executable, str(INSIDE), str(self._anchor),
+            str(INSIDE.parents[2]),
         ]  # fmt: skip
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(

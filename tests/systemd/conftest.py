@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import TypeVar
 
 import pytest
 
-from tests.systemd.box import Box, why_not
+from tests.systemd.box import PYTHON, Box, why_not
 
 T = TypeVar("T")
-SYNCD = (sys.executable, "-m", "syncd")
+SYNCD = (PYTHON, "-m", "syncd")
 SCANS = Path("/srv/scans")
 SHOWN = Path("/mnt/scans")
 MOUNT = "syncd-mount@mnt-scans.service"

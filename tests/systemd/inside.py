@@ -1,6 +1,6 @@
 """The first program in the namespaces of a box: makes its root, and becomes its systemd.
 
-Run by `box.py` as a script, with the folder that the disk is mounted on.
+Run by `box.py` as a script, with the folder that the disk is mounted on and the checkout.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 import uuid
 from pathlib import Path
 
@@ -33,10 +34,10 @@ def mount(*words: str) -> None:
     subprocess.run(["mount", *words], check=True)
 
 
-def inside(anchor: Path) -> None:
+def inside(anchor: Path, checkout: Path) -> None:
     """Make the root of the new machine and give it to systemd."""
     mount("--make-rprivate", "/")
-    for name in ("work", "root", "up"):
+    for name in ("work", "root", "up", "program", "program-work"):
         (anchor / name).mkdir(exist_ok=True)
     root = anchor / "root"
     layers = f"lowerdir=/,upperdir={anchor}/up,workdir={anchor}/work"
@@ -45,6 +46,7 @@ def inside(anchor: Path) -> None:
     _devices(root / "dev")
     for name, mode in (("run", "755"), ("tmp", "1777"), ("var/tmp", "1777")):
         mount("-t", "tmpfs", "-o", f"mode={mode}", "tmpfs", str(root / name))
+    _program(root / "opt/syncd", anchor, checkout)
     _settings(root)
     old = root / ".old"
     old.mkdir(exist_ok=True)
@@ -86,6 +88,19 @@ def _devices(dev: Path) -> None:
         (dev / name).symlink_to(target)
 
 
+def _program(place: Path, anchor: Path, checkout: Path) -> None:
+    """This interpreter with this checkout, where every user and unit can read them: both may lie
+    below a home or a folder for temporary files, and units see neither."""
+    place.mkdir(parents=True, exist_ok=True)
+    layers = f"upperdir={anchor}/program,workdir={anchor}/program-work"
+    mount("-t", "overlay", "overlay", "-o", f"lowerdir={sys.prefix},{layers}", str(place))
+    packages = place / Path(sysconfig.get_path("purelib")).relative_to(sys.prefix)
+    for name in ("syncd", "systemd"):
+        (packages / name).mkdir(exist_ok=True)
+        mount("--bind", str(checkout / name), str(packages / name))
+        mount("-o", "remount,bind,ro", str(packages / name))
+
+
 def _settings(root: Path) -> None:
     etc = root / "etc"
     (etc / "machine-id").write_text(f"{uuid.uuid4().hex}\n")
@@ -106,4 +121,4 @@ def _settings(root: Path) -> None:
 
 
 if __name__ == "__main__":
-    inside(Path(sys.argv[1]))
+    inside(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -6,11 +6,11 @@ import json
 import os
 import shlex
 import signal
-import sys
 import time
 
 import pytest
 
+from tests.systemd.box import PYTHON
 from tests.systemd.conftest import MOUNT, SCANS, SHOWN, Machine, eventually
 
 CONFIG = "/etc/syncd/config.toml"
@@ -70,7 +70,7 @@ def test_the_owner_gets_leases_under_the_unit_without_any_capability(box):
     unit = box.path("/etc/systemd/system/syncd.service").read_text()
     unit = unit.replace("Type=notify", "Type=oneshot").replace("WatchdogSec=60", "")
     box.path("/run/systemd/system/probe.service").write_text(unit)
-    words = shlex.join([sys.executable, "-c", probe])
+    words = shlex.join([PYTHON, "-c", probe])
     box.add("probe.service", "User=cam", "ExecStart=", f"ExecStart={words}")
     box.run("systemctl", "start", "probe.service")
     said = box.journal("probe.service")
