@@ -10,7 +10,7 @@ from syncd.engine.opening import Target
 from syncd.engine.options import Options
 from syncd.engine.pull import PARTIAL, get, pull
 from syncd.engine.verify import against_folder, bytes_of
-from syncd.errors import ConflictError, GarbledError, NotFoundError
+from syncd.errors import ConflictError, DeniedError, GarbledError, NotFoundError, TransientError
 from syncd.model import Layout
 from syncd.remotes.memory import Fault, MemoryRemote, PlainDataset
 
@@ -215,3 +215,22 @@ def test_a_folder_that_was_never_mirrored(pets, tree, tmp_path):
     verdict = against_folder(pets, target, tmp_path / "mirrors")
     assert verdict.checked == 3
     assert verdict.wrong == (("5.jpg", "not at the remote"),)
+
+
+@pytest.mark.parametrize("error", [DeniedError("no"), TransientError("away")], ids=type)
+def test_a_remote_that_is_away_or_refuses_says_nothing_of_its_items(pets, error, monkeypatch):
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(pets, "read", refuse)
+    with pytest.raises(type(error)):
+        bytes_of(pets)
+
+
+def test_a_refusal_ends_a_pull(pets, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise DeniedError("no")
+
+    monkeypatch.setattr(pets, "read", refuse)
+    with pytest.raises(DeniedError):
+        pull(pets, tmp_path / "new")
