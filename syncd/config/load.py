@@ -26,13 +26,19 @@ def load(where: Places) -> Config:
         return Config()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot be read: {error}", path=str(file)) from error
+    return parsed(text, where)
+
+
+def parsed(text: str, where: Places) -> Config:
+    """What the text of a configuration says; ConfigError tells all of its faults at once."""
+    file = where.config_file
     try:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"is not TOML: {error}", path=str(file)) from error
     reader = Reader()
     config = reader.config(found)
-    problems = reader.problems or list(overlaps(config, where))
+    problems = [*reader.problems, *overlaps(config, where)]
     if problems:
         raise ConfigError("; ".join(problems), path=str(file))
     return config

@@ -13,11 +13,14 @@ from pathlib import Path
 from syncd.config.parts import Config
 from syncd.config.places import Places
 
+MISSING = Path()
+"""What a reader puts where the file names no place: a fault of its own."""
+
 
 def overlaps(config: Config, where: Places) -> Iterator[str]:
     """A sentence for each pair that cannot be."""
-    roots = [entry.root for entry in config.mirrors]
-    mounts = [entry.path for entry in config.mounts]
+    roots = [entry.root for entry in config.mirrors if entry.root != MISSING]
+    mounts = [entry.path for entry in config.mounts if entry.path != MISSING]
     own = {
         "state": where.state,
         "data": where.data,
@@ -38,7 +41,8 @@ def overlaps(config: Config, where: Places) -> Iterator[str]:
 
 
 def _roots(config: Config) -> Iterator[str]:
-    for one, other in combinations(config.mirrors, 2):
+    placed = [entry for entry in config.mirrors if entry.root != MISSING]
+    for one, other in combinations(placed, 2):
         if one.root == other.root and one.dataset != other.dataset:
             continue  # One folder may go to several datasets.
         if one.root == other.root:

@@ -53,7 +53,7 @@ class MountEntry:
     path: Path
     dataset: str | None = None
     remote: str | None = None
-    options: tuple[tuple[str, str | int | bool], ...] = ()
+    options: tuple[tuple[str, str | int | float | bool], ...] = ()
     """What else `syncd mount` is to be told, by the names of its options."""
 
 

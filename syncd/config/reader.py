@@ -12,6 +12,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from syncd.config import checked
+from syncd.config.overlap import MISSING
 from syncd.config.parts import (
     Config,
     HubConfig,
@@ -23,16 +25,28 @@ from syncd.config.parts import (
 )
 from syncd.config.quantity import hours, rate
 from syncd.config.secret import KINDS, Secret
-from syncd.errors import ConfigError
+from syncd.errors import ConfigError, UsageError
 
 CHOICES = {
     "layout": ("first-level", "tree", "flat"),
     "on_delete": ("trash", "keep", "delete"),
     "on_conflict": ("keep", "suffix"),
 }
-MEASURES: dict[str, Callable[[str], object]] = {"bandwidth": rate, "active_hours": hours}
+MEASURES: dict[str, Callable[[Any], object]] = {
+    "active_hours": hours,
+    "bandwidth": rate,
+    "cache_size": checked.cache_size,
+    "dataset": checked.dataset,
+    "gid": checked.owner,
+    "mode": checked.mode,
+    "sidecars": checked.sidecars,
+    "staleness": checked.seconds,
+    "timeout": checked.seconds,
+    "uid": checked.owner,
+}
+"""What a value must pass besides being of its type; raises ConfigError, UsageError."""
 LISTS = ("extensions", "ignore")
-WORDS = {str: "a string", int: "a number", bool: "true or false"}
+WORDS = {str: "a string", int: "a number", float: "a number", bool: "true or false"}
 TOP = ("remote", "remotes", "defaults", "mirror", "mount", "hub", "metrics")
 MOUNT_OPTIONS: dict[str, type] = {
     "allow_other": bool,
@@ -42,8 +56,8 @@ MOUNT_OPTIONS: dict[str, type] = {
     "mode": str,
     "prefetch": str,
     "sidecars": str,
-    "staleness": int,
-    "timeout": int,
+    "staleness": float,
+    "timeout": float,
     "uid": int,
     "xattrs": bool,
 }
@@ -97,6 +111,7 @@ class Reader:
         url = self._one(table, "url", f"{where}.url", str)
         if not url:
             self.problems.append(f"{where}.url is missing")
+        self._open(url, f"{where}.url")
         return RemoteConfig(url=url or "", token=self._secret(table, where))
 
     def _secret(self, table: Table, where: str) -> Secret | None:
@@ -104,7 +119,9 @@ class Reader:
         if found is None:
             return None
         if isinstance(found, dict) and len(found) == 1 and found.keys() <= set(KINDS):
-            return Secret(**{name: str(value) for name, value in found.items()})
+            (named,) = found.values()
+            if isinstance(named, str) and named.strip():
+                return Secret(**found)
         self.problems.append(
             f'{where}.token must be {{ env = "NAME" }}, {{ file = "PATH" }} or'
             ' { credential = "NAME" }, never the token'
@@ -117,13 +134,11 @@ class Reader:
             if table.get(name) not in (None, *choices):
                 self.problems.append(f"{where}.{name} must be one of {', '.join(choices)}")
         said: Table = {name: self._many(table, name, where) for name in LISTS}
-        for name in (*CHOICES, "source", *MEASURES):
+        for name in (*CHOICES, "source", "bandwidth", "active_hours"):
             said[name] = self._one(table, name, f"{where}.{name}", str)
         said["history_days"] = self._one(table, "history_days", f"{where}.history_days", int)
         if (said["history_days"] or 0) < 0:
             self.problems.append(f"{where}.history_days must not be negative")
-        for name, read in MEASURES.items():
-            self._measured(said[name], f"{where}.{name}", read)
         return MirrorConfig(**said)
 
     def _entry(self, table: Table, where: str, defaults: MirrorConfig) -> MirrorEntry:
@@ -169,12 +184,12 @@ class Reader:
         textfile = self._one(table, "textfile", "metrics.textfile", str)
         return MetricsConfig(port=port, textfile=textfile)
 
-    def _measured(self, text: str | None, where: str, read: Callable[[str], object]) -> None:
-        try:
-            if text is not None:
-                read(text)
-        except ConfigError as error:
-            self.problems.append(f"{where}: {error.message}")
+    def _open(self, address: str | None, where: str) -> None:
+        """Refuse an address with a name or password in it: it is shown and logged."""
+        if "@" in (address or "").partition("://")[2].partition("/")[0]:
+            self.problems.append(
+                f"{where}: an address holds no name or password: say token = {{ file = ... }}"
+            )
 
     def _named(self, config: Config) -> None:
         """A remote that is named is the embedded hub, an address, or one of `[remotes]`."""
@@ -183,6 +198,7 @@ class Reader:
         named += [(f"mount {n + 1}", entry.remote) for n, entry in enumerate(config.mounts)]
         known = {"hub", *config.remotes}
         for where, name in named:
+            self._open(name, where)
             if name and "://" not in name and name not in known:
                 self.problems.append(f"{where}: there is no remote {name!r}{_near(name, known)}")
 
@@ -194,13 +210,14 @@ class Reader:
         if not said:
             if table.get(name) in (None, ""):
                 self.problems.append(f"{where}.{name} is missing")
-            return Path()
+            return MISSING
         try:
             path = Path(said).expanduser()
         except RuntimeError:
             path = Path(said)
         if not path.is_absolute():
             self.problems.append(f"{where}.{name}: {said!r} must begin with / or ~/")
+            return MISSING
         return path.parent.resolve() / path.name if name == "path" else path.resolve()
 
     def _table(self, found: Table, name: str) -> Table:
@@ -228,11 +245,19 @@ class Reader:
             self.problems.append(f"unknown key {full}{_near(name, names)}")
 
     def _one(self, table: Table, name: str, where: str, kind: type) -> Any:
+        """The value of a key where it is of its type and passes its measure."""
         value = table.get(name)
-        if value is None or type(value) is kind:
-            return value
-        self.problems.append(f"{where} must be {WORDS[kind]}")
-        return None
+        if value is None:
+            return None
+        if type(value) is not kind and (kind, type(value)) != (float, int):
+            self.problems.append(f"{where} must be {WORDS[kind]}")
+            return None
+        try:
+            MEASURES.get(name, _any)(value)
+        except (ConfigError, UsageError) as error:
+            self.problems.append(f"{where}: {error.message}")
+            return None
+        return value
 
     def _many(self, table: Table, name: str, where: str) -> tuple[str, ...]:
         value = table.get(name, [])
@@ -240,6 +265,10 @@ class Reader:
             return tuple(value)
         self.problems.append(f"{where}.{name} must be a list of strings")
         return ()
+
+
+def _any(value: object) -> object:
+    return value
 
 
 def _near(name: str, names: set[str]) -> str:

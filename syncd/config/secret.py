@@ -34,9 +34,14 @@ class Secret:
             return _read(_credential(self.credential))
         return _read(Path(self.file or "").expanduser())
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether only a unit has it, and this is none."""
+        return bool(self.credential) and not os.environ.get("CREDENTIALS_DIRECTORY")
+
     def __repr__(self) -> str:
-        kind = next(kind for kind in KINDS if getattr(self, kind))
-        return f"Secret({kind}={getattr(self, kind)!r})"
+        said = [f"{n}={value!r}" for n in KINDS if (value := getattr(self, n)) is not None]
+        return f"Secret({', '.join(said)})"
 
 
 def _credential(name: str) -> Path:

@@ -130,6 +130,35 @@ def test_what_makes_no_sense_is_told(write, text, fault):
     assert fault in problems(write(text))
 
 
+@pytest.mark.parametrize("token", ['{ env = "" }', '{ file = " " }', "{ credential = 3 }", "{}"])
+def test_a_token_that_refers_to_nothing_is_told(write, token):
+    text = f'[remotes.nas]\nurl = "https://nas"\ntoken = {token}\n'
+    assert "remotes.nas.token must be { env" in problems(write(text))
+
+
+def test_a_secret_that_refers_to_nothing_can_be_shown():
+    assert repr(Secret(env="")) == "Secret(env='')"
+    assert repr(Secret()) == "Secret()"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[remotes.nas]\nurl = "https://ann:geheim@nas:8443/x"',
+        'remote = "https://geheim@nas"',
+        '[[mirror]]\nroot = "/a"\nremote = "https://ann:geheim@nas"',
+    ],
+)
+def test_an_address_with_a_password_is_refused_and_not_shown(write, text):
+    told = problems(write(text))
+    assert "an address holds no name or password" in told
+    assert "geheim" not in told
+
+
+def test_an_at_sign_elsewhere_in_an_address_is_taken(write):
+    assert load(write('remote = "https://nas/of@ann"')).remote == "https://nas/of@ann"
+
+
 def test_a_folder_in_the_files_place_is_told(tmp_path):
     where = places({"SYNCD_CONFIG_DIR": str(tmp_path)})
     where.config_file.mkdir()

@@ -50,6 +50,7 @@ def mount(path: str) -> str:
         (mirror("/var/lib/s/state/x"), "state directory /var/lib/s/state lie in each other"),
         (mirror("/var/lib/s/state"), "state directory /var/lib/s/state lie in each other"),
         (mirror("/var/lib"), "state directory /var/lib/s/state lie in each other"),
+        (mirror("/a", 'dataset = "x/y"'), "mirror 1.dataset: holds what a dataset's name cannot"),
         (mount("/srv/own/m"), "data directory /srv/own lie in each other"),
     ],
 )
@@ -108,6 +109,51 @@ def test_every_fault_of_mirrors_and_mounts_is_told_at_once(told):
         "remotes.lab.token must be { env",
     ):
         assert fault in said
+
+
+def test_overlaps_are_told_beside_faults_of_keys(told):
+    said = told(mirror("/a", 'colour = "red"') + mirror("/a/b") + "[[mirror]]\n[[mirror]]\n")
+    assert "unknown key mirror 1.colour" in said
+    assert "the roots /a and /a/b lie in each other" in said
+    assert "mirror 4.root is missing" in said
+    assert said.count("lie in each other") == 1
+    assert "twice" not in said
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ('cache_size = "10 apples"', "cache_size: '10 apples': say a number, or one with K, M"),
+        ('mode = "666"', "mode: '666': say three octal digits without write"),
+        ('mode = "rw"', "mode: 'rw': say three octal digits without write"),
+        ('sidecars = "some"', "sidecars: 'some': say one of annotated, all, none"),
+        ("staleness = 0", "staleness: 0: say seconds, at least 0.1"),
+        ("staleness = -1.5", "staleness: -1.5: say seconds"),
+        ("timeout = nan", "timeout: nan: say seconds"),
+        ("timeout = inf", "timeout: inf: say seconds"),
+        ("timeout = true", "timeout must be a number"),
+        ("uid = -1", "uid: -1 is the number of no user or group"),
+        ('dataset = "a/b"', "dataset: holds what a dataset's name cannot"),
+        ('dataset = " "', "dataset: is empty"),
+    ],
+)
+def test_a_value_that_no_mount_takes_is_told(told, line, fault):
+    assert f"mount 1.{fault}" in told(f'[[mount]]\npath = "/m"\n{line}\n')
+
+
+def test_what_a_mount_takes_is_taken(told):
+    said = (
+        'cache_size = "1.5 GiB"\nmode = "0440"\nsidecars = "all"\nstaleness = 0.5\ntimeout = 30\n'
+    )
+    assert told(mount("/m") + said) == ""
+
+
+def test_the_command_line_knows_the_same_words():
+    from syncd.cli.mount import Sidecars
+    from syncd.config.checked import SIDECARS
+    from syncd.mount.sidecars import Mode
+
+    assert set(SIDECARS) == set(map(str, Sidecars)) == set(map(str, Mode))
 
 
 def test_a_mirror_has_the_defaults_and_what_it_says_itself(tmp_path):

@@ -1,0 +1,67 @@
+"""Values that the command line and the configuration both take, held against one measure each.
+
+Pure. Every function returns the value as it is used and raises UsageError with a sentence that
+fits after the name of an option or of a key.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from syncd.errors import UsageError
+
+MAX_NAME = 255
+SHORTEST_S = 0.1
+SIDECARS = ("annotated", "all", "none")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_UNITS = {unit: 1024**n for n, unit in enumerate(("", "K", "M", "G", "T"))}
+
+
+def dataset(name: str) -> str:
+    """A name that a dataset can have, as it is."""
+    fault = "is empty" if not name.strip() else None
+    if name in (".", "..") or "/" in name or not name.isprintable():
+        fault = "holds what a dataset's name cannot: a slash, or what cannot be printed"
+    elif len(name.encode(errors="replace")) > MAX_NAME:
+        fault = f"is longer than {MAX_NAME} bytes"
+    if fault:
+        raise UsageError(f"{fault}: name another dataset")
+    return name
+
+
+def cache_size(text: str) -> int:
+    """Bytes of `10G`, `512 MiB`; each unit is 1024 of the one before."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f"{text!r}: say a number, or one with K, M, G or T")
+    return int(float(found[1]) * _UNITS[found[2].upper()])
+
+
+def mode(text: str) -> int:
+    """The rights of what is shown; nobody can write there."""
+    number = int(text, 8) if re.fullmatch("(0o)?[0-7]{1,4}", text) else -1
+    if not 0 <= number <= 0o777 or number & 0o222:
+        raise UsageError(f"{text!r}: say three octal digits without write, like 440")
+    return number
+
+
+def sidecars(text: str) -> str:
+    """Beside which files annotations are shown."""
+    if text not in SIDECARS:
+        raise UsageError(f"{text!r}: say one of {', '.join(SIDECARS)}")
+    return text
+
+
+def seconds(value: float) -> float:
+    """A time that is waited for."""
+    if not SHORTEST_S <= value < math.inf:
+        raise UsageError(f"{value}: say seconds, at least {SHORTEST_S}")
+    return value
+
+
+def owner(number: int) -> int:
+    """The number of a user or group."""
+    if not 0 <= number < 2**32 - 1:
+        raise UsageError(f"{number} is the number of no user or group")
+    return number
