@@ -138,16 +138,18 @@ def _shown(text: str) -> Shown:
 
 
 def _show(scope: Scope, plan: Plan) -> None:
+    from syncd.service.install import commands
+
     for file in plan.files:
         render.out(f"--- {file.path} (mode {file.mode:o})")
         for line in ["(a secret)"] if file.secret else file.text.splitlines():
             render.out(line)
     for folder in plan.folders:
-        render.out(f"--- mkdir {folder}")
-    control = " ".join(scope.control)
-    render.out(f"--- {control} daemon-reload")
-    for unit in plan.units:
-        render.out(f"--- {control} enable --now {unit}")
+        render.out(f"--- mkdir -p {folder}")
+        if plan.user:
+            render.out(f"--- chown {plan.user} {folder}")
+    for words in commands(scope, plan):
+        render.out(f"--- {' '.join((*scope.control, *words))}")
 
 
 def add_to(app: typer.Typer) -> None:

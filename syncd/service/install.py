@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,10 +22,19 @@ from syncd.local.root import MARKER
 from syncd.service.plan import File, Plan
 from syncd.service.reach import home_of
 from syncd.service.scope import DAEMON, DROP_IN, HUB, MOUNT, Scope
-from syncd.service.text import MADE, STAMP
+from syncd.service.text import STAMP, made_by
+from syncd.state.lock import holder
 from syncd.state.report import mirrors, status
 
-_SYSTEMD = ("Start", "Stop", "Failed to start", "Reload")
+RUNTIME = Path("/run/syncd-mount")
+"""What systemd leaves of a runtime directory with a folder for each mount."""
+START_S = 60.0
+PAUSE_S = 0.1
+SETTLED = ("active", "inactive", "failed")
+FORGIVEN = ("reset-failed",)
+"""It fails for a unit that systemd has not read so far."""
+_NO_REASON = ("Start", "Stop", "Failed to start", "Reload", "mount ended")
+"""How lines of the journal begin that only say that something happened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,22 +51,38 @@ class UnitState:
 def install(scope: Scope, plan: Plan) -> None:
     """Write, enable and start all of a plan; what did not change goes on undisturbed.
 
-    Raises StateError for what does not start.
+    Raises StateError for what does not start in START_S seconds.
     """
-    changed = {file.path for file in plan.files if _write(file)}
+    told = commands(scope, plan)
+    for file in plan.files:
+        _write(file)
     for folder in plan.folders:
         folder.mkdir(parents=True, exist_ok=True)
         if plan.user:
             shutil.chown(folder, plan.user)
-    _control(scope, "daemon-reload")
-    ran = _control(scope, "is-active", DAEMON, check=False) == "active"
+    for words in told:
+        _control(scope, *words, check=words[0] not in FORGIVEN)
+    until = time.monotonic() + START_S
+    for unit in plan.units:
+        _await(scope, unit, until)
+
+
+def commands(scope: Scope, plan: Plan) -> list[tuple[str, ...]]:
+    """What systemctl is told once a plan's files are written; to be asked before."""
+    changed = {file.path for file in plan.files if _differs(file)}
+    told: list[tuple[str, ...]] = [("daemon-reload",)]
     for unit in plan.units:
         shipped = MOUNT if unit not in (HUB, DAEMON) else unit
         renewed = changed & {scope.units / shipped, scope.drop_in(unit), scope.token}
-        _control(scope, "enable", unit)
-        _control(scope, "restart" if renewed else "start", unit)
-    if ran and scope.config in changed:
-        _control(scope, "reload", DAEMON)
+        if renewed or unit in plan.renewed:
+            verb = "restart"
+        elif unit == DAEMON and scope.config in changed and _active(scope):
+            verb = "reload"
+        else:
+            verb = "start"
+        # A mount may take in a million names before it answers: it is not waited for here.
+        told += [("enable", unit), ("reset-failed", unit), (verb, "--no-block", unit)]
+    return told
 
 
 def uninstall(scope: Scope, where: Places) -> list[str]:
@@ -66,9 +92,10 @@ def uninstall(scope: Scope, where: Places) -> list[str]:
     made = [folder for unit in units if (folder := _made(scope.drop_in(unit)))]
     for unit in reversed(units):
         _control(scope, "disable", "--now", unit)
-        if scope.system:
-            what = "--what=cache" if unit == HUB else "--what=all"
-            _control(scope, "clean", what, unit, check=False)
+    for unit in units if scope.system else []:
+        what = "--what=cache" if unit == HUB else "--what=all"
+        _control(scope, "clean", what, unit, check=False)
+    kept += [] if scope.system else _forget_mounts(where)
     for name in (*units, MOUNT):
         (scope.units / name).unlink(missing_ok=True)
         shutil.rmtree(scope.units / f"{name}.d", ignore_errors=True)
@@ -82,8 +109,9 @@ def uninstall(scope: Scope, where: Places) -> list[str]:
     else:
         scope.config.unlink(missing_ok=True)
         scope.token.unlink(missing_ok=True)
-    with suppress(OSError):
-        scope.config.parent.rmdir()
+    for folder in (scope.config.parent, *([RUNTIME] if scope.system else [])):
+        with suppress(OSError):
+            folder.rmdir()
     data = Path("/var/lib/syncd-hub") if scope.system else where.hub_data
     return kept + ([f"{data}: all datasets of the hub"] if data.exists() else [])
 
@@ -102,8 +130,7 @@ def states(scope: Scope) -> list[UnitState]:
 
 def _state(scope: Scope, unit: str) -> UnitState:
     wanted = ("ActiveState", "StatusText", "NRestarts", "UnitFileState", "Result")
-    said = _control(scope, "show", "-p", ",".join(wanted), unit)
-    found = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+    found = _shown(scope, unit, *wanted)
     failed = found.get("ActiveState") == "failed"
     return UnitState(
         name=unit,
@@ -136,6 +163,19 @@ def _forget_mirrors(scope: Scope, where: Places) -> list[str]:
     return kept
 
 
+def _forget_mounts(where: Places) -> list[str]:
+    """Take away a user's caches, unless a mount of a command still uses them."""
+    locks = where.state / "mounts"
+    if any(holder(folder) is not None for folder in locks.glob("*")):
+        return [f"{where.cache}: another mount uses it"]
+    for folder in (*where.cache.glob("blocks*"), where.cache / "mounts", locks):
+        shutil.rmtree(folder, ignore_errors=True)
+    for folder in (where.cache, where.mirrors, where.state):
+        with suppress(OSError):
+            folder.rmdir()
+    return []
+
+
 def _mirrored_otherwise(root: Path) -> bool:
     """Whether the folder's owner mirrors it by a command as well."""
     with suppress(OSError, KeyError, SyncdError):
@@ -146,17 +186,20 @@ def _mirrored_otherwise(root: Path) -> bool:
 
 def _made(addition: Path) -> Path | None:
     with suppress(OSError):
-        for line in addition.read_text().splitlines():
-            if line.startswith(MADE):
-                return Path(line.removeprefix(MADE))
+        return made_by(addition.read_text())
     return None
 
 
-def _write(file: File) -> bool:
-    """Put a file in place at once and whole; whether it is another one than before."""
+def _differs(file: File) -> bool:
     with suppress(OSError):
-        if file.path.read_text() == file.text:
-            return False
+        return file.path.read_text() != file.text
+    return True
+
+
+def _write(file: File) -> None:
+    """Put a file in place at once and whole, where it is another one than before."""
+    if not _differs(file):
+        return
     file.path.parent.mkdir(parents=True, exist_ok=True)
     fresh = file.path.with_name(f".{file.path.name}.new")
     fresh.unlink(missing_ok=True)
@@ -165,7 +208,29 @@ def _write(file: File) -> bool:
         os.fchmod(fd, file.mode)
         out.write(file.text)
     fresh.replace(file.path)
-    return True
+
+
+def _active(scope: Scope) -> bool:
+    return _control(scope, "is-active", DAEMON, check=False) == "active"
+
+
+def _await(scope: Scope, unit: str, until: float) -> None:
+    """Look until a unit runs; StateError with its last words where it ended, or is late."""
+    while True:
+        found = _shown(scope, unit, "ActiveState", "Job")
+        settled = not found.get("Job") and found.get("ActiveState") in SETTLED
+        if settled and found["ActiveState"] == "active":
+            return
+        if settled or time.monotonic() > until:
+            why = "does not run" if settled else f"did not start in {START_S:.0f} s and tries on"
+            raise StateError(f"{unit} {why}", hint=_last_words(scope, unit))
+        time.sleep(PAUSE_S)
+
+
+def _shown(scope: Scope, unit: str, *names: str) -> dict[str, str]:
+    """Properties of a unit; one that is empty may be missing."""
+    said = _control(scope, "show", "-p", ",".join(names), unit)
+    return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
 
 
 def _control(scope: Scope, *words: str, check: bool = True) -> str:
@@ -187,5 +252,5 @@ def _last_words(scope: Scope, unit: str) -> str:
     whose = ["-u", unit] if scope.system else ["--user-unit", unit]
     words = ["journalctl", "-o", "cat", "-n", "20", "--no-pager", "-q", *whose]
     done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603
-    own = [line for line in done.stdout.splitlines() if not line.startswith((unit, *_SYSTEMD))]
+    own = [line for line in done.stdout.splitlines() if not line.startswith((unit, *_NO_REASON))]
     return own[-1] if own else f"journalctl -u {unit} tells more"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 import subprocess
@@ -14,13 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.client import checked_name
-from syncd.config.load import load
+from syncd.config.load import load, parsed
 from syncd.config.parts import Config
 from syncd.config.places import Places
 from syncd.errors import ConfigError, UsageError
 from syncd.service import reach
 from syncd.service.scope import DAEMON, HUB, MOUNT, Scope
-from syncd.service.text import STAMP, Mirrored, Shown, configuration, drop_in
+from syncd.service.text import (
+    STAMP,
+    Mirrored,
+    Shown,
+    configuration,
+    drop_in,
+    made_by,
+    user_of,
+)
 
 PORT = 8620
 PYTHON = (sys.executable, "-m", "syncd")
@@ -55,6 +64,8 @@ class Plan:
     user: str | None
     units: Sequence[str]
     """In the order in which they are started."""
+    renewed: frozenset[str] = frozenset()
+    """Those of them whose part of the configuration is another one than before."""
 
 
 def plan(scope: Scope, wish: Wish, where: Places) -> Plan:
@@ -65,14 +76,11 @@ def plan(scope: Scope, wish: Wish, where: Places) -> Plan:
     mounts = _mounts(wish, known)
     if not mirrors and not mounts:
         raise UsageError("there is nothing to do: name a folder or a --mount")
-    user = _user(wish, mirrors) if scope.system else None
     url, own_hub = _remote(scope, wish, known)
-    files = [
-        File(
-            path=scope.config,
-            text=configuration(url, _token(scope), mirrors, mounts, shared=scope.system),
-        )
-    ]
+    text = configuration(url, _token(scope), mirrors, mounts, shared=scope.system)
+    wanted = parsed(text, where)  # what the units would refuse after a boot is refused now
+    user = _user(scope, wish, mirrors) if scope.system else None
+    files = [File(path=scope.config, text=text)]
     if wish.token or not scope.token.exists():
         token = wish.token or secrets.token_urlsafe(32)
         files.append(File(path=scope.token, text=f"{token}\n", mode=0o600, secret=True))
@@ -83,15 +91,19 @@ def plan(scope: Scope, wish: Wish, where: Places) -> Plan:
     named = [] if scope.system else ["--config", str(scope.config)]
     roots = [mirror.root for mirror in mirrors] if scope.system else []
     files += _unit(scope, DAEMON, drop_in([*PYTHON, "run", *named], user=user, writable=roots))
-    made = [shown.path for shown in mounts if not shown.path.exists()]
-    for shown in mounts:
+    served = {instance(shown.path): shown.path for shown in mounts}
+    made = [path for path in served.values() if not _there(path)]
+    for unit, path in served.items():
         words = [*PYTHON, "run", *named, "--mount", "%f"]
-        note = str(shown.path) if shown.path in made else ""
-        text = drop_in(words, user=user, made=note)
-        files += [_shipped(scope, MOUNT), File(path=scope.drop_in(instance(shown.path)), text=text)]
-    units = [HUB] if own_hub else []
-    units += [DAEMON, *(instance(shown.path) for shown in mounts)]
-    return Plan(files=list(dict.fromkeys(files)), folders=made, user=user, units=units)
+        before = made_by(_added(scope, unit))
+        addition = drop_in(words, user=user, made=path if path in made else before)
+        files += [_shipped(scope, MOUNT), File(path=scope.drop_in(unit), text=addition)]
+    return Plan(
+        files=list(dict.fromkeys(files)), folders=made, user=user,
+        units=[*([HUB] if own_hub else []), DAEMON, *served],
+        renewed=frozenset(unit for unit, path in served.items() if _said(known, path)
+                          != _said(wanted, path)),
+    )  # fmt: skip
 
 
 def instance(path: Path) -> str:
@@ -116,6 +128,31 @@ def _installed(scope: Scope, where: Places) -> Config:
     return load(where)
 
 
+def _said(config: Config, path: Path) -> object:
+    """All that a configuration says about one mount."""
+    entries = [entry for entry in config.mounts if entry.path == path]
+    return entries, config.remote, config.remotes
+
+
+def _added(scope: Scope, unit: str) -> str:
+    """The drop-in of an earlier installation, empty where there is none."""
+    try:
+        return scope.drop_in(unit).read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def _there(path: Path) -> bool:
+    """Whether something has this name, a mount that refuses everybody included."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def _mirrors(wish: Wish, known: Config) -> list[Mirrored]:
     found = {
         entry.root: Mirrored(root=entry.root, dataset=entry.dataset or entry.root.name)
@@ -131,14 +168,15 @@ def _mounts(wish: Wish, known: Config) -> list[Shown]:
     return list((found | {shown.path: shown for shown in wish.mounts}).values())
 
 
-def _user(wish: Wish, mirrors: Sequence[Mirrored]) -> str:
+def _user(scope: Scope, wish: Wish, mirrors: Sequence[Mirrored]) -> str:
     """Who the service runs as; raises UsageError where that is not clear or cannot work."""
     owners = {reach.owner(mirror.root) for mirror in mirrors if mirror.root.exists()}
-    if wish.run_as is None and len(owners) > 1:
+    said = wish.run_as or user_of(_added(scope, DAEMON))
+    if said is None and len(owners) > 1:
         raise UsageError(
             f"the folders belong to {' and '.join(sorted(owners))}", hint="say --run-as USER"
         )
-    user = wish.run_as or (owners.pop() if owners else reach.owner(Path.home()))
+    user = said or (owners.pop() if owners else reach.owner(Path.home()))
     reach.check_user(user)
     reach.check_program(user)
     for mirror in mirrors:

@@ -13,6 +13,7 @@ from pathlib import Path
 STAMP = "# Written by `syncd service install`; remove this line to keep your own changes."
 WRITTEN = "# Written by `syncd service install`."
 MADE = "# made by the installation: "
+USER = "User="
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +54,27 @@ def drop_in(
     *,
     user: str | None = None,
     writable: Sequence[Path] = (),
-    made: str = "",
+    made: Path | None = None,
 ) -> str:
     """What a machine adds to a unit: who runs it, with which interpreter, and what it may write."""
-    lines = [WRITTEN, *([MADE + made] if made else []), "[Service]"]
-    lines += [f"User={user}"] if user else []
+    lines = [WRITTEN, *([f"{MADE}{made}"] if made else []), "[Service]"]
+    lines += [USER + user] if user else []
     lines += ["ExecStart=", f"ExecStart={' '.join(map(word, command))}"]
     # Without the dash a folder that is not there now would keep the unit from starting.
     lines += [f"ReadWritePaths={word(f'-{folder}')}" for folder in writable]
     return "\n".join(lines) + "\n"
+
+
+def made_by(addition: str) -> Path | None:
+    """The mount point that an installation made, as its drop-in notes it."""
+    found = [line for line in addition.splitlines() if line.startswith(MADE)]
+    return Path(found[0].removeprefix(MADE)) if found else None
+
+
+def user_of(addition: str) -> str | None:
+    """Who runs a unit, as its drop-in says."""
+    found = [line for line in addition.splitlines() if line.startswith(USER)]
+    return found[0].removeprefix(USER) if found else None
 
 
 def word(text: str) -> str:

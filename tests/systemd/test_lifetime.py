@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.systemd.box import PYTHON
 from tests.systemd.conftest import SCANS, SHOWN, SYNCD, Machine, eventually, machine
 
 CONFIG = "/etc/syncd/config.toml"
-PLACES = "/etc /var/lib /var/cache /srv /mnt /home /run/systemd/system /run/credentials"
+PLACES = "/etc /var/lib /var/cache /srv /mnt /home /run/systemd/system /run/credentials /run/syncd*"
 BIG = 60_000_000
 ASK = """
 import sys, urllib.request as u
@@ -40,7 +41,7 @@ def received(box: Machine) -> float:
     """How many bytes of bodies the hub was sent since it started."""
     _, url, _, token = box.hub
     bearer = f"Bearer {box.path(token).read_text().strip()}"
-    said = box.run(sys.executable, "-c", ASK, f"{url}/metrics", bearer)
+    said = box.run(PYTHON, "-c", ASK, f"{url}/metrics", bearer)
     found = re.search(r"^syncd_hub_received_bytes_total ([\d.e+]+)$", said, re.MULTILINE)
     assert found, said
     return float(found[1])
@@ -114,8 +115,9 @@ def test_uninstalling_leaves_nothing_but_the_data(own):
 def test_a_dry_run_shows_everything_and_changes_nothing(own):
     before = listing(own)
     said = own.install("--dry-run", SCANS, "--mount", f"scans={SHOWN}")
-    for part in ("User=cam", "ReadWritePaths=-/srv/scans", "mkdir /mnt/scans", "(a secret)",
-                 "enable --now syncd-hub.service", "[[mount]]"):  # fmt: skip
+    for part in ("User=cam", "ReadWritePaths=-/srv/scans", "mkdir -p /mnt/scans", "(a secret)",
+                 "chown cam /mnt/scans", "enable syncd-hub.service",
+                 "restart --no-block syncd.service", "[[mount]]"):  # fmt: skip
         assert part in said
     assert listing(own) == before
 
@@ -124,22 +126,26 @@ def test_a_user_installs_it_without_root(own):
     own.sh("loginctl enable-linger guest")
     eventually(lambda: own.path(f"/run/user/{own._uid('guest')}/systemd/private").exists())
     own.sh("mkdir /home/guest/pics /home/guest/shown", user="guest")
+    own.sh("cd; mkdir -p .cache .local/state .local/share .config/systemd/user", user="guest")
+    before = set(own.run("find", "/home/guest").splitlines())
     pics, shown = Path("/home/guest/pics"), Path("/home/guest/shown")
     own.syncd("service", "install", pics, "--mount", f"pics={shown}", user="guest")
     own.drop("mine.jpg", b"mine", pics)
     eventually(lambda: "mine.jpg" in own.run("ls", shown, user="guest", code=None))
     assert own.path("/home/guest/.config/syncd/token").stat().st_mode & 0o777 == 0o600
-    own.syncd("service", "uninstall", user="guest")
-    assert not own.path("/home/guest/.config/syncd").exists()
+    said = own.syncd("service", "uninstall", user="guest")
+    data = "/home/guest/.local/share/syncd"
+    assert said.splitlines() == [f"kept {data}/hub: all datasets of the hub"]
+    after = set(own.run("find", "/home/guest").splitlines())
+    assert {line for line in after - before if not line.startswith(data)} == {f"{pics}/mine.jpg"}
     left = own.sh("systemctl --user list-units --all 'syncd*' --no-legend", user="guest")
     assert left.strip() == ""
-    assert own.path(pics / "mine.jpg").exists()
 
 
 def test_an_interpreter_that_the_user_cannot_reach_is_told(own):
     own.sh("chmod 700 /root")
     words = [*SYNCD, "service", "install", str(SCANS)]
-    if not os.path.realpath(SYNCD[0]).startswith("/root/"):
+    if not os.path.realpath(sys.executable).startswith("/root/"):
         pytest.skip("the interpreter of this run lies where every user can reach it")
     said = own.run(*words, code=2)
     assert "the user cam cannot run" in said
