@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from syncd.annotation.model import AnnotationSet
+from syncd.config import checked
 from syncd.config.places import Places, places
 from syncd.daemon.embedded import ensure
 from syncd.daemon.remote import EMBEDDED, resolve
@@ -36,7 +37,6 @@ from syncd.remotes.hub import HubDataset, HubRemote
 
 Progress = Callable[[int, int, str], None]
 """Called with (files done, files known so far, path) after each file."""
-MAX_NAME = 255
 MAX_DOCUMENT = 1024**3
 ASKED = 1_000
 """Items whose annotations are asked for at a time."""
@@ -211,14 +211,10 @@ class RemoteDataset:
 
 def checked_name(name: str) -> str:
     """A name that a dataset can have, as it is; raises UsageError for one that it cannot."""
-    fault = "is empty" if not name.strip() else None
-    if name in (".", "..") or "/" in name or not name.isprintable():
-        fault = "holds what a dataset's name cannot: a slash, or what cannot be printed"
-    elif len(name.encode(errors="replace")) > MAX_NAME:
-        fault = f"is longer than {MAX_NAME} bytes"
-    if fault:
-        raise UsageError(f"{fault}: name another dataset", path=f"--to {name!r}")
-    return name
+    try:
+        return checked.dataset(name)
+    except UsageError as error:
+        raise UsageError(error.message, path=f"--to {name!r}") from None
 
 
 def _content(document: str | Path | Mapping[str, Any]) -> bytes:

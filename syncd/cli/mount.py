@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import re
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,9 +16,6 @@ from syncd.cli import reach, render
 
 if TYPE_CHECKING:
     from syncd.daemon.mount import Wanted
-
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_UNITS = {unit: 1024**n for n, unit in enumerate(("", "K", "M", "G", "T"))}
 
 
 class Sidecars(StrEnum):
@@ -179,6 +176,7 @@ def _wanted(
     xattrs: bool,
     create: bool,
 ) -> Wanted:
+    from syncd.config import checked
     from syncd.config.places import places
     from syncd.daemon.mount import Wanted
     from syncd.mount.sidecars import Mode
@@ -187,39 +185,27 @@ def _wanted(
         point=point.absolute(),
         dataset=dataset,
         cache=cache.absolute() if cache else places().cache,
-        cache_bytes=_bytes(cache_size),
+        cache_bytes=_checked("--cache-size", checked.cache_size, cache_size),
         staleness_s=staleness,
         timeout_s=timeout,
         sidecars=Mode(sidecars),
         prefetch=prefetch,
         uid=os.getuid() if uid is None else uid,
         gid=os.getgid() if gid is None else gid,
-        mode=_mode(mode),
+        mode=_checked("--mode", checked.mode, mode),
         allow_other=allow_other,
         xattrs=xattrs,
         create=create,
     )
 
 
-def _bytes(text: str) -> int:
-    from syncd.errors import UsageError
-
-    found = _SIZE.fullmatch(text.strip())
-    if found is None:
-        raise UsageError(f"--cache-size {text!r}: say a number, or one with K, M, G or T")
-    return int(float(found[1]) * _UNITS[found[2].upper()])
-
-
-def _mode(text: str) -> int:
+def _checked(option: str, read: Callable[[str], int], text: str) -> int:
     from syncd.errors import UsageError
 
     try:
-        mode = int(text, 8)
-    except ValueError:
-        mode = -1
-    if not 0 <= mode <= 0o777 or mode & 0o222:
-        raise UsageError(f"--mode {text!r}: say three octal digits without write, like 440")
-    return mode
+        return read(text)
+    except UsageError as error:
+        raise UsageError(f"{option} {error.message}") from None
 
 
 def add_to(app: typer.Typer) -> None:
