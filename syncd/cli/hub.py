@@ -191,13 +191,14 @@ def doctor(
 
 
 def config(
+    file: o.Config = None,
     json: o.Json = False,
     remote: o.Remote = None,
 ) -> None:
     """Print the configuration as it holds, and where things lie. Secrets stay hidden."""
     from syncd.daemon.overview import effective
 
-    table = effective(remote)
+    table = effective(remote, file)
     if json:
         render.as_json(table)
     else:

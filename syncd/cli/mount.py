@@ -92,6 +92,7 @@ def mount(
         ),
     ] = 30.0,
     quiet: o.Quiet = False,
+    log_json: o.LogJson = False,
     remote: o.Remote = None,
     token_file: o.TokenFile = None,
 ) -> None:  # fmt: skip
@@ -103,6 +104,8 @@ def mount(
     from syncd.errors import UsageError
     from syncd.mount import point as points
 
+    if foreground:
+        render.log_to_stderr(logging.ERROR if quiet else logging.WARNING, as_json=log_json)
     if everything == (mountpoint is not None):
         raise UsageError("say DATASET MOUNTPOINT, or --all MOUNTPOINT")
     where = mountpoint if mountpoint is not None else Path(dataset)
@@ -143,7 +146,6 @@ def _stay(wanted: Wanted, remote: str | None, token_file: Path | None, *, quiet:
     from syncd.daemon.background import claimed
     from syncd.daemon.mount import Mounting
 
-    render.log_to_stderr(logging.ERROR if quiet else logging.WARNING)
     with claimed(wanted) as mine, reach.client(remote, token_file) as client:
         os.chdir("/")
         Mounting(client, mine).run((lambda text: None) if quiet else render.note)

@@ -23,6 +23,12 @@ TokenFile = Annotated[
         "--token-file", metavar="FILE", help="A file that holds the hub's token (or SYNCD_TOKEN)."
     ),
 ]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", help="Default: config.toml in the configuration directory."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Bandwidth = Annotated[
     str | None,

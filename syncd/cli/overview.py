@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from syncd.state.report import MirrorStatus
 
 EVERY_S = 1.0
+ROOMS_S = 30.0
+"""How often `--watch` measures what lies around, which takes a walk through it."""
 COLORS = {"watching": "green", "scanning": "green", "stopped": "dim"}
 TROUBLES = ("failed", "conflicts", "held")
 LINES = 20
@@ -44,6 +47,7 @@ def _once(mirrors: Sequence[MirrorStatus], *, json: bool) -> None:
         render.as_json({"mirrors": [mirror_fields(mirror) for mirror in mirrors], "space": space})
     elif not mirrors:
         render.out("no folder is mirrored yet: syncd watch FOLDER")
+        _say_room()
     elif sys.stdout.isatty():
         from rich.console import Console
 
@@ -65,9 +69,13 @@ def _around() -> list[Room]:
     return around(places())
 
 
+def _rooms() -> list[str]:
+    return [f"{room.what}: {render.amount(room.bytes)} ({room.limit})" for room in _around()]
+
+
 def _say_room() -> None:
-    for room in _around():
-        render.out(f"{room.what}: {render.amount(room.bytes)} ({room.limit})")
+    for line in _rooms():
+        render.out(line)
 
 
 def _live(look: Look) -> None:
@@ -75,10 +83,16 @@ def _live(look: Look) -> None:
     from rich.live import Live
     from rich.text import Text
 
+    rooms: list[str] = []
+    measured = -math.inf
+
     def page() -> Group:
+        nonlocal rooms, measured
+        if time.monotonic() - measured > ROOMS_S:
+            rooms, measured = _rooms(), time.monotonic()
         mirrors = look()
         notes = [f"{shown(m.root)}: {shown(line)}" for m in mirrors for line in remarks(m)]
-        return Group(_table(mirrors), *map(Text, notes))
+        return Group(_table(mirrors), *map(Text, [*notes, *rooms]))
 
     with Live(page(), auto_refresh=False, screen=False) as live:
         while True:

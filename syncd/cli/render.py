@@ -41,14 +41,17 @@ def log_to_stderr(level: int, *, as_json: bool = False) -> None:
     from syncd.daemon.log import outlet
 
     _outlets.append(outlet(STDERR, journal=under_journal(STDERR), as_json=as_json))
-    logger = logging.getLogger("syncd")
-    logger.addHandler(_outlets[-1])
-    logger.setLevel(level)
+    # What others log goes the same way: nothing blocks, and no secret gets out.
+    logging.captureWarnings(True)
+    logging.getLogger().addHandler(_outlets[-1])
+    logging.getLogger("syncd").setLevel(level)
 
 
 def end_log() -> None:
     """Write what still waits; later notes are printed as they come."""
     while _outlets:
+        logging.getLogger().removeHandler(_outlets[-1])
+        logging.captureWarnings(False)
         _outlets.pop().close()
 
 

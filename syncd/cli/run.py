@@ -11,16 +11,9 @@ import typer
 from syncd.cli import options as o
 from syncd.cli import render
 
-File = Annotated[
-    Path | None,
-    typer.Option(
-        "--config", metavar="FILE", help="Default: config.toml in the configuration directory."
-    ),
-]
-
 
 def run(
-    config: File = None,
+    config: o.Config = None,
     mount: Annotated[
         Path | None,
         typer.Option("--mount", metavar="PATH", help="Serve only this mount of the file."),
@@ -41,13 +34,11 @@ def run(
     if config is not None:
         where = replace(where, named=config.absolute())
     render.log_to_stderr(logging.INFO, as_json=log_json)
-    if mount is None:
-        Daemon(where).run(render.note)
-        return
-    lone = LoneMount(where, mount)
-    lone.run(render.note)
-    if lone.status:
-        raise typer.Exit(lone.status)
+    told = ("--log-json",) if log_json else ()
+    service = Daemon(where, told) if mount is None else LoneMount(where, mount, told)
+    service.run(render.note)
+    if service.status:
+        raise typer.Exit(service.status)
 
 
 def add_to(app: typer.Typer) -> None:

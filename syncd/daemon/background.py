@@ -19,6 +19,7 @@ from pathlib import Path
 from syncd.config.places import places
 from syncd.daemon.mount import Wanted
 from syncd.daemon.overview import every_mirror
+from syncd.daemon.shorten import shorten
 from syncd.errors import UsageError
 from syncd.mount import point as points
 from syncd.state.lock import FolderLock, holder
@@ -53,6 +54,7 @@ def begin(wanted: Wanted) -> tuple[int, str]:
     point = ready(wanted.point)
     log = places().state / "mount.log"
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    shorten(log)
     with log.open("ab") as output:
         start = output.tell()
         child = subprocess.Popen(  # noqa: S603 - our own module, our own interpreter

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 NAME = "control.sock"
 ANSWER_S = 60.0
+LAST_S = 1.0
+"""So long an answer under way is waited for at the end."""
 MOST = 64 * 1024
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -57,7 +59,7 @@ class ControlSocket:
         (self._folder / NAME).unlink(missing_ok=True)
         if self._thread.is_alive():
             self._socket.shutdown(socket.SHUT_RDWR)
-            self._thread.join()
+            self._thread.join(LAST_S)
         self._socket.close()
 
     def _serve(self) -> None:

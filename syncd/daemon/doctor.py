@@ -7,11 +7,12 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 from syncd.client import Client
 from syncd.config.load import load
 from syncd.config.places import Places, places
-from syncd.daemon.machine import MACHINE, Finding, safely
+from syncd.daemon.machine import MACHINE, Finding, mending, safely
 from syncd.daemon.remote import resolve
 from syncd.errors import DeniedError, SyncdError
 from syncd.local.mounts import mounts_of
@@ -19,6 +20,7 @@ from syncd.remotes.hub import HubRemote
 from syncd.state.report import MirrorStatus, mirrors, status
 
 UNITS = ("syncd.service", "syncd-hub.service")
+MOUNT_UNITS = "syncd-mount@"
 ASK_S = 5.0
 
 
@@ -33,7 +35,7 @@ def findings(remote: str | None = None, token_file: Path | None = None) -> list[
     found = [safely(check, where) for check in (*MACHINE, config, _remote)]
     # Without a configuration that can be read there is nothing to be asked about it.
     if all(one.ok for one in found if one.check == "config"):
-        found += _others(where)
+        found += _others(where, token_file)
     return [*found, safely(states, where), *_roots(where), *_units()]
 
 
@@ -53,7 +55,7 @@ def states(where: Places) -> Finding:
     writable = os.access(folder, os.W_OK)
     return Finding(
         check="state", ok=writable, detail=f"{len(folders)} mirrors in {where.mirrors}",
-        mend="" if writable else f"sudo chown -R {os.geteuid()} {where.state}",
+        mend="" if writable else f"sudo chown -R {os.geteuid()} {quote(str(where.state))}",
     )  # fmt: skip
 
 
@@ -63,24 +65,26 @@ def _asked(check: str, remote: HubRemote) -> Finding:
     except DeniedError as error:
         return Finding(
             check=check, ok=False, detail=f"{remote.url} answers, but refuses us: {error.message}",
-            mend="check the token: --token-file FILE, SYNCD_TOKEN_FILE or the configuration",
+            mend=f"syncd doctor --remote {quote(remote.url)} --token-file FILE",
         )  # fmt: skip
     except SyncdError as error:
         return Finding(
             check=check, ok=False, detail=str(error),
-            mend=f"start it, or check address and firewall: curl {remote.url}/health",
+            mend=f"curl {remote.url}/health; sudo systemctl restart syncd-hub.service",
         )  # fmt: skip
     return Finding(check=check, ok=True, detail=f"{remote.url} answers, and lets us in")
 
 
-def _others(where: Places) -> Iterator[Finding]:
-    """The remotes that the configuration names."""
-    for name in load(where).remotes:
+def _others(where: Places, token_file: Path | None) -> Iterator[Finding]:
+    """The remotes that the configuration names, each with its own token where it is to be had."""
+    for name, known in load(where).remotes.items():
+        file = token_file if known.token and known.token.elsewhere else None
         try:
-            found = resolve(name, token=None, token_file=None, where=where)
+            found = resolve(name, token=None, token_file=file, where=where)
             remote = HubRemote(found.url or "", found.token)
         except SyncdError as error:
-            yield Finding(check=f"remote {name}", ok=False, detail=str(error), mend="see the text")
+            mend = mending(error, where)
+            yield Finding(check=f"remote {name}", ok=False, detail=str(error), mend=mend)
             continue
         try:
             yield _asked(f"remote {name}", remote)
@@ -100,9 +104,11 @@ def _roots(where: Places) -> Iterator[Finding]:
 def _root(mirror: MirrorStatus) -> Finding:
     root, check = Path(mirror.root), f"folder {mirror.root}"
     if not root.is_dir():
-        return Finding(check=check, ok=False, detail="is not there", mend="mount its disk")
+        unit = f'"$(systemd-escape --path --suffix=mount {quote(mirror.root)})"'
+        mend = f"sudo systemctl start {unit}; ls -ld {quote(mirror.root)}"
+        return Finding(check=check, ok=False, detail="is not there", mend=mend)
     if not os.access(root, os.R_OK | os.X_OK):
-        mend = f"sudo setfacl -R -m u:{os.geteuid()}:rX {mirror.root}"
+        mend = f"sudo setfacl -R -m u:{os.geteuid()}:rX {quote(mirror.root)}"
         return Finding(check=check, ok=False, detail="cannot be read", mend=mend)
     lies_on = mounts_of(os.fsencode(root))
     types = ", ".join(dict.fromkeys(mount.type for mount in lies_on)) or "an unknown file system"
@@ -120,7 +126,7 @@ def _units() -> Iterator[Finding]:
     if not shutil.which("systemctl"):
         return
     for scope in ("--system", "--user"):
-        for unit in UNITS:
+        for unit in (*UNITS, *_mounts(scope)):
             found = _shown(scope, unit)
             if found.get("LoadState") == "loaded":
                 yield _unit(scope, unit, found)
@@ -129,21 +135,33 @@ def _units() -> Iterator[Finding]:
 def _unit(scope: str, unit: str, found: dict[str, str]) -> Finding:
     state, restarts = found.get("ActiveState", "unknown"), found.get("NRestarts", "0")
     ok = state in ("active", "activating", "reloading")
-    user = " --user" if scope == "--user" else ""
+    # The name of a mount's unit may hold a backslash, which a shell would take for itself.
+    user, name = " --user" if scope == "--user" else "", quote(unit)
     return Finding(
         check=f"unit {unit}", ok=ok,
         detail=f"{state} ({found.get('Result', '')}), restarted {restarts} times",
-        mend="" if ok else f"journalctl{user} -u {unit} -n 50; systemctl{user} restart {unit}",
+        mend="" if ok else f"journalctl{user} -u {name} -n 50; systemctl{user} restart {name}",
     )  # fmt: skip
 
 
+def _mounts(scope: str) -> list[str]:
+    """The units of mounts that this systemd knows."""
+    said = _said(scope, "list-units", "--all", "--plain", "--no-legend", f"{MOUNT_UNITS}*")
+    names = [line.split()[0] for line in said.splitlines() if line.strip()]
+    return [name for name in names if name.startswith(MOUNT_UNITS)]
+
+
 def _shown(scope: str, unit: str) -> dict[str, str]:
-    command = ["systemctl", scope, "show", unit]
-    command += ["-p", "LoadState,ActiveState,Result,NRestarts"]
-    try:
-        said = subprocess.run(  # noqa: S603 - our own words only
-            command, capture_output=True, text=True, timeout=ASK_S, check=False
-        ).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return {}
+    said = _said(scope, "show", unit, "-p", "LoadState,ActiveState,Result,NRestarts")
     return dict(line.partition("=")[::2] for line in said.splitlines() if "=" in line)
+
+
+def _said(scope: str, *words: str) -> str:
+    """What systemctl says; nothing where it does not answer."""
+    try:
+        return subprocess.run(  # noqa: S603 - our own words only
+            ["systemctl", scope, *words],  # noqa: S607 - the one of this machine
+            capture_output=True, text=True, timeout=ASK_S, check=False,
+        ).stdout  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""

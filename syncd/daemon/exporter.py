@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 15.0
 POLL_S = 0.2
+LAST_S = 2.0
+"""So long what it collects is waited for at the end."""
 OURS = ("127.0.0.1", "localhost")
 
 
@@ -36,6 +38,8 @@ class Exporter:
         self._collect = collect
         self._textfile = textfile
         self._stop = threading.Event()
+        self._failing = False
+        """The file cannot be written, and that was told."""
         self._server: HTTPServer | None = None
         if port is not None:
             try:
@@ -57,7 +61,7 @@ class Exporter:
         """End it; the file goes, so that nobody believes old numbers."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(LAST_S)
         if self._server:
             self._server.server_close()
         if self._textfile:
@@ -76,12 +80,18 @@ class Exporter:
 
     def _write(self, file: Path) -> None:
         fresh = file.with_name(f".{file.name}.new")
+        collected = self._collect()
+        if self._stop.is_set():
+            return
         try:
-            fresh.write_text(self._collect())
+            fresh.write_text(collected)
             fresh.chmod(0o644)
             fresh.replace(file)
+            self._failing = False
         except OSError as error:
-            log.warning("numbers not written path=%s reason=%s", file, error.strerror)
+            if not self._failing:
+                log.warning("numbers not written path=%s reason=%s", file, error.strerror)
+            self._failing = True
 
 
 def exporter(wanted: MetricsConfig) -> Exporter:

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 STALL_S = 60.0
 """A control thread that took no turn for so long is stuck: a turn takes milliseconds."""
+OPEN_S = 900.0
+"""So long one try to open a mirror may take: it may bring a large state file up to date."""
 STOP_S = 25.0
 """What runs has 20 s to end. Only a question to a remote that is frozen takes longer."""
 FINAL = (UsageError, ConfigError, DeniedError)
@@ -56,12 +58,12 @@ class Member:
 
     @property
     def alive(self) -> bool:
-        """It ended, or waits for its remote, or took a turn and looked at its watch lately."""
-        return (
-            self.ended_at is not None
-            or self._beat == 0.0
-            or time.monotonic() - self._beat < STALL_S
-        )
+        """It ended, or lately tried to open, or took a turn and looked at its watch lately."""
+        if self.ended_at is not None:
+            return True
+        if self.mirror is None:
+            return time.monotonic() - self.watching.tried < OPEN_S
+        return time.monotonic() - self._beat < STALL_S
 
     def tick(self) -> None:
         """Called by the control thread about once a second, after it looked at its watch."""
@@ -71,8 +73,8 @@ class Member:
 
     def _ready(self, mirror: Mirror) -> Member:
         self._sayings = self._told(mirror, self._client)
-        self.mirror = mirror
         self.tick()
+        self.mirror = mirror
         return self
 
     def _ended(self, watching: Watching) -> None:
@@ -94,7 +96,11 @@ class Fleet:
         self._again_s = again_s
         self._members: dict[Duty, Member] = {}
         self._leaving: list[Member] = []
+        self._waiting: list[Duty] = []
+        """Those of the members that cannot start before another has left."""
         self._clients: dict[Found, Client] = {}
+        self._until: float | None = None
+        """When whoever still runs is no longer waited for."""
 
     @property
     def members(self) -> list[Member]:
@@ -113,7 +119,10 @@ class Fleet:
         )
 
     def assign(self, duties: Sequence[Duty]) -> None:
-        """Have exactly these duties done; what is done already goes on undisturbed."""
+        """Have exactly these duties done; what is done already goes on undisturbed. Raises what
+        `Client` raises, and then nothing has changed."""
+        for duty in duties:
+            self._client(duty.found)
         for duty in [known for known in self._members if known not in duties]:
             self._dismiss(self._members.pop(duty))
         for duty in duties:
@@ -122,8 +131,9 @@ class Fleet:
                 self._begin(duty)
 
     def tick(self) -> None:
-        """Let go of who has left; begin again what ended and may succeed now."""
+        """Let go of who has left; begin what waited for that, and what ended and may succeed."""
         self._leaving = [one for one in self._leaving if not one.watching.join(0)]
+        self._start_those_that_can()
         if not self._leaving:
             self._close_unused()
         now = time.monotonic()
@@ -137,12 +147,18 @@ class Fleet:
             log.warning("mirror begins again root=%s", duty.target.root)
             self._begin(duty)
 
-    def stop(self) -> bool:
-        """Have every mirror end; whether all did in time."""
-        everyone = [*self._members.values(), *self._leaving]
-        for member in everyone:
+    def cease(self) -> None:
+        """Tell every mirror to end, and wait for none."""
+        self._until = time.monotonic() + STOP_S
+        for member in (*self._members.values(), *self._leaving):
             member.watching.stop()
-        until = time.monotonic() + STOP_S
+
+    def stop(self) -> bool:
+        """Have every mirror end; whether all did in time, counted from `cease` if it was called."""
+        if self._until is None:
+            self.cease()
+        until = self._until or 0.0
+        everyone = [*self._members.values(), *self._leaving]
         ended = [one.watching.join(max(0.0, until - time.monotonic())) for one in everyone]
         for client in self._clients.values():
             client.close()
@@ -152,14 +168,22 @@ class Fleet:
         return self._again_s is None or isinstance(member.error, FINAL)
 
     def _begin(self, duty: Duty) -> None:
-        # The state folder has one owner: the one before must have let go of it.
-        before = [one for one in self._leaving if _same_state(one.duty.target, duty.target)]
-        before += [self._members[duty]] if duty in self._members else []
-        for member in before:
-            member.watching.join()
-        member = Member(duty, self._client(duty.found), self._ready, self._ended)
-        self._members[duty] = member
-        member.watching.start()
+        if duty in self._members:
+            self._leaving.append(self._members[duty])
+        self._members[duty] = Member(duty, self._client(duty.found), self._ready, self._ended)
+        if duty not in self._waiting:
+            self._waiting.append(duty)
+        self._start_those_that_can()
+
+    def _start_those_that_can(self) -> None:
+        """The state folder has one owner: the one before must have let go of it."""
+        waiting, self._waiting = self._waiting, []
+        for duty in waiting:
+            before = [one for one in self._leaving if _same_state(one.duty.target, duty.target)]
+            if not all([one.watching.join(0) for one in before]):
+                self._waiting.append(duty)
+            elif duty in self._members:
+                self._members[duty].watching.start()
 
     def _dismiss(self, member: Member) -> None:
         member.watching.stop()

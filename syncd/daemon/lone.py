@@ -6,6 +6,7 @@ it goes on to answer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from syncd.config.load import load
@@ -19,9 +20,9 @@ from syncd.errors import ConfigError
 class LoneMount(Service):
     """A service without mirrors, and with one mount."""
 
-    def __init__(self, where: Places, path: Path) -> None:
+    def __init__(self, where: Places, path: Path, told: Sequence[str] = ()) -> None:
         super().__init__(where, (), again_s=None)
-        self._mounts = Mounts(where, [_entry(where, path)])
+        self._mounts = Mounts(where, [_entry(where, path)], told)
         self._ready_said = False
 
     def begin(self) -> None:

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from syncd.config.load import load
 from syncd.config.places import Places
@@ -28,6 +29,7 @@ INSTANCES = 64
 QUEUED = 16_384
 KERNEL = (5, 4)
 INOTIFY = Path("/proc/sys/fs/inotify")
+SYSCTL = "/etc/sysctl.d/60-syncd.conf"
 FUSE_CONF = Path("/etc/fuse.conf")
 UNSYNCHRONISED = 5
 """What the kernel answers where nobody keeps its clock right."""
@@ -35,8 +37,8 @@ UNSYNCHRONISED = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing looked at; `mend` is a command or a sentence. It may come with what is well too:
-    what is only needed for some uses is not wrong where it is missing."""
+    """One thing looked at; `mend` is a command. It may come with what is well too: what is only
+    needed for some uses is not wrong where it is missing."""
 
     check: str
     ok: bool
@@ -52,6 +54,7 @@ def python(where: Places) -> Finding:
     return Finding(
         check="python", ok=sys.version_info >= (3, 11),
         detail=f"{version}, SQLite {sqlite3.sqlite_version}",
+        mend="" if sys.version_info >= (3, 11) else "sudo apt install python3",
     )  # fmt: skip
 
 
@@ -60,8 +63,10 @@ def kernel(where: Places) -> Finding:
     numbers = tuple(int(part) for part in found.release.split("-")[0].split(".")[:2])
     ok = numbers >= KERNEL
     return Finding(
-        check="kernel", ok=ok, detail=f"{found.sysname} {found.release}",
-        mend="" if ok else "update it: nothing older than 5.4 is tried",
+        check="kernel", ok=ok,
+        detail=f"{found.sysname} {found.release}"
+        + ("" if ok else ", and nothing older than 5.4 is tried"),
+        mend="" if ok else "sudo apt full-upgrade && sudo reboot",
     )  # fmt: skip
 
 
@@ -73,7 +78,7 @@ def space(where: Places) -> Finding:
     ok = free[least] > GIB
     return Finding(
         check="space", ok=ok, detail=f"{free[least] / GIB:.1f} GiB free below {least}",
-        mend="" if ok else "free some space, or set XDG_DATA_HOME to a larger disk",
+        mend="" if ok else f"df -h {quote(str(least))}; sudo du -xhd 2 {quote(str(least))}",
     )  # fmt: skip
 
 
@@ -88,7 +93,7 @@ def inotify(where: Places) -> Finding:
         check="inotify", ok=not low,
         detail=f"{found['max_user_watches']} folders can be watched,"
         f" {found['max_queued_events']} events wait",
-        mend=f"sudo sysctl {settings}; to keep it: the same in /etc/sysctl.d/60-syncd.conf"
+        mend=f"printf '%s\\n' {settings} | sudo tee {SYSCTL} && sudo sysctl -p {SYSCTL}"
         if low else "",
     )  # fmt: skip
 
@@ -114,7 +119,7 @@ def fuse_conf(where: Places) -> Finding:
     return Finding(
         check="fuse.conf", ok=allowed or not asked,
         detail=f"others {'may' if allowed else 'may not'} be let into a mount",
-        mend="" if allowed else f"to allow it: echo user_allow_other | sudo tee -a {FUSE_CONF}",
+        mend="" if allowed else f"echo user_allow_other | sudo tee -a {FUSE_CONF}",
     )  # fmt: skip
 
 
@@ -170,7 +175,18 @@ def safely(check: Check, where: Places) -> Finding:
     try:
         return check(where)
     except SyncdError as error:
-        mend = error.hint or "see the text"
-        return Finding(check=check.__name__, ok=False, detail=str(error), mend=mend)
+        name, mend = check.__name__.strip("_"), mending(error, where)
+        return Finding(check=name, ok=False, detail=str(error), mend=mend)
     except (OSError, ValueError) as error:
-        return Finding(check=check.__name__, ok=True, detail=f"cannot be told: {error}")
+        name = check.__name__.strip("_")
+        return Finding(check=name, ok=True, detail=f"cannot be told: {error}")
+
+
+def mending(error: SyncdError, where: Places) -> str:
+    """The command to begin with: it shows the file that is at fault, or opens it."""
+    file = Path(error.path) if error.path else where.config_file
+    if file == where.config_file:
+        return f'"${{EDITOR:-vi}}" {quote(str(file))}; syncd doctor --token-file FILE'
+    if file.suffix == ".log":
+        return f"tail -n 50 {quote(str(file))}"
+    return f"sudo ls -la {quote(str(file))}"

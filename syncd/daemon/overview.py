@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -39,6 +40,8 @@ DEFAULTS = {
     "hub.retention_days": 30,
 }
 """What holds where the configuration says nothing."""
+UNSAID = (None, "", ())
+"""What stands for no word at all; 0 and false are words."""
 
 
 def every_mirror(remote: str | None = None) -> list[MirrorStatus]:
@@ -166,9 +169,12 @@ def tell_owner(path: Path, words: Sequence[str]) -> str:
     raise refusal
 
 
-def effective(remote: str | None = None) -> dict[str, Any]:
-    """The configuration as it holds now; secrets by reference only."""
+def effective(remote: str | None = None, file: Path | None = None) -> dict[str, Any]:
+    """The configuration as it holds now, of the file named or this user's own; secrets by
+    reference only, and no user or password in an address."""
     where, around = places(), ambient()
+    if file is not None:
+        where = replace(where, named=file.absolute())
     config = load(where)
     table: dict[str, Any] = {
         "config_file": str(where.config_file),
@@ -186,7 +192,13 @@ def effective(remote: str | None = None) -> dict[str, Any]:
         for name in values.__slots__:
             said = getattr(values, name)
             table[f"{part}.{name}"] = DEFAULTS[f"{part}.{name}"] if said in (None, ()) else said
-    return table | _listed(config)
+    table |= _listed(config)
+    return {name: _bare(said) if isinstance(said, str) else said for name, said in table.items()}
+
+
+def _bare(text: str) -> str:
+    """Addresses without the user and the password in them."""
+    return re.sub(r"://[^/\s]*@", "://", text)
 
 
 def _listed(config: Config) -> dict[str, Any]:
@@ -196,7 +208,9 @@ def _listed(config: Config) -> dict[str, Any]:
         own: dict[str, Any] = {"root": str(entry.root), "dataset": entry.dataset or entry.root.name}
         own |= {"remote": entry.remote, "path": entry.path}
         own |= {name: getattr(entry.choices, name) for name in entry.choices.__slots__}
-        table |= {f"mirror {number}.{name}": said for name, said in own.items() if said}
+        table |= {
+            f"mirror {number}.{name}": said for name, said in own.items() if said not in UNSAID
+        }
     for number, mount in enumerate(config.mounts, start=1):
         said: dict[str, Any] = {
             "path": str(mount.path),
@@ -204,7 +218,9 @@ def _listed(config: Config) -> dict[str, Any]:
             "remote": mount.remote,
         }
         said |= dict(mount.options)
-        table |= {f"mount {number}.{name}": value for name, value in said.items() if value}
+        table |= {
+            f"mount {number}.{name}": value for name, value in said.items() if value not in UNSAID
+        }
     return table
 
 

@@ -44,7 +44,9 @@ def _token(
 ) -> str:
     if file:
         return _read(file)
-    if known and known.token:
+    said = bool(around.token or around.token_file)
+    # A credential of a unit is out of reach for a person, who may say the token otherwise.
+    if known and known.token and not (known.token.elsewhere and said):
         return known.token.reveal()
     if around.token:
         return around.token

@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.config.load import load
+from syncd.config.parts import Config
 from syncd.config.places import Places
 from syncd.daemon.shorten import LOG_BYTES, LOGS
 from syncd.engine.mirror import Mirror
 from syncd.errors import StateError
 
 log = logging.getLogger(__name__)
+
+CACHE_SIZE = "10G"
+"""What a mount may keep where nothing else is said, as `syncd mount` has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,16 +55,37 @@ def around(where: Places) -> list[Room]:
         for name in LOGS
         if (where.state / name).exists()
     ]
-    days = load(where).hub.retention_days
+    config = load(where)
+    days = config.hub.retention_days
     kept = 30 if days is None else days
     if where.hub_data.exists():
         found += [
             Room(what="hub uploads", bytes=_tree(where.hub_data / "uploads"), limit="7 days"),
             Room(
+                what="hub thumbnails", bytes=_tree(where.hub_data / "thumbnails"),
+                limit="512 MiB",
+            ),
+            Room(
                 what="hub", bytes=_tree(where.hub_data),
                 limit=f"trash and replaced versions are kept {kept} days; syncd trash empty",
             ),
         ]  # fmt: skip
+    return found + _of_mounts(where, config)
+
+
+def _of_mounts(where: Places, config: Config) -> list[Room]:
+    """What mounts keep below the cache directory, be they of now or of some time ago."""
+    caches = sorted(where.cache.glob("blocks*"))
+    sizes = {str(dict(entry.options).get("cache_size", CACHE_SIZE)) for entry in config.mounts}
+    most = f"cache_size: {', '.join(sorted(sizes or {CACHE_SIZE}))}"
+    found = [Room(what=f"mount {cache.name}", bytes=_tree(cache), limit=most) for cache in caches]
+    if (where.cache / "mounts").exists():
+        found.append(
+            Room(
+                what="mount indexes", bytes=_tree(where.cache / "mounts"),
+                limit="a few hundred bytes an item of what is mounted",
+            )
+        )  # fmt: skip
     return found
 
 

@@ -165,14 +165,16 @@ class Daemon(Service):
 
     signals = SIGNALS | {signal.SIGHUP: News.REREAD}
 
-    def __init__(self, where: Places) -> None:
+    def __init__(self, where: Places, told: Sequence[str] = ()) -> None:
+        """`told` are options for every mount."""
         config, duties = configured(where)
         super().__init__(where, duties, again_s=AGAIN_S)
         self._where = where
+        self._metrics = config.metrics
         self._exporter = exporter(config.metrics)
         self._linked = True  # a link for a browser has no place in a log
         # Under systemd every mount has a unit of its own, so that one can fail alone.
-        self._mounts = Mounts(where, () if self.notifier.listened_to else config.mounts)
+        self._mounts = Mounts(where, () if self.notifier.listened_to else config.mounts, told)
 
     def begin(self) -> None:
         super().begin()
@@ -192,16 +194,28 @@ class Daemon(Service):
             self.fleet.assign(duties)
             self._mounts.assign(() if self.notifier.listened_to else config.mounts)
             log.info("configuration read again mirrors=%d", len(duties))
+            if config.metrics != self._metrics:
+                log.warning("change of [metrics] not taken: that needs a restart")
         except SyncdError as error:
             log.error("configuration not taken, the one before stays reason=%s", error)
             self._say(f"the configuration is not taken, the one before stays: {error}")
         self.notifier.ready()
 
     def end(self) -> None:
+        # All are told before any is waited for: systemd waits for the sum of it.
+        self.fleet.cease()
+        self._mounts.cease()
         self._exporter.stop()
         self._mounts.end()
         super().end()
 
     @property
     def over(self) -> bool:
-        return super().over and not self._mounts.wanted
+        mirrors, mounts = self.fleet.members, self._mounts.wanted
+        ended = (not mirrors or super().over) and (not mounts or self._mounts.over)
+        return ended and bool(mirrors or mounts)
+
+    @property
+    def status(self) -> int:
+        """The exit status where mounts were all there was, and none can be served; else 0."""
+        return 0 if self.fleet.members else self._mounts.refused or 0

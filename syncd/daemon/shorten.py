@@ -10,7 +10,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-LOGS = ("hub.log", "fault.log")
+LOGS = ("hub.log", "mount.log", "fault.log")
 LOG_BYTES = 8 * 1024 * 1024
 KEPT = 0.5
 """The part of a log that stays when it has become too long: its end."""

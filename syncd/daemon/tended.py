@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from syncd.config.parts import MountEntry
 from syncd.config.places import Places, inherited
@@ -27,6 +27,8 @@ LATE_S = 12.0
 SILENT_S = 45.0
 """Stuck: longer than any call of a mount may take where its remote is frozen, which is 30 s."""
 STOP_S = 20.0
+OPEN_S = 900.0
+"""So long a mount may take to appear."""
 LONGEST_S = 60.0
 FINAL = (2, 3, 7)
 """Exit statuses of what a person has to mend: trying again would only be noise."""
@@ -35,8 +37,9 @@ FINAL = (2, 3, 7)
 class Mounted:
     """One mount and the process that serves it."""
 
-    def __init__(self, entry: MountEntry, where: Places) -> None:
+    def __init__(self, entry: MountEntry, where: Places, told: Sequence[str] = ()) -> None:
         self.entry = entry
+        self._told = told
         self._where = where
         self._child: subprocess.Popen[bytes] | None = None
         self._begun = 0.0
@@ -54,7 +57,7 @@ class Mounted:
         self._appeared = None
         named = self._where.named
         self._child = subprocess.Popen(  # noqa: S603 - our own module, our own interpreter
-            command(self.entry),
+            command(self.entry, self._told),
             stdin=subprocess.DEVNULL,
             env=inherited({"SYNCD_CONFIG_FILE": str(named)} if named else {}),
         )
@@ -70,6 +73,9 @@ class Mounted:
         if self._appeared is None:
             # Before that it may be taking in the names of a million items.
             self._appeared = now if own_at(self.entry.path) else None
+            if self._appeared is None and now - self._begun > OPEN_S:
+                log.error("mount does not appear path=%s", self.entry.path)
+                self._child.kill()
             return True
         often = ASK_S if self.served else 0.0
         if now - self._asked >= often and not (self._asking and self._asking.is_alive()):
@@ -87,12 +93,17 @@ class Mounted:
         """Whether somebody asked it and was answered since it was mounted."""
         return self._appeared is not None and self._answered > self._appeared
 
-    def end(self) -> None:
+    def cease(self) -> None:
+        """Tell it to end, and do not wait."""
+        if self._child is not None:
+            self._child.terminate()
+
+    def end(self, until: float) -> None:
+        """Wait for its end; from that moment on by force."""
         if self._child is None:
             return
-        self._child.terminate()
         try:
-            self._child.wait(STOP_S)
+            self._child.wait(max(0.0, until - time.monotonic()))
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()
@@ -126,9 +137,13 @@ class Mounted:
 class Mounts:
     """All mounts of one daemon."""
 
-    def __init__(self, where: Places, wanted: Sequence[MountEntry]) -> None:
+    def __init__(
+        self, where: Places, wanted: Sequence[MountEntry], told: Sequence[str] = ()
+    ) -> None:
+        """`told` are options for all of them, besides those of their entries."""
         self._where = where
-        self.wanted = {entry: Mounted(entry, where) for entry in wanted}
+        self._told = told
+        self.wanted = {entry: Mounted(entry, where, told) for entry in wanted}
 
     def begin(self) -> None:
         for mounted in self.wanted.values():
@@ -144,29 +159,46 @@ class Mounts:
         return next((one.refused for one in self.wanted.values() if one.refused), None)
 
     @property
+    def over(self) -> bool:
+        """Whether there were mounts, and all have ended for good."""
+        return bool(self.wanted) and all(one.refused for one in self.wanted.values())
+
+    @property
     def served(self) -> bool:
         """Whether every mount was asked and answered."""
         return all(mounted.served for mounted in self.wanted.values())
 
     def assign(self, entries: Sequence[MountEntry]) -> None:
         """Have exactly these mounted; one that did not change is not touched."""
-        for entry in self.wanted.keys() - set(entries):
-            self.wanted.pop(entry).end()
+        _end([self.wanted.pop(entry) for entry in self.wanted.keys() - set(entries)])
         for entry in entries:
             if entry not in self.wanted or self.wanted[entry].refused:
-                self.wanted[entry] = Mounted(entry, self._where)
+                self.wanted[entry] = Mounted(entry, self._where, self._told)
                 self.wanted[entry].begin()
 
-    def end(self) -> None:
+    def cease(self) -> None:
+        """Tell all of them to end, and wait for none."""
         for mounted in self.wanted.values():
-            mounted.end()
+            mounted.cease()
+
+    def end(self) -> None:
+        _end(self.wanted.values())
 
 
-def command(entry: MountEntry) -> list[str]:
+def _end(those: Collection[Mounted]) -> None:
+    """All of them at once, so that many take no longer than one."""
+    for mounted in those:
+        mounted.cease()
+    until = time.monotonic() + STOP_S
+    for mounted in those:
+        mounted.end(until)
+
+
+def command(entry: MountEntry, told: Sequence[str] = ()) -> list[str]:
     """What serves a mount in the foreground."""
     words = [sys.executable, "-m", "syncd", "mount"]
     words += [entry.dataset] if entry.dataset else ["--all"]
-    words += [str(entry.path), "--foreground"]
+    words += [str(entry.path), "--foreground", *told]
     words += ["--remote", entry.remote] if entry.remote else []
     for name, value in entry.options:
         option = f"--{name.replace('_', '-')}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -61,6 +62,8 @@ class Watching:
         mirror is open, `ended` that this thread is over; all are called from it."""
         self.target = target
         self.error: SyncdError | None = None
+        self.tried = time.monotonic()
+        """When it was begun, or tried to open the mirror once more."""
         self._remote = remote
         self._mirrors = mirrors
         self._revive = revive
@@ -80,7 +83,9 @@ class Watching:
             self._mirror.post(Nudge())
 
     def join(self, timeout: float | None = None) -> bool:
-        """Whether the loop has ended."""
+        """Whether the loop has ended, or was never begun."""
+        if self._thread.ident is None:
+            return True
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -98,6 +103,7 @@ class Watching:
     def _run_until_told(self) -> None:
         pause = 1.0
         while not self._stop.is_set():
+            self.tried = time.monotonic()
             try:
                 self._run()
                 return

@@ -79,8 +79,8 @@ def test_doctor_finds_all_well_and_says_what_mends_what_is_not(cli, shared, monk
     monkeypatch.setenv("SYNCD_TOKEN", "wrong")
     monkeypatch.setattr(machine, "WATCHES", 1 << 40)
     said = cli("doctor", code=1)
-    assert "check the token" in said.out
-    assert "to mend inotify: sudo sysctl fs.inotify.max_user_watches=" in said.out
+    assert "syncd doctor --remote http:" in said.out
+    assert "to mend inotify: printf '%s\\n' fs.inotify.max_user_watches=" in said.out
     assert "NOT OK" in said.out
 
 
@@ -144,3 +144,31 @@ def test_a_state_folder_of_nobody_is_passed_over(cli, shared, home, name, photos
     (stray / "lock").touch()
     (stray / "state.db").touch()  # killed before it was begun
     assert len(cli("status", "--json").json["mirrors"]) == 1
+
+
+def test_config_prints_what_was_said_however_little_it_is(cli, home, configure, tmp_path):
+    file = tmp_path / "other.toml"
+    file.write_text(
+        'remote = "nas"\n[remotes.nas]\nurl = "http://nas:1"\n'
+        f'[[mirror]]\nroot = "{tmp_path}/a"\nhistory_days = 0\n'
+        f'[[mount]]\npath = "{tmp_path}/b"\ndataset = "b"\nallow_other = false\n'
+    )
+    told = cli("config", "--config", file, "--json").json
+    assert told["config_file"] == str(file)
+    assert told["mirror 1.history_days"] == 0
+    assert told["mount 1.allow_other"] is False
+    assert told["remotes.nas"].startswith("http://nas:1 ")
+    assert "mirror 1.bandwidth" not in told
+    said = cli("config", "--config", file, "--remote", "http://me:hush@nas:1").out
+    assert "http://nas:1\n" in said
+    assert "hush" not in said
+    assert "there is no such file" in cli("config", "--config", tmp_path / "none", code=3).err
+
+
+def test_status_tells_what_lies_around_where_nothing_is_mirrored(cli, home):
+    state = home / "state" / "syncd"
+    state.mkdir(parents=True)
+    (state / "mount.log").write_bytes(b"x" * 10)
+    said = cli("status").out
+    assert "no folder is mirrored yet" in said
+    assert "mount.log: 10 B (8 MiB)" in said

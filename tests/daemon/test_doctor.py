@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from syncd.config.places import places
 from syncd.daemon import doctor, machine
 from syncd.daemon.doctor import findings
+from syncd.errors import StateError
 
 
 @pytest.fixture
@@ -19,10 +21,81 @@ def checks(hub, monkeypatch):
     return lambda: {found.check: found for found in findings()}
 
 
+def is_command(text):
+    """Whether every part of it begins with a program."""
+    known = {"curl", "df", "echo", "journalctl", "ls", "printf", "sudo", "syncd", "systemctl",
+             "tail", '"${EDITOR:-vi}"'}  # fmt: skip
+    parts = re.split(r"; | && | \| ", text)
+    return all(part.split()[0] in known and "see the" not in part for part in parts)
+
+
 def test_what_is_wrong_comes_with_what_mends_it(checks):
     for found in checks().values():
         assert found.detail
         assert found.ok or found.mend
+
+
+def test_what_mends_it_is_a_command(checks, hub, home, tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "KERNEL", (99, 0))
+    monkeypatch.setattr(machine, "GIB", 1 << 70)
+    monkeypatch.setattr(machine, "WATCHES", 1 << 40)
+    monkeypatch.setattr(machine, "lacking", lambda: "mounting needs libfuse")
+    monkeypatch.setattr(machine, "FUSE_CONF", tmp_path / "none")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    configure(
+        '[[mount]]\npath = "/mnt/a"\ndataset = "a"\nallow_other = true\n'
+        f'[remotes.wrong]\nurl = "{hub.url}"\ntoken = {{ env = "WRONG" }}\n'
+        '[remotes.away]\nurl = "http://127.0.0.1:1"\n'
+        f'[remotes.unset]\nurl = "{hub.url}"\ntoken = {{ env = "UNSET" }}\n'
+        f'[remotes.unread]\nurl = "{hub.url}"\ntoken = {{ file = "/no/token" }}\n'
+    )
+    monkeypatch.setenv("WRONG", "not the token")
+    found = checks()
+    failed = {name for name, one in found.items() if not one.ok}
+    assert failed >= {
+        "kernel", "space", "inotify", "fuse", "fuse.conf", "remote wrong", "remote away",
+        "remote unset", "remote unread",
+    }  # fmt: skip
+    for one in found.values():
+        assert is_command(one.mend) if one.mend else one.ok, one
+    configure("remot = 1\n")
+    for one in checks().values():
+        assert is_command(one.mend) if one.mend else one.ok, one
+    assert not checks()["config"].ok
+
+
+def test_what_a_log_tells_is_shown():
+    error = StateError("did not start", path="/x/hub.log", hint="no command at all")
+    assert machine.mending(error, places()) == "tail -n 50 /x/hub.log"
+
+
+def test_a_credential_of_a_unit_may_be_given_by_hand(hub, home, tmp_path, monkeypatch):
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    configure(
+        f'remote = "local"\n[remotes.local]\nurl = "{hub.url}"\n'
+        'token = { credential = "token" }\n'
+    )
+    file = tmp_path / "token"
+    file.write_text(hub.token)
+
+    def local(**said):
+        return [f for f in findings(**said) if f.check in ("remote", "remote local")]
+
+    assert [one.ok for one in local()] == [False, False]
+    assert all(one.mend.endswith("syncd doctor --token-file FILE") for one in local())
+    assert [one.ok for one in local(token_file=file)] == [True, True]
+    monkeypatch.setenv("SYNCD_TOKEN_FILE", str(file))
+    assert [one.ok for one in local()] == [True, True]
+    (tmp_path / "unit").mkdir()
+    (tmp_path / "unit" / "token").write_text("another")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "unit"))
+    assert [one.ok for one in local()] == [False, False], "its own goes before that of another"
+
+
+def configure(text):
+    config = places().config_file
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(text)
 
 
 def test_low_limits_are_named_with_the_settings(checks, tmp_path, monkeypatch):
@@ -94,7 +167,8 @@ def test_the_mirrored_folders_are_looked_at(checks, cli_push, tmp_path):
     folder.rmdir()
     found = checks()[f"folder {folder}"]
     assert not found.ok
-    assert "disk" in found.mend
+    assert f"systemd-escape --path --suffix=mount {folder}" in found.mend
+    assert is_command(found.mend)
 
 
 @pytest.fixture
@@ -115,12 +189,18 @@ def test_a_unit_that_failed_is_told_with_its_journal(checks, tmp_path, monkeypat
         'case "$1 $3" in\n'
         '"--system syncd.service")'
         ' printf "LoadState=loaded\\nActiveState=failed\\nResult=watchdog\\nNRestarts=4\\n";;\n'
+        '"--system --all") echo "syncd-mount@mnt-a\\x2db.service loaded failed";;\n'
+        '"--system syncd-mount@mnt-a\\x2db.service")'
+        ' printf "LoadState=loaded\\nActiveState=failed\\n";;\n'
         '*) printf "LoadState=not-found\\n";;\nesac\n'
     )
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     units = [found for found in doctor._units()]
-    assert [unit.check for unit in units] == ["unit syncd.service"]
+    mount = "syncd-mount@mnt-a\\x2db.service"
+    assert [unit.check for unit in units] == ["unit syncd.service", f"unit {mount}"]
+    assert not units[1].ok
+    assert f"restart '{mount}'" in units[1].mend
     assert not units[0].ok
     assert "watchdog" in units[0].detail
     assert "journalctl -u syncd.service" in units[0].mend

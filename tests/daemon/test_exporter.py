@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -85,3 +87,43 @@ def test_a_file_that_cannot_be_written_is_told_and_tried_again(
     eventually(lambda: next(counts) > 1)
     file.parent.mkdir()
     eventually(file.exists)
+
+
+def test_a_file_that_cannot_be_written_is_told_once_until_it_works_again(
+    serve, tmp_path, expect_log, monkeypatch, caplog
+):
+    expect_log("numbers not written")
+    monkeypatch.setattr(exporter, "EVERY_S", 0.05)
+    file = tmp_path / "later" / "syncd.prom"
+    counts = []
+    serve(lambda: counts.append(1) or "n 1\n", textfile=file)
+
+    def told():
+        return sum("numbers not written" in record.message for record in caplog.records)
+
+    eventually(lambda: len(counts) > 3)
+    assert told() == 1
+    file.parent.mkdir()
+    eventually(file.exists)
+    file.parent.rename(tmp_path / "away")
+    eventually(lambda: told() == 2)
+
+
+def test_the_end_does_not_wait_for_numbers_that_do_not_come(tmp_path, monkeypatch):
+    monkeypatch.setattr(exporter, "LAST_S", 0.2)
+    asked, release = threading.Event(), threading.Event()
+
+    def collect():
+        asked.set()
+        release.wait(20)
+        return "n 1\n"
+
+    running = Exporter(collect, textfile=tmp_path / "syncd.prom")
+    running.start()
+    assert asked.wait(5)
+    before = time.monotonic()
+    running.stop()
+    assert time.monotonic() - before < 3
+    release.set()
+    running._thread.join(5)
+    assert list(tmp_path.iterdir()) == [], "nobody believes numbers of one that is gone"

@@ -7,12 +7,14 @@ import logging
 import os
 import re
 import time
+import warnings
 from contextlib import contextmanager
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from syncd.cli import render
 from syncd.config.places import under_journal
 from syncd.daemon import log
 from syncd.daemon.log import for_journal, for_people, for_programs, hidden, outlet
@@ -155,3 +157,26 @@ def test_the_journal_is_known_by_its_descriptor(tmp_path):
         assert not under_journal(0, named)
         assert not under_journal(file.fileno(), {})
         assert not under_journal(10_000, named)
+
+
+def test_what_others_log_goes_the_same_way(pipe, monkeypatch):
+    reader, writer = pipe
+    monkeypatch.setattr(render, "STDERR", writer)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        render.log_to_stderr(logging.INFO, as_json=True)
+        try:
+            logging.getLogger("uvicorn.error").error("broke token=%s", TOKEN)
+            logging.getLogger("fuse").warning("uncaught")
+            logging.getLogger("httpx").info("of no interest")
+            warnings.warn("old", UserWarning, stacklevel=1)
+            logging.getLogger("syncd.test").info("ours")
+        finally:
+            render.end_log()
+    said = os.read(reader, 1 << 16).decode()
+    found = [json.loads(line) for line in said.splitlines()]
+    assert [one["logger"] for one in found] == [
+        "uvicorn.error", "fuse", "py.warnings", "syncd.test",
+    ]  # fmt: skip
+    assert TOKEN not in said
+    assert not any(isinstance(one, log.Outlet) for one in logging.getLogger().handlers)

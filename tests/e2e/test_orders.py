@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -177,6 +178,7 @@ def test_on_a_terminal_the_status_is_a_table(root, syncd, watched, shelf, option
     watched()
     (root / "a.jpg").write_bytes(picture("a"))
     shelf.becomes({"a.jpg": picture("a")})
+    (Path(os.environ["XDG_STATE_HOME"]) / "syncd" / "mount.log").write_text("a line\n")
     ours, theirs = pty.openpty()
     showing = subprocess.Popen(
         [*COMMAND, "status", *options], stdout=theirs,
@@ -188,7 +190,8 @@ def test_on_a_terminal_the_status_is_a_table(root, syncd, watched, shelf, option
     def read():
         nonlocal said
         said += os.read(ours, 1 << 16).decode()
-        return all(word in said for word in ("FOLDER", "SYNCED", "watching", str(root), "KiB"))
+        words = ("FOLDER", "SYNCED", "watching", str(root), "KiB", "mount.log: 7 B (8 MiB)")
+        return all(word in said for word in words)
 
     try:
         eventually(read)

@@ -126,3 +126,27 @@ def test_the_configuration_is_printed_with_its_secrets_hidden(syncd, daemon, tmp
     assert hub.token not in said
     assert table["mirror 1.root"] == str(tmp_path / "one")
     assert table["mount 1.path"] == "/mnt/x"
+
+
+def test_it_ends_where_no_mount_can_be_served_and_there_is_nothing_else(daemon, syncd, tmp_path):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "a").touch()
+    daemon(f'[[mount]]\npath = "{tmp_path}/taken"\ndataset = "x"\n')
+    syncd.extra = {}
+    running = syncd.start("run", "--log-json", "--config", tmp_path / "syncd.toml")
+    assert eventually(lambda: running.process.poll() is not None)
+    running.over = True
+    assert running.process.returncode == 2
+    lines = [json.loads(line) for line in running.said.splitlines()]
+    assert any("mount ended for good" in line["event"] for line in lines)
+    assert len(lines) > 1, "the mount's own words are for programs, too"
+
+
+def test_numbers_go_elsewhere_only_after_a_restart_and_that_is_told(daemon, tmp_path, name):
+    daemon(mirror(tmp_path / "one", name))
+    running = daemon.start()
+    running.until("drop files into")
+    daemon(mirror(tmp_path / "one", name) + f'[metrics]\ntextfile = "{tmp_path}/n.prom"\n')
+    daemon.again(running)
+    running.until("change of [metrics] not taken: that needs a restart")
+    running.stop()
