@@ -20,7 +20,7 @@ BOOT_S = 40.0
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INIT = "/lib/systemd/systemd"
 INSIDE = Path(__file__).with_name("inside.py")
-PYTHON = "/opt/syncd/bin/python"
+PYTHON = str(Path("/opt") / "syncd/bin/python")
 """The interpreter inside, with syncd in it."""
 BOUND = ("setpriv", "--pdeathsig", "KILL")
 
