@@ -117,6 +117,47 @@ def test_every_option_is_documented():
     ])  # fmt: skip
 
 
+WITHOUT_JSON = {
+    "watch": "runs until it is stopped; --log-json is its form for programs",
+    "run": "as watch",
+    "mount": "as watch",
+    "hub": "as watch",
+    "completion": "prints what a shell reads",
+    "metrics": "prints what Prometheus reads",
+    "open": "prints a link and nothing else",
+    "flush": "its exit status says all",
+    "log-level": "its exit status says all",
+    "umount": "its exit status says all",
+    "service install": "for a person who sets up a machine",
+    "service uninstall": "for a person who sets up a machine",
+}
+WITHOUT_REMOTE = {
+    "resolve": "--remote says which side is right; PATH says which mirror",
+    "history": "PATH says which mirror",
+    "run": "the configuration says so of each mirror",
+    "hub": "is the remote",
+    "hub backup": "of a data folder on this machine",
+    "hub restore": "of a data folder on this machine",
+    "umount": "of a mount point on this machine",
+    "metrics": "of all that runs on this machine",
+    "log-level": "of all that runs on this machine",
+    "completion": "of a shell on this machine",
+    "service uninstall": "of units on this machine",
+    "service status": "of units on this machine",
+}
+
+
+@pytest.mark.parametrize(
+    ("option", "without"), [("--json", WITHOUT_JSON), ("--remote", WITHOUT_REMOTE)]
+)
+def test_every_command_takes_the_common_options_or_has_a_reason_not_to(option, without):
+    lack = {" ".join(name) for name, options in known().items() if name and option not in options}
+    if option == "--remote":
+        lack.add("resolve")
+    fail_with([f"syncd {name} takes no {option}" for name in sorted(lack - set(without))])
+    fail_with([f"syncd {name} takes {option} by now" for name in sorted(set(without) - lack)])
+
+
 def test_every_variable_is_documented_and_every_documented_one_is_read():
     read = {name for source in sources("syncd") for name in VARIABLE.findall(source.text)}
     told = set(VARIABLE.findall(manual()))

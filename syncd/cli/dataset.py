@@ -136,6 +136,7 @@ def trash_restore(
     paths: Annotated[
         list[str] | None, typer.Argument(metavar="PATH", help="All where none is named.")
     ] = None,
+    json: o.Json = False,
     remote: o.Remote = None,
     token_file: o.TokenFile = None,
 ) -> None:
@@ -149,9 +150,14 @@ def trash_restore(
             raise NotFoundError("is not in the trash", path=sorted(missing)[0])
         outcomes = list(bound.restore(items)) if items else []
     failed = [outcome for outcome in outcomes if outcome.error]
-    render.out(f"{len(outcomes) - len(failed)} restored")
-    for outcome in failed:
-        render.note(f"  {render.shown(outcome.key)}: {outcome.error}")
+    done = len(outcomes) - len(failed)
+    if json:
+        told = [{"path": outcome.key, "reason": str(outcome.error)} for outcome in failed]
+        render.as_json({"dataset": dataset, "restored": done, "failed": told})
+    else:
+        render.out(f"{done} restored")
+        for outcome in failed:
+            render.note(f"  {render.shown(outcome.key)}: {outcome.error}")
     if failed:
         raise typer.Exit(1)
 
@@ -160,6 +166,7 @@ def trash_restore(
 def trash_empty(
     dataset: Annotated[str, typer.Argument(metavar="DATASET")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: o.Json = False,
     remote: o.Remote = None,
     token_file: o.TokenFile = None,
 ) -> None:
@@ -170,7 +177,11 @@ def trash_empty(
             raise UsageError("this deletes for good: say --yes")
         if not yes:
             typer.confirm(f"Delete everything in the trash of {dataset} for good?", abort=True)
-        render.out(f"{bound.empty_trash()} deleted")
+        deleted = bound.empty_trash()
+    if json:
+        render.as_json({"dataset": dataset, "deleted": deleted})
+    else:
+        render.out(f"{deleted} deleted")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -58,7 +58,7 @@ def status(
         bool, typer.Option("--watch", "-w", help="Keep showing it, until Ctrl-C.")
     ] = False,
     json: o.Json = False,
-    remote: o.Remote = None,
+    remote: o.MirrorsOf = None,
 ) -> None:
     """Say how every mirror is, or whether one file is safe.
 
@@ -69,7 +69,7 @@ def status(
     if path is None:
         overview.show(lambda: every_mirror(remote), json=json, watch=watch)
         return
-    mirror, file = one_file(path)
+    mirror, file = one_file(path, remote)
     if json:
         render.as_json(render.file_fields(file, mirror))
     else:
@@ -87,10 +87,10 @@ def history(
         Path | None, typer.Argument(metavar="PATH", help="A file or folder. Default: everything.")
     ] = None,
     since: Annotated[
-        str, typer.Option("--since", metavar="TIME", help="How far back: 2h, 7d. Default: 90d.")
+        str, typer.Option("--since", metavar="TIME", help="How far back: 2h, 7d.")
     ] = "90d",
     limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=1, help="How many lines. Default: 100.")
+        int, typer.Option("--limit", metavar="N", min=1, help="How many lines.")
     ] = 100,
     json: o.Json = False,
 ) -> None:

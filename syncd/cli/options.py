@@ -17,6 +17,15 @@ Remote = Annotated[
         " Default: the embedded hub of this user, or SYNCD_REMOTE.",
     ),
 ]
+MirrorsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--remote",
+        metavar="URL|NAME",
+        help="Only mirrors to this hub: its address, or a name from the configuration."
+        " Default: all mirrors.",
+    ),
+]
 TokenFile = Annotated[
     Path | None,
     typer.Option(

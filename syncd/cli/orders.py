@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from syncd.cli import completion, render
 from syncd.cli import options as o
 
+if TYPE_CHECKING:
+    from syncd.daemon.overview import Reply
+
 Folder = Annotated[
     Path | None, typer.Argument(metavar="FOLDER", help="One mirrored folder. Default: all.")
 ]
 
 
-def retry(remote: o.Remote = None) -> None:
+def retry(json: o.Json = False, remote: o.MirrorsOf = None) -> None:
     """Try again now whatever failed."""
     from syncd.daemon.overview import tell_all
 
-    for said in tell_all(["retry"], remote):
-        render.out(said)
+    _say(tell_all(["retry"], remote), json=json)
 
 
-def sweep(remote: o.Remote = None) -> None:
+def sweep(json: o.Json = False, remote: o.MirrorsOf = None) -> None:
     """Scan everything now, and compare with all the remote holds."""
     from syncd.daemon.overview import tell_all
 
-    for said in tell_all(["sweep"], remote):
-        render.out(said)
+    _say(tell_all(["sweep"], remote), json=json)
 
 
 def approve(
     plan: Annotated[str, typer.Argument(metavar="PLAN", help="As `syncd status` printed it.")],
-    remote: o.Remote = None,
+    json: o.Json = False,
+    remote: o.MirrorsOf = None,
 ) -> None:
     """Let a mirror do what it stopped to ask about."""
-    from syncd.daemon.overview import tell_first
+    from syncd.daemon import overview
 
-    render.out(tell_first(["approve", plan], remote))
+    _say([overview.approve(plan, remote)], json=json)
 
 
 def resolve(
@@ -46,6 +49,7 @@ def resolve(
     local: Annotated[bool, typer.Option("--local", help="The local file is right.")] = False,
     remote: Annotated[bool, typer.Option("--remote", help="The remote item is right.")] = False,
     both: Annotated[bool, typer.Option("--both", help="Keep both, under two names.")] = False,
+    json: o.Json = False,
 ) -> None:
     """Settle a conflict that `syncd status` lists."""
     from syncd.daemon.overview import tell_owner
@@ -54,7 +58,11 @@ def resolve(
     chosen = [word for word, on in (("local", local), ("remote", remote), ("both", both)) if on]
     if len(chosen) != 1:
         raise UsageError("say one of --local, --remote, --both")
-    render.out(tell_owner(path, ["resolve", chosen[0]]))
+    said = tell_owner(path, ["resolve", chosen[0]])
+    if json:
+        render.as_json({"path": str(path), "choice": chosen[0], "said": said})
+    else:
+        render.out(said)
 
 
 def pause(
@@ -62,7 +70,8 @@ def pause(
     duration: Annotated[
         str | None, typer.Option("--for", metavar="TIME", help="Go on by itself after 30 min, 2h.")
     ] = None,
-    remote: o.Remote = None,
+    json: o.Json = False,
+    remote: o.MirrorsOf = None,
 ) -> None:
     """Send nothing until `syncd resume`.
 
@@ -72,23 +81,21 @@ def pause(
     from syncd.daemon.overview import tell_all
 
     words = ["pause", *([str(quantity.duration(duration))] if duration else [])]
-    for said in tell_all(words, remote, folder):
-        render.out(said)
+    _say(tell_all(words, remote, folder), json=json)
 
 
-def resume(folder: Folder = None, remote: o.Remote = None) -> None:
+def resume(folder: Folder = None, json: o.Json = False, remote: o.MirrorsOf = None) -> None:
     """Go on after `syncd pause`."""
     from syncd.daemon.overview import tell_all
 
-    for said in tell_all(["resume"], remote, folder):
-        render.out(said)
+    _say(tell_all(["resume"], remote, folder), json=json)
 
 
 def flush(
     timeout: Annotated[
         float, typer.Option("--timeout", metavar="SECONDS", help="Wait so long. Default: 60.")
     ] = 60.0,
-    remote: o.Remote = None,
+    remote: o.MirrorsOf = None,
 ) -> None:
     """Send now what waits for its quiet period.
 
@@ -118,6 +125,22 @@ def metrics() -> None:
     from syncd.daemon.overview import samples
 
     print(text(samples()), end="")
+
+
+def _say(replies: Iterable[Reply], *, json: bool) -> None:
+    """What each mirror said, as it says it. The worst failure is the exit status."""
+    worst = 0
+    for reply in replies:
+        worst = max(worst, reply.error.exit_code if reply.error else 0)
+        if json:
+            error = str(reply.error) if reply.error else None
+            render.as_json({"root": reply.root, "said": reply.said, "error": error})
+        elif reply.error:
+            render.note(f"syncd: {reply.root}: {reply.error}")
+        else:
+            render.out(f"{reply.root}: {reply.said}")
+    if worst:
+        raise typer.Exit(worst)
 
 
 def add_to(app: typer.Typer) -> None:

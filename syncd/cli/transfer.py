@@ -77,6 +77,7 @@ def get(
             help="The file or folder to write; - is standard output. Default: its own name here.",
         ),
     ] = None,
+    json: o.Json = False,
     remote: o.Remote = None,
     token_file: o.TokenFile = None,
 ) -> None:
@@ -86,9 +87,13 @@ def get(
     name, _, key = what.strip("/").partition("/")
     if not key:
         raise UsageError(f"{what!r} names no file: say DATASET/PATH")
+    if json and str(output) == "-":
+        raise UsageError("--json and the file cannot both be on standard output")
     with reach.client(remote, token_file) as client:
         place = client.dataset(name, create=False).get(key, output)
-    if str(place) != "-":
+    if json:
+        render.as_json({"dataset": name, "key": key, "path": str(place)})
+    elif str(place) != "-":
         render.note(f"{render.shown(str(place))} written")
 
 

@@ -6,9 +6,9 @@ import json
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from syncd.config.parts import Config
 from syncd.config.places import ambient, places
 from syncd.daemon.control import NAME, ask
 from syncd.daemon.metrics import Sample, from_fields
+from syncd.daemon.remote import address
 from syncd.errors import NotFoundError, SyncdError, TransientError
 from syncd.model import Layout, OnConflict, OnDelete, Stat
 from syncd.state.history import DAYS, Deed
@@ -44,17 +45,32 @@ UNSAID = (None, "", ())
 """What stands for no word at all; 0 and false are words."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a mirror said to an order, or why it could not be told."""
+
+    root: str
+    said: str = ""
+    error: SyncdError | None = None
+
+
 def every_mirror(remote: str | None = None) -> list[MirrorStatus]:
-    """How every mirror of this user is, or every one of a remote, as it was named to it."""
+    """How every mirror of this user is, or every one of a remote, by its name or address.
+
+    Raises ConfigError for a name that is no remote's."""
     found = [status(folder) for folder in mirrors(places().mirrors)]
-    return [mirror for mirror in found if remote in (None, mirror.remote)]
+    if remote is None:
+        return found
+    config = load(places())
+    wanted = address(remote, config)
+    return [mirror for mirror in found if address(mirror.remote, config, known=True) == wanted]
 
 
-def one_file(path: Path) -> tuple[MirrorStatus, FileStatus]:
+def one_file(path: Path, remote: str | None = None) -> tuple[MirrorStatus, FileStatus]:
     """What is known of one file, by the mirror that knows it best. Raises NotFoundError."""
     answers = [
         (mirror, found)
-        for mirror, relative in _owners(path)
+        for mirror, relative in _owners(path, remote)
         if (found := _now(path, relative, file_status(mirror.folder, relative)))
     ]
     if not answers:
@@ -86,8 +102,8 @@ def _same(known: Stat, found: os.stat_result) -> bool:
 
 def tell_all(
     words: Sequence[str], remote: str | None = None, below: Path | None = None
-) -> list[str]:
-    """Have every mirror do something, or that of one folder; one sentence each."""
+) -> Iterator[Reply]:
+    """Have every mirror do something, or that of one folder; one that cannot stops no other."""
     found = every_mirror(remote)
     if not found:
         raise NotFoundError("no folder is mirrored yet")
@@ -95,7 +111,7 @@ def tell_all(
         found = [mirror for mirror in found if Path(mirror.root) == below.resolve()]
         if not found:
             raise NotFoundError("is no mirrored folder", path=str(below), hint="see syncd status")
-    return [f"{m.root}: {_tell(m.folder, words)}" for m in found]
+    return (_reply(mirror, words) for mirror in found)
 
 
 def tell_running(words: Sequence[str], remote: str | None = None) -> list[tuple[str, str]]:
@@ -145,15 +161,24 @@ def past(path: Path | None, *, since_ns: int, limit: int) -> list[tuple[MirrorSt
     return sorted(found, key=lambda pair: -pair[1].at_ns)[:limit]
 
 
-def tell_first(words: Sequence[str], remote: str | None = None) -> str:
-    """Have the mirror that understands it do something."""
-    refusal = NotFoundError("no folder is mirrored yet")
-    for mirror in every_mirror(remote):
-        try:
-            return f"{mirror.root}: {_tell(mirror.folder, words)}"
-        except NotFoundError as error:
-            refusal = error
-    raise refusal
+def approve(plan: str, remote: str | None = None) -> Reply:
+    """Have the mirror that asked about a plan carry it out. Raises NotFoundError where none did.
+
+    The one that says so is asked first; of the others, one that cannot be asked is not it."""
+    found = sorted(every_mirror(remote), key=lambda mirror: mirror.plan != plan)
+    silent = []
+    for mirror in found:
+        reply = _reply(mirror, ["approve", plan])
+        if reply.error is None:
+            return reply
+        if mirror.plan == plan:
+            raise reply.error
+        if not isinstance(reply.error, NotFoundError):
+            silent.append(f"{reply.root} could not be asked: {reply.error}")
+    if not found:
+        raise NotFoundError("no folder is mirrored yet")
+    hint = "; ".join(silent) or "see syncd status"
+    raise NotFoundError(f"no plan {plan!r} waits for approval", hint=hint)
 
 
 def tell_owner(path: Path, words: Sequence[str]) -> str:
@@ -224,6 +249,13 @@ def _listed(config: Config) -> dict[str, Any]:
     return table
 
 
+def _reply(mirror: MirrorStatus, words: Sequence[str]) -> Reply:
+    try:
+        return Reply(root=mirror.root, said=_tell(mirror.folder, words))
+    except SyncdError as error:
+        return Reply(root=mirror.root, error=error)
+
+
 def _tell(folder: Path, words: Sequence[str]) -> str:
     if holder(folder) is not None:
         return ask(folder, list(words))
@@ -232,11 +264,11 @@ def _tell(folder: Path, words: Sequence[str]) -> str:
     return carry_out_offline(folder, words)
 
 
-def _owners(path: Path) -> list[tuple[MirrorStatus, str]]:
+def _owners(path: Path, remote: str | None = None) -> list[tuple[MirrorStatus, str]]:
     # Only the parents are resolved: the file itself may be a link that is carried as a file.
     full = path.parent.resolve() / path.name
     found = []
-    for mirror in every_mirror():
+    for mirror in every_mirror(remote):
         root = Path(mirror.root)
         if root in full.parents:
             found.append((mirror, full.relative_to(root).as_posix()))

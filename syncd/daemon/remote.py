@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.config.load import load
-from syncd.config.parts import RemoteConfig
+from syncd.config.parts import Config, RemoteConfig
 from syncd.config.places import Ambient, Places, ambient
 from syncd.daemon.embedded import running
 from syncd.errors import ConfigError
@@ -31,12 +31,24 @@ def resolve(
     name = named or around.remote or config.remote or EMBEDDED
     if name == EMBEDDED:
         return Found(name=name, url=None, token="")
+    url = address(name, config)
+    if name not in config.remotes:
+        # However a remote is spelled, a mirror of it is the same mirror.
+        name = next((n for n in config.remotes if address(n, config) == url), url)
     known = config.remotes.get(name)
-    url = known.url if known else name
-    if "://" not in url:
+    return Found(name=name, url=url, token=token or _token(url, token_file, known, around, where))
+
+
+def address(name: str, config: Config, *, known: bool = False) -> str:
+    """The URL of a remote, the same for all its spellings; the embedded hub has its name alone.
+
+    Raises ConfigError for a name that is no remote's, unless one of its mirrors is `known`."""
+    entry = config.remotes.get(name)
+    url = (entry.url if entry else name).rstrip("/")
+    if "://" not in url and url != EMBEDDED and not known:
         names = ", ".join(sorted([EMBEDDED, *config.remotes]))
         raise ConfigError(f"there is no remote {name!r}: known are {names}")
-    return Found(name=name, url=url, token=token or _token(url, token_file, known, around, where))
+    return url
 
 
 def _token(

@@ -58,6 +58,10 @@ def test_get_brings_a_file_to_where_it_is_wanted(cli, name, stored, tmp_path, mo
     assert "folder/a.jpg written" in cli("get", f"{name}/a.jpg", "-o", tmp_path / "folder").err
     assert (tmp_path / "folder" / "a.jpg").read_bytes() == b"a"
     assert cli("get", f"{name}/trip/d.webp", "-o", "-").out == "ddddd"
+    assert "standard output" in cli("get", f"{name}/a.jpg", "-o", "-", "--json", code=2).err
+    told = cli("get", f"{name}/a.jpg", "-o", tmp_path / "other.jpg", "--json")
+    wanted = {"dataset": name, "key": "a.jpg", "path": str(tmp_path / "other.jpg")}
+    assert (told.json, told.err) == (wanted, "")
     again = cli("get", f"{name}/a.jpg", "-o", tmp_path / "b.png", code=1)
     assert "something else has this name" in again.err
     assert (tmp_path / "b.png").read_bytes() == b"bb"
@@ -135,11 +139,14 @@ def test_trash_is_listed_restored_and_emptied(cli, shelf, name, stored, photos):
     assert [line.split()[-1] for line in cli("trash", "list", name).out.splitlines()] == [
         "a.jpg", "trip/b.png",
     ]  # fmt: skip
-    assert cli("trash", "restore", name, "/trip/b.png").out == "1 restored\n"
+    told = cli("trash", "restore", name, "/trip/b.png", "--json").json
+    assert told == {"dataset": name, "restored": 1, "failed": []}
     assert "is not in the trash" in cli("trash", "restore", name, "zz.jpg", code=4).err
     assert "say --yes" in cli("trash", "empty", name, code=2).err
     assert set(shelf.items()) == set(items) - {"a.jpg"}
-    assert cli("trash", "empty", name, "--yes").out == "1 deleted\n"
+    told = cli("trash", "empty", name, "--yes", "--json").json
+    assert told == {"dataset": name, "deleted": 1}
+    assert cli("trash", "empty", name, "--yes").out == "0 deleted\n"
     assert cli("trash", "restore", name).out == "0 restored\n"
     assert cli("trash", "list", name).out == ""
 

@@ -6,7 +6,11 @@ import json
 
 import pytest
 
+from syncd.config.places import places
 from syncd.daemon import machine
+from syncd.state.report import mirrors
+from syncd.state.store import State
+from syncd.state.troubles import Trouble
 
 
 @pytest.fixture
@@ -105,6 +109,37 @@ def test_status_of_the_contract(cli, shared, name, photos):
     told = cli("status").out.splitlines()
     assert told[0] == f"{photos} -> {name}"
     assert "6 synced, 0 pending, 1 renamed" in told[2]
+
+
+def test_a_failed_file_is_told_with_the_time_of_its_next_try(cli, shared, name, photos):
+    cli("push", photos, "--to", name)
+    [folder] = mirrors(places().mirrors)
+    state = State(folder)
+    state.troubles.note(
+        Trouble(path="a.jpg", kind="failed", reason="cannot be read", retry_ns=17 * 10**17)
+    )
+    state.close()
+    [mirror] = cli("status", "--json").json["mirrors"]
+    assert mirror["failed"] == [
+        {"path": "a.jpg", "reason": "cannot be read", "retry_at": "2023-11-14T22:13:20Z"}
+    ]
+
+
+def test_mirrors_of_one_remote_are_asked_for_by_any_of_its_spellings(
+    cli, configure, shared, name, photos
+):
+    cli("push", photos, "--to", name, "--remote", shared.url + "/")
+    configure(f'[remotes.lab]\nurl = "{shared.url}"\n[remotes.far]\nurl = "https://far"\n')
+    for spelling in (shared.url, shared.url + "/", "lab"):
+        told = cli("status", "--json", "--remote", spelling).json
+        assert [mirror["root"] for mirror in told["mirrors"]] == [str(photos)], spelling
+        assert cli("status", photos / "a.jpg", "--json", "--remote", spelling).json["safe"]
+    for other in ("far", "https://far/", "hub"):
+        assert cli("status", "--json", "--remote", other).json["mirrors"] == []
+        assert "no mirror" in cli("status", photos / "a.jpg", "--remote", other, code=4).err
+        assert "no folder" in cli("sweep", "--remote", other, code=4).err
+    for words in (["status"], ["status", photos / "a.jpg"], ["sweep"], ["approve", "x"]):
+        assert "no remote 'nowhere'" in cli(*words, "--remote", "nowhere", code=3).err
 
 
 def test_status_of_one_file(cli, shared, name, photos, monkeypatch):

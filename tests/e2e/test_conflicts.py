@@ -47,7 +47,8 @@ def contested(root, syncd, watched, shelf):
         assert [c["path"] for c in mirror["conflicts"]] == ["a.jpg"], mirror
         return mirror
 
-    eventually(listed)
+    mirror = eventually(listed)
+    assert set(mirror["conflicts"][0]) == {"path", "reason"}
     shelf.becomes({"a.jpg": picture("remote")})
     assert (root / "a.jpg").read_bytes() == picture("local")
     return root / "a.jpg"
@@ -57,7 +58,8 @@ def test_the_local_file_is_right(contested, syncd, shelf):
     assert syncd("status", contested, code=1).out.startswith(f"{contested}: not safe: conflict")
     told = json.loads(syncd("status", contested, "--json", code=1).out)
     assert (told["safe"], told["sha256"]) == (False, digest(picture("first")))
-    syncd("resolve", contested, "--local")
+    said = syncd("resolve", contested, "--local", "--json").json
+    assert (said["path"], said["choice"]) == (str(contested), "local")
     shelf.becomes({"a.jpg": picture("local")})
     eventually(lambda: "safe: stored" in syncd("status", contested).out)
 

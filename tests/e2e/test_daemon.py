@@ -19,7 +19,8 @@ def test_a_signal_ends_it_cleanly(home, root, watched, shelf, number):
     (root / "a.jpg").write_bytes(picture("a"))
     running = watched()
     shelf.becomes({"a.jpg": picture("a")})
-    assert list(home.rglob("control.sock"))
+    [socket] = home.rglob("control.sock")
+    assert socket.stat().st_mode & 0o777 == 0o600
     assert "stopped" in running.stop(number)
     assert not list(home.rglob("control.sock"))
 
@@ -35,6 +36,20 @@ def test_a_second_daemon_on_the_root_is_refused_with_the_first_ones_pid(
         assert len(refused.err.splitlines()) == 1
     refused = syncd("push", root, "--to", name, code=6)
     assert f"pid {running.pid}" in refused.err
+
+
+def test_two_spellings_of_a_remote_are_one_mirror(root, syncd, name, home, hub, watched):
+    config = home / "config" / "syncd" / "config.toml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    running = watched("--remote", hub.url + "/")
+    refused = syncd("watch", root, "--to", name, "--remote", hub.url, code=6)
+    assert f"pid {running.pid}" in refused.err
+    running.stop()
+    config.write_text(f'[remotes.lab]\nurl = "{hub.url}/"\n')
+    running = watched("--remote", "lab")
+    for spelling in (hub.url, hub.url + "/"):
+        refused = syncd("watch", root, "--to", name, "--remote", spelling, code=6)
+        assert f"pid {running.pid}" in refused.err
 
 
 def test_several_folders_in_one_process(tmp_path, syncd, shelf, name):

@@ -80,6 +80,53 @@ def test_a_pause_breaks_off_a_big_upload_that_goes_on_later(root, syncd, watched
     shelf.becomes({"big.jpg": content})
 
 
+@pytest.fixture
+def forsaken(syncd, start_hub, tmp_path):
+    """A folder that was pushed once, to a hub that is no more; its mirror is the first of all."""
+    dying = start_hub()
+    folder = tmp_path / "0"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(picture("a"))
+    token = tmp_path / "token"
+    token.write_text(dying.token)
+    syncd("push", folder, "--to", "x", "--remote", dying.url, "--token-file", token)
+    dying.kill()
+    return folder
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["daemon", "none"])
+def test_a_mirror_whose_remote_is_gone_stops_no_order_to_another(
+    forsaken, root, syncd, watched, shelf, running
+):
+    for number in range(30):
+        (root / f"{number}.jpg").write_bytes(picture(number))
+    daemon = watched()
+    eventually(lambda: len(shelf.items()) == 30)
+    for number in range(25):
+        (root / f"{number}.jpg").unlink()
+
+    def held():
+        [mirror] = [m for m in syncd("status", "--json").json["mirrors"] if m["root"] == str(root)]
+        return mirror["plan"]
+
+    plan = eventually(held)
+    if not running:
+        daemon.stop()
+    retried = syncd("retry", code=5)
+    assert f"{root}: " in retried.out
+    assert str(forsaken) in retried.err
+    replies = {reply["root"]: reply for reply in syncd("retry", "--json", code=5).lines}
+    assert "tried again" in replies[str(root)]["said"]
+    assert replies[str(forsaken)]["error"]
+    wrong = syncd("approve", "000000000000", code=4).err
+    assert "no plan" in wrong
+    assert f"{forsaken} could not be asked" in wrong
+    assert syncd("approve", plan, "--json").json["root"] == str(root)
+    if not running:
+        watched()
+    eventually(lambda: len(shelf.items()) == 5)
+
+
 def test_flush_returns_when_all_is_stored(root, syncd, watched, shelf):
     watched()
     for number in range(20):
