@@ -146,7 +146,7 @@ def remarks(mirror: MirrorStatus) -> list[str]:
     said = [mirror.reason] if mirror.reason else []
     said += [f"to go on: syncd approve {mirror.plan}"] if mirror.plan else []
     if mirror.ignored:
-        said.append("ignored: " + ", ".join(f"{n} {rule}" for rule, n in mirror.ignored.items()))
+        said.append(f"ignored: {render.by_rule(mirror.ignored)}")
     for kind in TROUBLES:
         said += [f"{kind}: {entry['path']}: {entry['reason']}" for entry in fields[kind][:LINES]]
     return said

@@ -104,7 +104,7 @@ def report(done: Report, *, json: bool, verb: str = "uploaded") -> None:
         return
     words = [f"{done.uploaded} {verb}", f"{done.skipped} there already"]
     words += [f"{done.renamed} renamed"] if done.renamed else []
-    words += [f"{done.ignored} ignored"] if done.ignored else []
+    words += [f"{done.ignored} ignored ({by_rule(done.rules)})"] if done.ignored else []
     words += [f"{len(done.failed)} failed"] if done.failed else []
     out(f"{shown(done.dataset)}: {', '.join(words)}, {amount(done.bytes)} in {done.seconds:.1f} s")
     for failure in done.failed[:50]:
@@ -114,6 +114,12 @@ def report(done: Report, *, json: bool, verb: str = "uploaded") -> None:
     if any(failure.kind == "conflict" for failure in done.failed):
         note("  to settle a conflict: syncd resolve PATH --local|--remote|--both")
         note("  to keep both whenever a name is taken: --on-conflict suffix")
+
+
+def by_rule(ignored: Mapping[str, int]) -> str:
+    """How many files each rule left out, the most first."""
+    found = sorted(ignored.items(), key=lambda pair: (-pair[1], pair[0]))
+    return ", ".join(f"{count} {rule}" for rule, count in found)
 
 
 def plan(dataset: str, actions: Sequence[Action], *, json: bool) -> None:

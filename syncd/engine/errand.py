@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -104,12 +105,19 @@ def merge(dataset: str, errands: Sequence[Errand], reports: Sequence[Report]) ->
         uploaded=sum(r.uploaded for r in reports),
         skipped=sum(r.skipped for r in reports),
         renamed=sum(r.renamed for r in reports),
-        ignored=sum(r.ignored for r in reports),
+        rules=_added(reports),
         failed=tuple(failure for r in reports for failure in r.failed),
         bytes=sum(r.bytes for r in reports),
         seconds=round(sum(r.seconds for r in reports), 3),
         away=next((r.away for r in reports if r.away), None),
     )
+
+
+def _added(reports: Sequence[Report]) -> dict[str, int]:
+    rules: Counter[str] = Counter()
+    for report in reports:
+        rules.update(report.rules)
+    return dict(rules)
 
 
 def _in_full(root: Path, report: Report) -> Report:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -22,7 +22,7 @@ class Report:
 
     `attempted` counts every candidate; each of them is uploaded, skipped (it was there already)
     or failed. `renamed` counts files stored under another name than their own because two would
-    have been one, `ignored` the files no rule took, `bytes` what was sent.
+    have been one, `rules` the files left out by the rule that did, `bytes` what was sent.
     """
 
     dataset: str
@@ -30,12 +30,17 @@ class Report:
     uploaded: int = 0
     skipped: int = 0
     renamed: int = 0
-    ignored: int = 0
     failed: tuple[Failure, ...] = ()
+    rules: Mapping[str, int] = field(default_factory=dict)
     bytes: int = 0
     seconds: float = 0.0
     away: str | None = None
     """Why the remote could not be reached to the end; None where it could."""
+
+    @property
+    def ignored(self) -> int:
+        """How many files no rule took."""
+        return sum(self.rules.values())
 
     @property
     def success(self) -> bool:

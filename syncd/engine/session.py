@@ -13,6 +13,7 @@ from syncd.engine.report import Failure, Report
 from syncd.errors import StateError
 from syncd.plan.backoff import LONGEST
 from syncd.remotes.base import Feeds
+from syncd.state.sidecar_report import Told
 from syncd.state.store import State
 
 PATIENCE = 8.0
@@ -149,7 +150,7 @@ def report(mirror: Mirror, seconds: float, names: tuple[str, ...] = ()) -> Repor
         uploaded=tally.uploaded,
         skipped=max(0, attempted - tally.uploaded - len(failed)),
         renamed=state.names.renamed(),
-        ignored=sum(mirror.observer.ignored.values()) + _left_alone(mirror, names),
+        rules=Told(others=_left_alone(mirror, names)).counted(mirror.observer.ignored),
         failed=tuple(failed),
         bytes=tally.bytes,
         seconds=round(seconds, 3),

@@ -133,8 +133,17 @@ def test_nothing_is_said_with_quiet_and_one_line_without(cli, shelf, name, photo
     assert (quiet.out, quiet.err) == ("", "")
     told = cli("push", photos, "--to", name)
     assert told.out.splitlines() == [
-        f"{name}: 0 uploaded, 6 there already, 1 renamed, 2 ignored, 0 B in 0.0 s"
+        f"{name}: 0 uploaded, 6 there already, 1 renamed,"
+        " 2 ignored (1 extension .txt, 1 hidden), 0 B in 0.0 s"
     ]
+
+
+def test_what_no_rule_took_is_counted_by_rule_over_all_folders(cli, shelf, name, tree, tmp_path):
+    one = tree({"a.txt": b"", ".b.jpg": b"", "c.part": b""}, tmp_path / "one")
+    two = tree({"a.txt": b"", "sub/b.TXT": b""}, tmp_path / "two")
+    assert "5 ignored (3 extension .txt, 1 hidden, 1 " in cli("push", one, two, "--to", name).out
+    assert cli("push", one, two, "--to", name, "--json").json["ignored"] == 5
+    assert "ignored: 2 extension .txt" in cli("status").out
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_goes(cli, shelf, name, photos):
