@@ -149,6 +149,7 @@ class _Loop:
         self._tick = 0.0
         self._tidied = 0.0
         self._sweep_at = 0.0
+        self._compare_at = 0.0
         self._heard = 0
         self._rested = 0.0
         self._coverage = watcher.start()
@@ -158,6 +159,7 @@ class _Loop:
         mirror = self._mirror
         self._rest.check()
         self._sweep(mirror.clock.monotonic())
+        self._compare(mirror.clock.monotonic())
         while not stop.is_set():
             mirror.turn(mirror.wait_for(TICK_S))
             if mirror.settlement.denied:
@@ -182,11 +184,13 @@ class _Loop:
             self._say(coverage)
         closed = self._mirror.guard.closed
         if closed is not None and self._mirror.guard.check() is None:
-            self._sweep_at = now
+            self._sweep_at = self._compare_at = now
         if now >= self._sweep_at and not self._mirror.sweeping:
             self._sweep(now)
         elif self._burst_is_over(now):
             self._mirror.sweep()
+        if now >= self._compare_at:
+            self._compare(now)
 
     def _burst_is_over(self, now: float) -> bool:
         """So many events came that some may have been of things not there yet, as a link is
@@ -203,13 +207,22 @@ class _Loop:
     def _sweep(self, now: float) -> None:
         self._mirror.sweep()
         if self._coverage.events:
-            self._sweep_at = now + SWEEP_S * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
-            if self._mirror.state.meta.get("last_sweep"):
-                self._mirror.compare()
+            self._sweep_at = now + _hourly()
         else:
             self._sweep_at = now + max(POLL_S, 20 * self._mirror.sweep_seconds)
+
+    def _compare(self, now: float) -> None:
+        """Hold the receipts against all the remote has, whether events are to be had or not."""
+        self._compare_at = now + _hourly()
+        if self._mirror.state.meta.get("last_sweep"):
+            self._mirror.compare()
 
     def _say(self, coverage: Coverage) -> None:
         self._mirror.state.meta.put(coverage=coverage.reason if not coverage.events else "")
         if not coverage.events:
             log.warning("scanning instead of watching reason=%s", coverage.reason)
+
+
+def _hourly() -> float:
+    """Seconds to the next time, so that mirrors that began together do not stay together."""
+    return SWEEP_S * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
