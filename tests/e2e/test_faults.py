@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from syncd.engine.pull import _part
 from tests.e2e.program import Program, Shelf, eventually
 from tests.e2e.test_watch import picture
 from tests.running import RunningHub
@@ -86,11 +87,13 @@ def test_a_pull_is_resumed_after_a_kill(program, own, root, tmp_path):
 def test_a_torn_part_is_not_believed(program, own, root, tmp_path):
     (root / "a.jpg").write_bytes(picture("a", 100_000))
     program("push", root, "--to", "x")
-    sha = program("ls", "x", "--json").lines[0]["sha256"]
-    (tmp_path / "back").mkdir()
-    (tmp_path / "back" / f".syncd-part-{sha}").write_bytes(b"not this" * 100)
-    program("pull", "x", tmp_path / "back")
-    assert (tmp_path / "back" / "a.jpg").read_bytes() == picture("a", 100_000)
+    place = tmp_path / "back" / "a.jpg"
+    place.parent.mkdir()
+    part = _part(Shelf(own.url, own.token, "x").items()["a.jpg"], place)
+    part.write_bytes(b"not this" * 100)
+    program("pull", "x", place.parent)
+    assert place.read_bytes() == picture("a", 100_000)
+    assert not part.exists(), "it was not seen, or not taken for the rest"
 
 
 def test_a_hub_that_dies_mid_way_ends_a_push_with_5_and_again_goes_on(program, own, root):

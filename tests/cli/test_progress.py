@@ -1,0 +1,70 @@
+"""What is seen while files travel: a line now and then, or bars."""
+
+from __future__ import annotations
+
+import pytest
+
+from syncd.cli import progress
+from syncd.cli.progress import Bars, Lines, Silence, display
+from syncd.engine.report import Tally
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    made = Clock()
+    monkeypatch.setattr(progress, "time", made)
+    return made
+
+
+def test_lines_come_every_two_seconds(clock, capfd):
+    lines = Lines()
+    tally = Tally(done=3, bytes=2048)
+    lines.show(tally)
+    assert capfd.readouterr().err == "", "too soon"
+    clock.now += 2.0
+    lines.show(tally)
+    lines.show(tally)
+    assert capfd.readouterr().err == "3 scanning, 2.0 KiB sent\n"
+    clock.now += 2.0
+    lines.show(Tally(scanning=False, files=10, done=4, bytes=4096))
+    assert capfd.readouterr().err == "4 of 10, 4.0 KiB sent\n"
+
+
+def test_bars_scan_until_the_number_of_files_is_known(clock, capfd):
+    bars = Bars()
+    try:
+        [task] = bars._progress.tasks
+        assert (task.description, task.total) == ("scanning", None)
+        clock.now += 2.0
+        bars.show(Tally(done=3, bytes=4096))
+        assert (task.description, task.total, task.completed) == ("scanning", None, 3)
+        assert task.fields["sent"] == "4.0 KiB, 2.0 KiB/s"
+        bars.show(Tally(scanning=False, files=10, done=4, bytes=4096))
+        assert task.completed == 3, "ten times a second is often enough"
+        clock.now += 2.0
+        bars.show(Tally(scanning=False, files=10, done=4, bytes=4096))
+        assert (task.description, task.total, task.completed) == ("sending", 10, 4)
+        assert task.fields["sent"] == "4.0 KiB, 1.0 KiB/s"
+    finally:
+        bars.close()
+    assert bars._progress.finished is False
+    assert not bars._progress.live.is_started
+
+
+@pytest.mark.parametrize(
+    ("quiet", "terminal", "kind"),
+    [(True, True, Silence), (False, False, Lines), (False, True, Bars)],
+)
+def test_the_display_fits_where_we_are(monkeypatch, capfd, quiet, terminal, kind):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    with display(quiet=quiet) as shown:
+        assert isinstance(shown, kind)
+        shown.show(Tally())
