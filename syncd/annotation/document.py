@@ -43,6 +43,8 @@ class Entry:
     annotations: tuple[Annotation, ...] = ()
     raw: tuple[Any, ...] = ()
     """The annotations as they stand there, for what is not the annotation's own."""
+    metadata: Any = None
+    """What it says of the image itself, as it stands there."""
     faults: tuple[Fault, ...] = ()
 
 
@@ -132,7 +134,8 @@ def entry(raw: Any, number: int) -> Entry:
         return Entry(pointer=at, image=image, faults=(_fault(error, at, image),))
     read, faults = _read(some, f"{at}/annotations", image)
     return Entry(
-        pointer=at, image=image, annotations=tuple(read), raw=tuple(some), faults=tuple(faults)
+        pointer=at, image=image, annotations=tuple(read), raw=tuple(some),
+        metadata=given.get("metadata"), faults=tuple(faults),
     )  # fmt: skip
 
 

@@ -122,6 +122,8 @@ class _Work:
             self.failed += faults
             item = None if faults else self._item(entry)
             if item:
+                if entry.metadata and entry.metadata != dict(item.metadata):
+                    self._fail(entry, _NOT_KEPT, f"{entry.pointer}/metadata")
                 yield _Meant(entry=entry, item=item)
 
     def _item(self, entry: Entry) -> Item | None:
@@ -178,6 +180,9 @@ class _Work:
 
 
 _SIZELESS = "normalised coordinates cannot become pixels: the picture's size is not known"
+
+
+_NOT_KEPT = "is not stored: only annotations are, and what they hold as metadata"
 
 
 def _place(fault: Fault) -> int:

@@ -157,3 +157,11 @@ def test_thousands_of_images(pets):
     assert (report.images, failed(report)) == (2495, ["/images/2495: no: no item has this name"])
     assert len(kept(pets)) == 2495
     assert json.dumps(failed(report))
+
+
+def test_metadata_of_an_image_is_not_dropped_in_silence(pets):
+    report = run(pets, image("a/1.jpg", BOX) | {"metadata": {"camera": 7}}, image("3.jpg", LINE))
+    (said,) = failed(report)
+    assert said.startswith("/images/0/metadata: a/1.jpg: is not stored")
+    assert kept(pets) == {"a/1.jpg": {"ann": ["sign"]}, "b/3.jpg": {"ann": ["lane"]}}
+    assert run(pets, image("a/1.jpg", BOX) | {"metadata": {}}).success
