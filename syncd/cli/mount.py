@@ -192,7 +192,7 @@ def _wanted(
         timeout_s=timeout,
         sidecars=Mode(sidecars),
         prefetch=prefetch,
-        uid=os.getuid() if uid is None else uid,
+        uid=_owner(uid),
         gid=os.getgid() if gid is None else gid,
         mode=_checked("--mode", checked.mode, mode),
         allow_other=allow_other,
@@ -208,6 +208,20 @@ def _checked(option: str, read: Callable[[str], int], text: str) -> int:
         return read(text)
     except UsageError as error:
         raise UsageError(f"{option} {error.message}") from None
+
+
+def _owner(uid: int | None) -> int:
+    """Who owns what is shown: changes are told to the kernel by renames, which only the owner or
+    root may do."""
+    from syncd.errors import UsageError
+
+    wanted = os.getuid() if uid is None else uid
+    if os.geteuid() not in (0, wanted):
+        raise UsageError(
+            f"--uid {wanted}: only root can mount for another user",
+            hint="leave it out; --mode and --allow-other let others read",
+        )
+    return wanted
 
 
 def add_to(app: typer.Typer) -> None:

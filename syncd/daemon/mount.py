@@ -13,7 +13,7 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -25,12 +25,13 @@ from typing import Any, NoReturn
 from syncd.client import Client
 from syncd.daemon.mount_numbers import MountNumbers
 from syncd.daemon.remote import EMBEDDED
-from syncd.errors import BusyError, NotFoundError, SyncdError
+from syncd.errors import BusyError, NotFoundError, RemoteError, SyncdError
 from syncd.mount import point as points
 from syncd.mount.blocks.cache import BlockCache
 from syncd.mount.blocks.reader import Reader
 from syncd.mount.follow import Follower
 from syncd.mount.index import Index
+from syncd.mount.rows import Row
 from syncd.mount.sidecars import Beside, Mode
 from syncd.mount.tree import Tree
 from syncd.mount.turning import Turner
@@ -86,6 +87,7 @@ class Mounting:
         self._wanted = wanted
         self._news: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._datasets: dict[str, _Shown] = {}
+        self._missed: set[str] = set()
         self._ending = threading.Event()
         self._signals = 0
         look = Look(
@@ -131,18 +133,30 @@ class Mounting:
 
     def _add(self, dataset: Dataset, name: str) -> _Shown:
         remote = self._client.name if self._client.name == EMBEDDED else self._client.remote.url
-        shown = _Shown(dataset, name, remote, self._wanted, self._cache, self._client.revive)
+        slot = free_slot(dataset.info.id, self._operations.slots) if name else 0
+        shown = _Shown(dataset, name, slot, remote, self._wanted, self._cache, self._client.revive)
         self._datasets[dataset.info.id] = shown
-        shown.follower.fill()
-        shown.check()
+        try:
+            shown.follower.fill()
+            shown.check()
+        except BaseException:
+            del self._datasets[dataset.info.id]
+            shown.close()
+            raise
         self._operations.add(name, shown.branch())
         return shown
 
     def _add_all(self) -> list[_Shown]:
         """Show the datasets that are not shown yet."""
-        new = [d for d in self._client.remote.datasets() if d.id not in self._datasets]
-        remote = self._client.remote
-        return [self._add(remote.open(info.name, create=False), info.name) for info in new]
+        remote, added = self._client.remote, []
+        for info in [d for d in remote.datasets() if d.id not in self._datasets]:
+            try:
+                added.append(self._add(remote.open(info.name, create=False), info.name))
+            except RemoteError as error:
+                said = log.debug if info.id in self._missed else log.warning
+                said("dataset not shown yet name=%s reason=%s", info.name, error)
+                self._missed.add(info.id)
+        return added
 
     def _watch(self) -> None:
         """With --all: show datasets as they are made."""
@@ -239,6 +253,7 @@ class _Shown:
         self,
         dataset: Dataset,
         name: str,
+        slot: int,
         remote: str,
         wanted: Wanted,
         cache: BlockCache,
@@ -246,12 +261,11 @@ class _Shown:
     ) -> None:
         self._lock, folder = _own_folder(wanted.cache / "mounts", f"{remote} {dataset.info.id}")
         index = Index(folder / "index.db", f"{remote} {dataset.info.id} {wanted.sidecars}")
-        slot = int(sha256(dataset.info.id.encode()).hexdigest()[:5], 16) if name else 0
         self.tree = Tree(index, slot=slot)
         self._info = dataset.info
         self._name = name
         self._wanted = wanted
-        self._turner = Turner(self.tree, name)
+        self._turner = Turner(self.tree, name, self._hold)
         self.follower = Follower(
             self.tree, dataset, self._turner, Beside(dataset, wanted.sidecars),
             staleness_s=wanted.staleness_s, revive=revive,
@@ -267,12 +281,7 @@ class _Shown:
 
     def follow(self, point: Path, operations: Any) -> None:
         """The mount is there: tell the kernel what changes, and fetch ahead what was asked for."""
-
-        def attach() -> None:
-            self._turner.attach(point, operations)
-            self._report()
-
-        self.follower.start(attach)
+        self.follower.start(lambda: self._turner.attach(point, operations))
         folder = self._ahead()
         if folder is not None:
             self.reader.prefetch(self.tree.items(folder))
@@ -280,8 +289,10 @@ class _Shown:
     def check(self) -> None:
         """Raise NotFoundError where the folder to fetch ahead is not there."""
         folder = self._ahead()
+        if not folder:
+            return
         try:
-            self.tree.listing(folder or "")
+            self.tree.look(folder)
         except OSError as error:
             raise NotFoundError("there is no such folder", path=f"--prefetch {folder}") from error
 
@@ -294,14 +305,9 @@ class _Shown:
             return folder if first == self._name else None
         return folder
 
-    def _report(self) -> None:
-        """Say which items are shown under other names, or not at all: a scan of the index."""
-        with self.tree.index.aside() as rows:
-            for row in rows.renamed():
-                log.warning("shown under another name item=%r as=%r", row.key, row.name)
-            for folder, name in rows.hidden():
-                path = "/".join(part for part in (rows.path(folder), name) if part)
-                log.warning("several things have this name, one is shown path=%r", path)
+    def _hold(self, row: Row) -> None:
+        if row.content is None:  # a sidecar lies in the index
+            self.reader.hold(self.tree.item(row))
 
     def stop(self) -> None:
         """Whoever waits for bytes gets an error now."""
@@ -313,6 +319,15 @@ class _Shown:
         if self.follower.join(END_S):
             self.tree.index.close()
         self._lock.close()
+
+
+def free_slot(id: str, taken: Container[int]) -> int:
+    """Twenty bits that tell a dataset's inode numbers from those of the others shown; the same
+    at the next start, but for two that want the same. 0 is the mount's own."""
+    slot = int(sha256(id.encode()).hexdigest()[:5], 16)
+    while slot == 0 or slot in taken:
+        slot = (slot + 1) % (1 << 20)
+    return slot
 
 
 def _own_folder(above: Path, name: str) -> tuple[FolderLock, Path]:

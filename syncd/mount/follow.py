@@ -8,13 +8,14 @@ removes nothing: what a remote does not say is not gone.
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol
 
-from syncd.errors import DeniedError, RemoteError
+from syncd.errors import DeniedError, SyncdError
 from syncd.model import Item, ItemState
 from syncd.mount.names import Rank, beside, place
 from syncd.mount.rows import ROOT, Row, Step
@@ -33,6 +34,8 @@ SOME = 1000
 SECOND = 1_000_000_000
 """Nobody tells when annotations were made: each revision of them counts as so much later, so
 that whoever compares times sees another."""
+_RENAMED = "shown under another name item=%r as=%r"
+_HIDDEN = "several things have this name, one is shown path=%r"
 
 
 class Sidecars(Protocol):
@@ -66,6 +69,7 @@ class Follower:
         self._revive = revive
         self._stop = threading.Event()
         self._asking = False
+        self._fresh = False
         self._thread = threading.Thread(target=self._run, name="syncd-mount-feed", daemon=True)
         self._attach: Callable[[], None] = lambda: None
 
@@ -82,6 +86,7 @@ class Follower:
         self._index.put_word("cursor", str(cursor))
         self._index.put_word("generation", generation)
         self._index.end()
+        self._fresh = True
 
     def start(self, attach: Callable[[], None]) -> None:
         """Follow from now on; `attach` is called first, in the thread that follows."""
@@ -105,9 +110,13 @@ class Follower:
     def _run(self) -> None:
         failures = 0
         in_touch = False  # the first answer may be that of a remote that was restored meanwhile
-        self._attach()
+        attached = False
         while not self._stop.is_set():
             try:
+                if not attached:
+                    self._attach()
+                    attached = True
+                    self._report()
                 self.hear(WAIT_S if in_touch else 0.0)
                 in_touch, failures = True, 0
             except Exception as error:
@@ -120,7 +129,7 @@ class Follower:
                 self._wake()
 
     def _complain(self, error: Exception, failures: int) -> None:
-        if not isinstance(error, RemoteError):
+        if not isinstance(error, SyncdError):
             log.exception("following broke dataset=%s", self._dataset.info.name)
         elif failures == 0 or isinstance(error, DeniedError):
             name = self._dataset.info.name
@@ -137,7 +146,9 @@ class Follower:
         """Wait for what changed, and make it so; raises RemoteError."""
         dataset = self._dataset
         if not isinstance(dataset, Feeds):
-            if not self._stop.wait(self._staleness):
+            at_once = not wait and not self._fresh  # what the last run left may be old
+            self._fresh = False
+            if not self._stop.wait(0.0 if at_once else self._staleness):
                 self.compare()
             return
         cursor = int(self._index.word("cursor") or 0)
@@ -161,6 +172,8 @@ class Follower:
         return found.cursor, found.generation
 
     def _put_words(self, **words: str) -> None:
+        if self._stop.is_set():
+            return  # what was said before may not have been carried out to its end
         with self._tree.lock:
             for name, value in words.items():
                 if self._index.word(name) != value:
@@ -220,9 +233,30 @@ class Follower:
             return
         if new:
             self._turner.carry_out(Step(folder=new.folder, name=new.name, add=new))
+            self._tell(new)
         if old:
             self._turner.carry_out(Step(folder=old.folder, name=old.name, remove=old))
             self._prune(old.folder)
+
+    def _report(self) -> None:
+        """Say which items are shown under other names, or not at all: a scan of the index."""
+        try:
+            with self._index.aside() as rows:
+                for row in rows.renamed():
+                    log.warning(_RENAMED, row.key, row.name)
+                for folder, name in rows.hidden():
+                    log.warning(_HIDDEN, _joined(rows.path(folder), name))
+        except sqlite3.Error:
+            log.exception("names not looked through")
+
+    def _tell(self, new: Row) -> None:
+        """The same of a row that came just now."""
+        if new.key is not None:
+            log.warning(_RENAMED, new.key, new.name)
+        with self._tree.lock:
+            several = self._index.rows.several(new.folder, new.name)
+        if several:
+            log.warning(_HIDDEN, _joined(self._tree.path(new.folder), new.name))
 
     def _folder(self, folders: Sequence[str]) -> int:
         """The folder at this place, made where it is not there."""
@@ -233,6 +267,7 @@ class Follower:
             if found is None or found.rank != Rank.FOLDER:
                 found = Row(self._index.number(), at, name, Rank.FOLDER, 0, 0)
                 self._turner.carry_out(Step(folder=at, name=name, add=found))
+                self._tell(found)
             at = found.ino
         return at
 
@@ -241,7 +276,7 @@ class Follower:
         while folder != ROOT:
             with self._tree.lock:
                 row = self._index.rows.row(folder)
-                if row is None or not self._index.rows.empty(folder):
+                if row is None or self._index.rows.more_than(folder, 0):
                     return
             self._turner.carry_out(Step(folder=row.folder, name=row.name, remove=row))
             folder = row.folder
@@ -286,6 +321,10 @@ class _Filling:
                 self._folder(path[:-1])
             found = self._folders[path] = [self._number(), 0]
         return found
+
+
+def _joined(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
 
 
 def rows_of(item: Item, sidecar: bytes | None) -> Iterator[Row]:

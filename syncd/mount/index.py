@@ -8,6 +8,7 @@ while the kernel knew it; it is kept for those who still hold it, until the next
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,8 @@ from pathlib import Path
 
 from syncd.mount.names import Rank
 from syncd.mount.rows import AWAY, ROOT, Row, Rows, Step
+
+log = logging.getLogger(__name__)
 
 SCHEMA = 2
 _TABLES = """
@@ -47,12 +50,24 @@ class Index:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._file = file
         self._db = self._opened(binding)
+        try:
+            self._tidy()
+        except sqlite3.DatabaseError as error:
+            log.warning("the index is damaged and begins anew file=%s reason=%s", file, error)
+            self._db.close()
+            self._db = self._made(binding)
+            self._tidy()
         self.rows = Rows(self._db)
         self.filled = self.word("filled") is not None
         """Whether it holds all the dataset held when it was filled."""
+
+    def _tidy(self) -> None:
+        """Go on where the last run ended: its numbers, less what only it had to keep."""
         top = self._db.execute("SELECT max(ino) FROM rows").fetchone()[0]
-        self._next = max(top or ROOT, ROOT) + 1
-        self._db.execute("DELETE FROM rows WHERE folder = ?", (AWAY,))
+        self._next = max(top or ROOT, ROOT, int(self.word("last") or 0)) + 1
+        with self.together():
+            if self._db.execute("DELETE FROM rows WHERE folder = ?", (AWAY,)).rowcount:
+                self.put_word("last", str(self._next - 1))
         self._changed = self.word("changed") is not None
         if self._changed:  # and never closed
             while self._db.execute(_DROP_EMPTY, (ROOT,)).rowcount:
@@ -108,6 +123,8 @@ class Index:
                 self._db.execute("DELETE FROM rows WHERE ino = ?", (step.remove.ino,))
             if step.add:
                 self.insert([step.add])
+            if step.remove:  # with it the highest number may go, and must not come again
+                self.put_word("last", str(self._next - 1))
             self.date(step.folder, time.time_ns())
 
     def refresh(self, row: Row) -> None:
@@ -145,6 +162,9 @@ class Index:
             pass
         else:
             db.close()
+        return self._made(binding)
+
+    def _made(self, binding: str) -> sqlite3.Connection:
         for suffix in ("", "-wal", "-shm"):
             self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
         db = self._connect()

@@ -130,10 +130,16 @@ class Operations:
             return row.content[offset : offset + wanted]
         if not wanted:
             return b""
-        token = threading.get_ident()
+        item, token = branch.tree.item(row), threading.get_ident()
         self.reading[token] = (branch.tree.slot | row.ino, time.monotonic())
         try:
-            data = branch.reads.read(branch.tree.item(row), offset, wanted)
+            data = branch.reads.read(item, offset, wanted)
+        except OSError as error:
+            if error.errno is None:
+                raise
+            # Trouble with the cache's files: its number would say something else of this one.
+            log.error("cache not read path=%s reason=%s", path, error)
+            raise OSError(errno.EIO, os.strerror(errno.EIO)) from error
         finally:
             del self.reading[token]
         if len(data) != wanted:

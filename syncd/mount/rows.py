@@ -105,10 +105,6 @@ class Rows:
                 shown[row[0]] = make(row[1:])
         return shown
 
-    def empty(self, folder: int) -> bool:
-        wanted = "SELECT 1 FROM rows WHERE folder = ? LIMIT 1"
-        return self._db.execute(wanted, (folder,)).fetchone() is None
-
     def more_than(self, folder: int, count: int) -> bool:
         wanted = "SELECT 1 FROM rows WHERE folder = ? LIMIT 1 OFFSET ?"
         return self._db.execute(wanted, (folder, count)).fetchone() is not None
@@ -157,6 +153,11 @@ class Rows:
             " GROUP BY folder, name HAVING count(*) > 1",
             (AWAY,),
         ).fetchall()
+
+    def several(self, folder: int, name: str) -> bool:
+        """Whether more than one claim a name."""
+        wanted = "SELECT 1 FROM rows WHERE folder = ? AND name = ? LIMIT 1 OFFSET 1"
+        return self._db.execute(wanted, (folder, name)).fetchone() is not None
 
     def renamed(self) -> list[Row]:
         """The items that are shown under another name than their own."""

@@ -6,21 +6,25 @@ open or mapped keeps the whole old version there, by a name nobody else finds, a
 asks for the name gets a new inode. A folder that is gone is removed, one whose content changed is
 touched, in the same way. Only the follower's thread calls this, holding no lock, and the answer
 comes from a thread of libfuse's: in that moment, while the kernel keeps everybody else out of the
-folder, the tree changes. Others who try get EROFS.
+folder, the tree changes. Others who try get EROFS. Where the kernel cannot be told, nothing
+changes: better old than a mix.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Protocol
 
+from syncd.errors import SyncdError
 from syncd.mount.names import OLD, Rank
 from syncd.mount.rows import ROOT, Row, Step
 from syncd.mount.tree import Tree
@@ -34,7 +38,7 @@ PATIENCE_S = 60.0
 class Pending(Protocol):
     """What `Operations` offers to those who change something through the mount."""
 
-    pending: dict[str, object]
+    pending: dict[str, Callable[[], None]]
     own: set[int]
 
     def held_up(self, number: int) -> bool: ...
@@ -43,8 +47,12 @@ class Pending(Protocol):
 class Turner:
     """Carries out steps for a tree that is shown below `prefix` of a mount point."""
 
-    def __init__(self, tree: Tree, prefix: str = "") -> None:
+    def __init__(
+        self, tree: Tree, prefix: str = "", gone: Callable[[Row], None] = lambda row: None
+    ) -> None:
+        """`gone` is told of each file that went while somebody may hold it."""
         self._tree = tree
+        self._gone = gone
         self._prefix = prefix
         self._point: Path | None = None
         self._device = 0
@@ -64,7 +72,8 @@ class Turner:
         self._stop.set()
 
     def carry_out(self, step: Step) -> None:
-        """Make a step true, in the index and in the kernel."""
+        """Make a step true, in the index and in the kernel; raises SyncdError, and changes
+        nothing, where the kernel cannot be told."""
         known = self._tree.apply_unless_known(step)
         if known is not None:
             self._turn(step, known)
@@ -84,31 +93,57 @@ class Turner:
         self._touched.clear()
 
     def _turn(self, step: Step, known: Row) -> None:
+        operations = self._operations
+        if operations is None:  # there is no mount yet, so nobody holds anything
+            self._tree.apply(step)
+            return
         here = self._where(step.folder, step.name)
         number = self._tree.slot | known.ino
-        gone = f"{OLD}/{number}.{next(self._numbers)}"
-        asked = f"/{here if known.rank == Rank.FOLDER else gone}"
-        with self._mounted() as (top, pending):
-            if top is None or pending is None:
-                self._tree.apply(step)
-                return
+        with self._mounted() as top:
+            if top is None:
+                raise SyncdError("the mount point cannot be reached", path=str(self._point))
             self._wait_for_readers(number)
-            pending[asked] = lambda: self._tree.apply(step)
-            try:
-                if known.rank == Rank.FOLDER:
-                    os.rmdir(here, dir_fd=top)
-                else:
-                    os.rename(here, gone, src_dir_fd=top, dst_dir_fd=top)
-            except OSError as error:
-                log.warning("kernel not told name=%s reason=%s", here, error.strerror)
-            if pending.pop(asked, None):  # the kernel did not ask
-                self._tree.apply(step)
+            if known.rank == Rank.FOLDER:
+                self._ask(operations, step, f"/{here}", partial(os.rmdir, here, dir_fd=top))
+                return
+            gone = f"{OLD}/{number}.{next(self._numbers)}"
+            rename = partial(os.rename, here, gone, src_dir_fd=top, dst_dir_fd=top)
+            self._ask(operations, step, f"/{gone}", rename)
+        self._gone(known)
+
+    def _ask(self, operations: Pending, step: Step, asked: str, change: Callable[[], None]) -> None:
+        """Have the kernel ask for `asked`, and make the step true in that moment."""
+        done = threading.Event()
+        reason = "it did not ask"
+
+        def apply() -> None:
+            self._tree.apply(step)
+            done.set()
+
+        operations.pending[asked] = apply
+        try:
+            change()
+        except OSError as error:
+            reason = str(error.strerror)
+            if error.errno == errno.ENAMETOOLONG:  # it never can be told, and must not stop all
+                log.warning("kernel not told, too long a path name=%r", step.name)
+                apply()
+        finally:
+            operations.pending.pop(asked, None)
+        if not done.is_set():
+            raise SyncdError(f"the kernel was not told of a change: {reason}", path=step.name)
 
     def _touch(self, path: str) -> None:
-        with self._mounted() as (top, _), suppress(FileNotFoundError):
-            if top is not None:
-                now = time.time_ns()
+        with self._mounted() as top:
+            if top is None:
+                return
+            now = time.time_ns()
+            try:
                 os.utime(path or ".", ns=(now, now), dir_fd=top)
+            except FileNotFoundError:
+                pass
+            except OSError as error:  # its time is shown late, its content is not
+                log.warning("kernel not told of a time path=%r reason=%s", path, error.strerror)
 
     def _wait_for_readers(self, number: int) -> None:
         until = time.monotonic() + PATIENCE_S
@@ -117,17 +152,15 @@ class Turner:
                 return
 
     @contextmanager
-    def _mounted(self) -> Iterator[tuple[int | None, dict[str, object] | None]]:
-        """The mount's own root, if it is still there: what lies below must not be renamed."""
-        top = None
-        if self._point is not None and self._operations and not self._stop.is_set():
+    def _mounted(self) -> Iterator[int | None]:
+        """The mount's own root, if it can be reached: what lies below must not be renamed."""
+        top, ours = None, False
+        if self._point is not None and not self._stop.is_set():
             with suppress(OSError):
                 top = os.open(self._point, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+                ours = os.fstat(top).st_dev == self._device
         try:
-            if top is None or os.fstat(top).st_dev != self._device:
-                yield None, None
-            else:
-                yield top, self._operations.pending if self._operations else None
+            yield top if ours else None
         finally:
             if top is not None:
                 os.close(top)

@@ -253,6 +253,7 @@ def test_a_remote_that_hangs_is_waited_for_as_long_as_was_said(tmp_path):
     assert 0.25 < time.monotonic() - began < 2
     assert pets.reader.read(items[0], 0, 10)
     gate.set()
+    time.sleep(module.PAUSE_SECONDS)
     assert pets.reader.read(items[5], 0, 9999) == pets.bytes_of(items[5])
     pets.close()
 
@@ -285,4 +286,43 @@ def test_at_random_by_many_while_items_are_replaced(tmp_path):
     for thread in threads:
         thread.join()
     assert wrong == []
+    pets.close()
+
+
+def test_a_read_over_two_blocks_has_one_deadline_and_the_next_fails_at_once(tmp_path):
+    pets = Pets(tmp_path / "cache", deadline_s=0.5)
+    item = pets.shelf.store("1.mp4", random.randbytes(3 * BLOCK))
+    gate = threading.Event()
+    pets.remote.trouble = lambda request: Fault.BUSY if not gate.wait(5) else None
+    began = time.monotonic()
+    for patience in (0.8, 0.9):
+        with pytest.raises(TransientError, match="had within"):
+            pets.reader.read(item, BLOCK - 10, 20)
+        assert time.monotonic() - began < patience
+    gate.set()
+    time.sleep(module.PAUSE_SECONDS)
+    assert pets.reader.read(item, BLOCK - 10, 20) == pets.bytes_of(item)[BLOCK - 10 :][:20]
+    pets.close()
+
+
+def test_what_was_replaced_outlives_others_in_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "HELD", 1)
+    pets = Pets(tmp_path / "cache", max_bytes=BLOCK)
+    old, later = pets.shelf.store("old", b"old" * 1000), pets.shelf.store("later", b"new" * 1000)
+    body = pets.bytes_of(old)
+
+    def pass_by():
+        for number in range(500):
+            content = random.randbytes(5000)
+            pets.cache.put(sha256(content).hexdigest(), number, content)
+
+    assert whole(pets, old) == body
+    pets.reader.hold(old)
+    pass_by()
+    pets.fault = Fault.UNREACHABLE
+    assert whole(pets, old) == body
+    pets.reader.hold(later)  # which is one too many
+    pass_by()
+    with pytest.raises(TransientError):
+        whole(pets, old)
     pets.close()

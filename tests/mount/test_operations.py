@@ -70,13 +70,15 @@ def asked(operations):
         (DeniedError("no"), errno.EACCES),
         (b"1234", errno.EIO),
         (b"123456", errno.EIO),
-        (OSError(errno.ENOSPC, "full"), errno.ENOSPC),
+        (OSError(errno.ENOSPC, "full"), errno.EIO),
+        (OSError(errno.EINVAL, "of the cache"), errno.EIO),
+        (OSError(errno.ENOENT, "of the cache"), errno.EIO),
     ],
 )
 def test_what_the_remote_does_is_never_a_look_of_emptiness(broken, allow_log, answer, number):
     operations, reader = broken
     reader.answer = answer
-    allow_log("not answered|short read")
+    allow_log("not answered|short read|cache not read path=/a.jpg")
     assert asked(operations) == -number
     reader.answer = b"12345"
     assert asked(operations) == 5

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from syncd.errors import TransientError
@@ -120,8 +120,9 @@ def act(shelf: Shelf, what: str, key: str, other: str, content: bytes) -> None:
 
 
 @given(ACTS, ACTS, st.booleans())
-@settings(max_examples=60)
-def test_the_tree_is_what_the_dataset_holds(before, after, by_listing):
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_tree_is_what_the_dataset_holds(allow_log, before, after, by_listing):
+    allow_log("shown under another name|several things")
     shelf = Shelf("signs")
     for what, key, other, content in before:
         act(shelf, what, key, other, content)
@@ -225,6 +226,44 @@ def test_a_damaged_index_is_made_anew(tmp_path):
         assert not tree.index.filled
         follower.fill()
         assert list(tree.listing("")) == ["a.jpg"]
+
+
+def test_an_index_damaged_beyond_its_header_is_made_anew(tmp_path, expect_log):
+    shelf = Shelf("signs")
+    for number in range(500):
+        shelf.store(f"{number:04}.jpg", b"x")
+    with following(shelf, tmp_path) as (tree, follower, _):
+        follower.fill()
+        (root,) = tree.index._db.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'rows'"
+        ).fetchone()
+        (page,) = tree.index._db.execute("PRAGMA page_size").fetchone()
+    with (tmp_path / "index.db").open("r+b") as file:
+        file.seek((root - 1) * page)
+        file.write(b"\xff" * page)
+    expect_log("the index is damaged and begins anew")
+    with following(shelf, tmp_path) as (tree, follower, _):
+        assert not tree.index.filled
+        follower.fill()
+        assert len(tree.listing("")) == 500
+
+
+def test_a_number_never_comes_again(tmp_path):
+    shelf = Shelf("signs")
+    shelf.store("a.jpg", b"x")
+    used = set()
+    for look in (True, False, True):
+        shelf.store("b.jpg", b"y")
+        with following(shelf, tmp_path) as (tree, follower, _):
+            follower.fill()
+            follower.hear(0.0)
+            number = tree.file("b.jpg").ino
+            assert number not in used
+            used.add(number)
+            if look:
+                tree.look("b.jpg")  # so that it is kept, until the next start
+            shelf.trash("b.jpg")
+            follower.hear(0.0)
 
 
 def test_folders_beyond_what_memory_keeps_are_answered_alike(tmp_path, monkeypatch):

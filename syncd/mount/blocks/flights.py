@@ -61,10 +61,10 @@ class Flight:
         return (self.item.size or 0) <= BLOCK
 
     def wait(self, seconds: float) -> bytes | None:
-        """The bytes, when they are here, or None where they are in the cache by now; raises what
-        became of them instead, or TransientError."""
+        """The bytes, when they are here, or None where they are in the cache by now, or in time are
+        not here; raises what became of them instead."""
         if self.waiter and not self.waiter.wait(seconds):
-            raise TransientError(f"the remote did not answer within {seconds:.0f} s")
+            return None
         if self.error:
             raise copy.copy(self.error)
         return self.data

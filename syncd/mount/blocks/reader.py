@@ -30,6 +30,7 @@ BAD_SECONDS = 30.0
 END_SECONDS = 20.0
 """No request stays without an answer for longer."""
 PREFETCH_FILES = 64
+HELD = 256
 GROUP_BYTES = BLOCK // 2
 """Small files are stored so many bytes at a time."""
 
@@ -50,6 +51,7 @@ class Reader:
         self._epochs = Epochs(info.items, fits=0 < info.bytes <= cache.max_bytes // 2)
         self._paused: tuple[float, SyncdError] | None = None
         self._bad: dict[str, float] = {}
+        self._held: deque[str] = deque()
         self._closing = threading.Event()
         self._threads = [
             threading.Thread(target=self._work, name=f"syncd-fetch-{n}", daemon=True)
@@ -65,19 +67,29 @@ class Reader:
         if offset >= end:
             return b""
         first, last = offset // BLOCK, (end - 1) // BLOCK
+        until = time.monotonic() + self._deadline
         if first == last:
-            return self._part(item, name, first, offset - first * BLOCK, end - offset)
+            return self._part(item, name, first, offset - first * BLOCK, end - offset, until)
         parts = []
         for block in range(first, last + 1):
             start = max(offset - block * BLOCK, 0)
             stop = min(end - block * BLOCK, BLOCK)
-            parts.append(self._part(item, name, block, start, stop - start))
+            parts.append(self._part(item, name, block, start, stop - start, until))
         return b"".join(parts)
 
     def follow(self, neighbours: Neighbours) -> None:
         """Give what tells the next files of a listing, so that reading in order is fast; it is
         called from reading threads, holding no lock of ours."""
         self._orders.neighbours = neighbours
+
+    def hold(self, item: Item) -> None:
+        """Keep what the cache has of a version that was replaced, for those who have it open: not
+        every remote still has it. As many are kept as `HELD` says."""
+        name = _name(self._dataset, item)
+        self._cache.pin(name)
+        self._held.append(name)
+        while len(self._held) > HELD:
+            self._cache.unpin(self._held.popleft())
 
     def prefetch(self, items: Iterable[Item]) -> None:
         """Fetch these in the background, as many as fit, while nobody waits for anything."""
@@ -90,26 +102,36 @@ class Reader:
     def close(self) -> None:
         """End what is under way; who still waits gets a TransientError."""
         self._closing.set()
+        while self._held:
+            self._cache.unpin(self._held.popleft())
         self._flights.close()
         for thread in self._threads:
             thread.join(END_SECONDS)
 
     # --- reading --------------------------------------------------------------------------------
 
-    def _part(self, item: Item, name: str, block: int, start: int, size: int) -> bytes:
+    def _part(
+        self, item: Item, name: str, block: int, start: int, size: int, until: float
+    ) -> bytes:
         data = self._cache.read(name, block, start, size)
         self._look_ahead(item, name, block, missed=data is None)
-        until = time.monotonic() + self._deadline
         while data is None:
             left = until - time.monotonic()
             if left <= 0:
-                raise TransientError(f"it could not be had within {self._deadline:.0f} s")
+                raise self._late()
             flight = self._asked(item, name, block)
             whole = flight.wait(left) if flight else None
             if whole is not None:
                 return whole[start : start + size]
             data = self._cache.read(name, block, start, size)
         return data
+
+    def _late(self) -> TransientError:
+        """The error of a read that came to its deadline; who tries it again at once, as the
+        kernel does page by page, fails at once."""
+        error = TransientError(f"it could not be had within {self._deadline:.0f} s")
+        self._paused = (time.monotonic() + PAUSE_SECONDS, error)
+        return error
 
     def _asked(self, item: Item, name: str, block: int) -> Flight | None:
         if self._bad and self._bad.get(name, 0) > time.monotonic():

@@ -1,0 +1,92 @@
+"""The thread that follows a dataset: what it bears, and what it says."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+
+from syncd.mount.follow import Follower
+from syncd.mount.index import Index
+from syncd.mount.tree import Tree
+from syncd.mount.turning import Turner
+from syncd.remotes.memory import MemoryDataset, MemoryRemote, PlainDataset
+from syncd.remotes.shelf import Shelf
+from tests.mount.mounted import until
+
+
+class Plain:
+    def of(self, items):
+        return {}
+
+
+@contextmanager
+def following(shelf, folder, kind=MemoryDataset, staleness_s=60.0):
+    remote = MemoryRemote(kind=kind)
+    remote.shelves["signs"] = shelf
+    tree = Tree(Index(folder / "index.db", "test"))
+    dataset = remote.open("signs", create=False)
+    follower = Follower(tree, dataset, Turner(tree), Plain(), staleness_s=staleness_s)
+    try:
+        yield tree, follower
+    finally:
+        follower.stop()
+        assert follower.join(5.0)
+        tree.index.close()
+
+
+def names(tree):
+    return list(tree.listing(""))
+
+
+def test_a_start_that_fails_is_tried_again(tmp_path, expect_log):
+    shelf = Shelf("signs")
+    shelf.store("a.jpg", b"x")
+    trouble = [sqlite3.OperationalError("locked"), OSError("not connected")]
+
+    def attach():
+        if trouble:
+            raise trouble.pop(0)
+
+    expect_log("following broke")
+    with following(shelf, tmp_path, PlainDataset, 0.1) as (tree, follower):
+        follower.fill()
+        follower.start(attach)
+        shelf.store("b.jpg", b"y")
+        until(lambda: names(tree) == ["a.jpg", "b.jpg"])
+        assert trouble == []
+
+
+def test_without_a_feed_it_is_listed_anew_as_often_as_was_said(tmp_path):
+    shelf = Shelf("signs")
+    shelf.store("a.jpg", b"x")
+    with following(shelf, tmp_path, PlainDataset, 0.2) as (tree, follower):
+        follower.fill()
+        follower.start(lambda: None)
+        shelf.store("b.jpg", b"y")
+        until(lambda: names(tree) == ["a.jpg", "b.jpg"], 2.0)
+        shelf.trash("a.jpg")
+        until(lambda: names(tree) == ["b.jpg"], 2.0)
+
+
+def test_without_a_feed_a_restart_lists_at_once(tmp_path):
+    shelf = Shelf("signs")
+    shelf.store("a.jpg", b"x")
+    with following(shelf, tmp_path, PlainDataset) as (_, follower):
+        follower.fill()
+    shelf.store("b.jpg", b"y")
+    with following(shelf, tmp_path, PlainDataset) as (tree, follower):
+        follower.fill()
+        follower.start(lambda: None)
+        until(lambda: names(tree) == ["a.jpg", "b.jpg"], 2.0)
+
+
+def test_names_that_come_later_and_cannot_be_shown_are_told_of(tmp_path, expect_log):
+    shelf = Shelf("signs")
+    shelf.store("a", b"x")
+    with following(shelf, tmp_path) as (_, follower):
+        follower.fill()
+        shelf.store("..", b"y")
+        shelf.store("a/b", b"z")
+        expect_log(r"shown under another name item='\.\.' as='%2E%2E'")
+        expect_log("several things have this name, one is shown path='a'")
+        follower.hear(0.0)

@@ -1,0 +1,89 @@
+"""How a mount begins, without a kernel: who owns it, and which datasets it shows."""
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from syncd.cli.mount import _owner
+from syncd.daemon.mount import Mounting, Wanted, free_slot
+from syncd.daemon.remote import EMBEDDED
+from syncd.errors import NotFoundError, TransientError, UsageError
+from syncd.mount.point import lacking
+from syncd.mount.tree import Tree
+from syncd.remotes.memory import MemoryDataset, MemoryRemote
+from syncd.remotes.shelf import Shelf
+
+
+def test_only_root_shows_files_of_others(monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    assert _owner(None) == _owner(1000) == 1000
+    with pytest.raises(UsageError, match="only root"):
+        _owner(1001)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert _owner(1001) == 1001
+
+
+def test_datasets_that_want_one_slot_get_two():
+    first = free_slot("a", ())
+    second = free_slot("a", {first})
+    assert free_slot("a", {first, second}) not in (first, second)
+    assert 0 < first < 1 << 20
+    assert free_slot("a", set(range(1, 1 << 20)) - {7}) == 7
+
+
+class Failing(MemoryDataset):
+    broken = True
+
+    def items(self, folder=""):
+        if self.broken and self.shelf.name == "bad":
+            raise TransientError("not now")
+        return super().items(folder)
+
+
+@pytest.fixture
+def begin(tmp_path):
+    if lacking():
+        pytest.skip(str(lacking()))
+    begun = []
+
+    def begin(*names, **wanted):
+        remote = MemoryRemote(kind=Failing)
+        for name in names:
+            remote.shelves[name] = Shelf(name)
+            remote.shelves[name].store("a/b.jpg", b"x")
+        client = SimpleNamespace(
+            name=EMBEDDED, remote=remote, revive=lambda: None,
+            places=SimpleNamespace(state=tmp_path / "state"),
+        )  # fmt: skip
+        options = {"dataset": None, "cache": tmp_path, "cache_bytes": 1 << 20, "uid": 0, "gid": 0}
+        made = Mounting(client, Wanted(point=tmp_path / "mnt", **(options | wanted)))
+        begun.append(made)
+        return made
+
+    yield begin
+    for made in begun:
+        made._close()
+
+
+def test_a_dataset_that_cannot_be_read_is_shown_later(begin, expect_log, monkeypatch):
+    expect_log("dataset not shown yet name=bad")
+    made = begin("a", "bad", "c")
+    assert sorted(made._operations.branches) == ["a", "c"]
+    assert len(made._datasets) == 2
+    monkeypatch.setattr(Failing, "broken", False)
+    made._add_all()
+    assert sorted(made._operations.branches) == ["a", "bad", "c"]
+    assert made._add_all() == []
+
+
+def test_the_root_is_not_listed_at_the_start(begin, monkeypatch):
+    monkeypatch.setattr(Tree, "listing", lambda tree, path: pytest.fail("listed"))
+    begin("signs", dataset="signs")
+    begin("signs", dataset="signs", prefetch="a")
+    begin("signs", dataset="signs", prefetch="/")
+    with pytest.raises(NotFoundError):
+        begin("signs", dataset="signs", prefetch="b")

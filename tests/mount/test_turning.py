@@ -1,0 +1,139 @@
+"""Changes that the kernel must hear of, with a plain folder in place of the mount."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+
+from syncd.errors import SyncdError
+from syncd.mount.follow import Follower
+from syncd.mount.index import Index
+from syncd.mount.names import OLD
+from syncd.mount.tree import Tree
+from syncd.mount.turning import Turner
+from syncd.remotes.memory import MemoryRemote
+from syncd.remotes.shelf import Shelf
+
+
+class Kernel:
+    """Asks what waits for it, when it is told to."""
+
+    def __init__(self):
+        self.pending = {}
+        self.own = set()
+
+    def held_up(self, number):
+        return False
+
+    def rename(self, old, new, **folders):
+        self.pending.pop(f"/{new}")()
+
+
+class Plain:
+    def of(self, items):
+        return {}
+
+
+class Told:
+    """A tree of one file that the kernel knows, and who tells of its changes."""
+
+    def __init__(self, folder):
+        self.remote = MemoryRemote()
+        self.shelf = self.remote.shelves["signs"] = Shelf("signs")
+        self.shelf.store("a.jpg", b"old")
+        self.tree = Tree(Index(folder / "index.db", "test"))
+        self.gone = []
+        self.turner = Turner(self.tree, gone=self.gone.append)
+        dataset = self.remote.open("signs", create=False)
+        self.follower = Follower(self.tree, dataset, self.turner, Plain())
+        self.follower.fill()
+        self.kernel = Kernel()
+        self.point = folder / "mnt"
+        self.point.mkdir()
+        self.turner.attach(self.point, self.kernel)
+        self.tree.look("a.jpg")
+
+    def shown(self):
+        return self.tree.file("a.jpg").size
+
+
+@pytest.fixture
+def told(tmp_path):
+    made = Told(tmp_path)
+    yield made
+    made.tree.index.close()
+
+
+def later(told, reason, monkeypatch):
+    """A change that cannot be made waits, and is made when it can."""
+    cursor = told.tree.index.word("cursor")
+    for _ in range(2):
+        with pytest.raises(SyncdError, match=reason):
+            told.follower.hear(0.0)
+        assert told.shown() == 3
+        assert told.tree.index.word("cursor") == cursor
+        assert told.kernel.pending == {}
+    assert told.gone == []
+    told.point.mkdir(exist_ok=True)
+    told.turner.attach(told.point, told.kernel)
+    monkeypatch.setattr(os, "rename", told.kernel.rename)
+    told.follower.hear(0.0)
+    assert told.shown() == 5
+    assert [row.size for row in told.gone] == [3]
+    assert told.tree.index.word("cursor") != cursor
+
+
+def test_a_mount_point_that_is_not_reachable(told, monkeypatch):
+    told.shelf.store("a.jpg", b"newer")
+    told.point.rmdir()
+    later(told, "cannot be reached", monkeypatch)
+
+
+def test_a_rename_that_fails(told, monkeypatch):
+    told.shelf.store("a.jpg", b"newer")
+    later(told, "No such file", monkeypatch)
+
+
+def test_a_rename_that_nobody_asked_us_about(told, monkeypatch):
+    told.shelf.store("a.jpg", b"newer")
+    (told.point / OLD).mkdir()
+    monkeypatch.setattr(os, "rename", lambda *args, **folders: None)
+    later(told, "did not ask", monkeypatch)
+
+
+def test_a_change_that_breaks_while_the_kernel_asks(told, monkeypatch):
+    told.shelf.store("a.jpg", b"newer")
+    apply = told.tree.apply
+
+    def broken(step):
+        raise ZeroDivisionError
+
+    def rename(old, new, **folders):
+        try:
+            told.kernel.rename(old, new)
+        except ZeroDivisionError:
+            raise OSError(errno.EIO, "Input/output error") from None
+
+    monkeypatch.setattr(os, "rename", rename)
+    told.tree.apply = broken
+    with pytest.raises(SyncdError, match="Input/output"):
+        told.follower.hear(0.0)
+    told.tree.apply = apply
+    assert told.shown() == 3
+    told.follower.hear(0.0)
+    assert told.shown() == 5
+
+
+@pytest.mark.parametrize("number", [errno.ENAMETOOLONG, errno.EPERM])
+def test_a_time_that_cannot_be_told_stops_nothing(told, monkeypatch, expect_log, number):
+    def refuse(*args, **options):
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(os, "utime", refuse)
+    expect_log("kernel not told of a time")
+    told.tree.look("")
+    told.shelf.store("b.jpg", b"y")
+    told.follower.hear(0.0)
+    assert list(told.tree.listing("")) == ["a.jpg", "b.jpg"]
