@@ -76,10 +76,10 @@ def plan(scope: Scope, wish: Wish, where: Places) -> Plan:
     mounts = _mounts(wish, known)
     if not mirrors and not mounts:
         raise UsageError("there is nothing to do: name a folder or a --mount")
+    user = _user(scope, wish, mirrors) if scope.system else None
     url, own_hub = _remote(scope, wish, known)
     text = configuration(url, _token(scope), mirrors, mounts, shared=scope.system)
     wanted = parsed(text, where)  # what the units would refuse after a boot is refused now
-    user = _user(scope, wish, mirrors) if scope.system else None
     files = [File(path=scope.config, text=text)]
     if wish.token or not scope.token.exists():
         token = wish.token or secrets.token_urlsafe(32)
