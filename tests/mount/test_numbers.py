@@ -23,6 +23,34 @@ def numbers(home):
     }
 
 
+def asked(home):
+    found = numbers(home)
+    return [found["syncd_mount_requests_total", word] for word in ("reads", "attributes")]
+
+
+def test_what_was_read_and_listed_the_kernel_does_not_ask_again(mount, dataset):
+    files = {f"{n % 3}/{n}.jpg": os.urandom(50_000) for n in range(12)}
+    dataset.put(files)
+    mounted = mount()
+    home = mounted.log_file.parent
+
+    def epoch():
+        assert {key: (mounted / key).read_bytes() for key in files} == files
+        subprocess.run(["ls", "-lR", str(mounted.point)], check=True, stdout=subprocess.DEVNULL)
+
+    epoch()
+    first = asked(home)
+    assert min(first) >= len(files)
+    epoch()
+    second = asked(home)
+    assert second[0] == first[0]
+    epoch()  # a read makes the kernel ask once for a file's time, and a listing for its folder's
+    third = asked(home)
+    assert third[0] == first[0]
+    assert third[1] - second[1] <= 4
+    mounted.stop()
+
+
 def test_a_mount_tells_its_requests_and_what_its_cache_had(mount, dataset, tmp_path):
     dataset.put({"a/one.jpg": os.urandom(50_000)})
     mounted = mount()
