@@ -127,7 +127,7 @@ class RemoteDataset:
 
     def push(
         self,
-        paths: Iterable[str | Path],
+        paths: str | Path | Iterable[str | Path],
         *,
         preserve_folders: bool = False,
         path: str | None = None,
@@ -147,7 +147,8 @@ class RemoteDataset:
             chosen = replace(chosen, layout=Layout.TREE)
         if path:
             chosen = replace(chosen, prefix=path)
-        errands = group([Path(one) for one in paths], self.name, self._client.name, chosen)
+        given = [paths] if isinstance(paths, str | Path) else paths
+        errands = group([Path(one) for one in given], self.name, self._client.name, chosen)
         reports = [self._run(errand, progress, watcher) for errand in errands]
         return merge(self.name, errands, reports)
 

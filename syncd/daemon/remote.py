@@ -31,12 +31,15 @@ def resolve(
     name = named or around.remote or config.remote or EMBEDDED
     if name == EMBEDDED:
         return Found(name=name, url=None, token="")
-    url = address(name, config)
-    if name not in config.remotes:
-        # However a remote is spelled, a mirror of it is the same mirror.
-        name = next((n for n in config.remotes if address(n, config) == url), url)
-    known = config.remotes.get(name)
-    return Found(name=name, url=url, token=token or _token(url, token_file, known, around, where))
+    url, entry = address(name, config), config.remotes.get(name)
+    # However a remote is spelled, a mirror of it is the same mirror.
+    name = name if entry else next((n for n in config.remotes if address(n, config) == url), url)
+    alike = config.remotes.get(name)
+    found = token or _token(url, token_file, entry, around, where)
+    # Of an entry that was not named, the token comes last.
+    if not found and alike and alike.token and not alike.token.elsewhere:
+        found = alike.token.reveal()
+    return Found(name=name, url=url, token=found)
 
 
 def address(name: str, config: Config, *, known: bool = False) -> str:
