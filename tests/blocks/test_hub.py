@@ -10,7 +10,7 @@ import pytest
 
 from syncd.errors import TransientError
 from syncd.mount.blocks.cache import BLOCK, BlockCache
-from syncd.mount.blocks.reader import Reader
+from syncd.mount.blocks.reader import PAUSE_SECONDS, Reader
 from syncd.remotes.hub import HubRemote
 from tests.remotes.asking import good, put, upload
 
@@ -68,6 +68,7 @@ def test_a_frozen_hub_ends_every_read_in_time_and_thaws(shelf):
     assert max(ended) < 2
     assert reader.read(items[0], 0, 1 << 30) == bodies[items[0].key]
     hub.thaw()
+    time.sleep(PAUSE_SECONDS)
     for item in (*items[5:10], items[-1]):
         assert reader.read(item, 0, 1 << 30) == bodies[item.key]
     reader.close()
