@@ -96,7 +96,12 @@ def test_a_file_that_cannot_be_written_is_told_once_until_it_works_again(
     monkeypatch.setattr(exporter, "EVERY_S", 0.05)
     file = tmp_path / "later" / "syncd.prom"
     counts = []
-    serve(lambda: counts.append(1) or "n 1\n", textfile=file)
+
+    def numbers():
+        counts.append(1)
+        return "n 1\n"
+
+    serve(numbers, textfile=file)
 
     def told():
         return sum("numbers not written" in record.message for record in caplog.records)

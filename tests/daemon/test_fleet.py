@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,8 @@ class Connected:
 def fleet(home, monkeypatch):
     monkeypatch.setattr(fleets, "Watching", Watched)
     monkeypatch.setattr(fleets, "Client", Connected)
-    return Fleet(places(), lambda mirror, client: None, lambda: None, again_s=10.0)
+    unsaid: Any = lambda mirror, client: None  # noqa: E731
+    return Fleet(places(), unsaid, lambda: None, again_s=10.0)
 
 
 @pytest.fixture
@@ -123,10 +125,10 @@ def test_each_new_try_to_open_is_a_sign_of_life(duty, tmp_path, monkeypatch, exp
         raise TransientError("away")
 
     monkeypatch.setattr(watching, "opened", away)
+    nothing: Any = lambda *_: None  # noqa: E731
     watched = Watching(
-        duty.target, None, tmp_path, revive=lambda: None, ready=lambda mirror: None,
-        ended=lambda one: None,
-    )  # fmt: skip
+        duty.target, nothing, tmp_path, revive=lambda: None, ready=nothing, ended=nothing
+    )
     assert watched.join(0), "one that never began is waited for by nobody"
     watched.start()
     first = eventually(lambda: watched.tried)

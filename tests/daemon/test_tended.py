@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -46,9 +47,15 @@ def test_a_mount_that_never_appears_is_ended_and_begun_again(served_by, tmp_path
     assert mounted._child is None
     mounted._begun -= 60
     mounted.look()
-    assert mounted._child.pid != child.pid
+    again = mounted._child
+    assert again is not None
+    assert again.pid != child.pid
     mounted.cease()
     mounted.end(time.monotonic() + 5)
+
+
+def is_sleep(comm: Path) -> bool:
+    return comm.read_text() == "sleep\n"
 
 
 def test_many_that_do_not_end_take_no_longer_than_one(served_by, tmp_path, monkeypatch):
@@ -58,7 +65,8 @@ def test_many_that_do_not_end_take_no_longer_than_one(served_by, tmp_path, monke
     mounts.begin()
     children = [mounted._child for mounted in mounts.wanted.values()]
     for child in children:
-        eventually(lambda at=f"/proc/{child.pid}/comm": Path(at).read_text() == "sleep\n")
+        comm = Path(f"/proc/{child.pid}/comm")
+        eventually(partial(is_sleep, comm))
     before = time.monotonic()
     mounts.end()
     assert time.monotonic() - before < 2.5

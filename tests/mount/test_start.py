@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ def begin(tmp_path):
         for name in names:
             remote.shelves[name] = Shelf(name)
             remote.shelves[name].store("a/b.jpg", b"x")
-        client = SimpleNamespace(
+        client: Any = SimpleNamespace(
             name=EMBEDDED, remote=remote, revive=lambda: None,
             places=SimpleNamespace(state=tmp_path / "state"),
         )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,7 @@ class Told:
         self.shelf = self.remote.shelves["signs"] = Shelf("signs")
         self.shelf.store("a.jpg", b"old")
         self.tree = Tree(Index(folder / "index.db", "test"))
-        self.gone = []
+        self.gone: list[Any] = []
         self.turner = Turner(self.tree, gone=self.gone.append)
         dataset = self.remote.open("signs", create=False)
         self.follower = Follower(self.tree, dataset, self.turner, Plain())

@@ -28,7 +28,8 @@ def test_the_lines_for_the_person_on_call_work(box):
         words = line.replace("syncd ", f"{' '.join(map(str, SYNCD))} ", 1)
         if line.startswith("SYNCD_"):
             words = line.replace(" syncd ", f" {' '.join(map(str, SYNCD))} ")
-        return box.sh(f"{exports}; {words}", code=code)
+        said: str = box.sh(f"{exports}; {words}", code=code)
+        return said
 
     box.drop("first.jpg", b"1")
     box.arrives("first.jpg")
