@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 
 # System packages by what needs them. A missing one is announced, and the work goes on without.
 RUN_PACKAGES := fuse3 libfuse2
-TEST_PACKAGES := $(RUN_PACKAGES) chromium fonts-dejavu-core rsync
+TEST_PACKAGES := $(RUN_PACKAGES) chromium fonts-dejavu-core rsync zsh fish
 BENCH_PACKAGES := rclone rsync lsyncd
 
 STATIC_TESTS := tests/test_layers.py tests/test_shape.py tests/test_docs.py

@@ -174,4 +174,4 @@ def test_the_measures_measure():
     assert depth(parsed("def f():\n if a:\n  b\n elif c:\n  d\n elif e:\n  f")) == 1
     assert depth(parsed("def f():\n if a:\n  def g():\n   if b:\n    c")) == 1
     assert re.search(WORDS[1].pattern, "see /ro" + "ot/x")
-    assert not re.search(WORDS[1].pattern, "{folder}/work/x and a/op" + "t/b")
+    assert not re.search(WORDS[1].pattern, "{folder}/wor" + "k/x and a/op" + "t/b")

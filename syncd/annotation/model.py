@@ -14,6 +14,8 @@ from typing import Any
 
 from syncd.value import value
 
+SUFFIX = ".json"
+"""What the name of a sidecar adds to that of its picture: `a.jpg.json` beside `a.jpg`."""
 Number = int | float
 
 

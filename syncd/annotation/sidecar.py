@@ -20,7 +20,6 @@ from syncd.errors import FormatError
 from syncd.model import Item
 
 SCHEMA = 1
-SUFFIX = ".json"
 OLDER = "made_on_other_content"
 SHOWN = 3
 
@@ -39,11 +38,6 @@ class Sidecar:
         return tuple(
             replace(some, item_id=item_id, digest=some.digest or digest) for some in self.sets
         )
-
-
-def name_of(picture: str) -> str:
-    """The name of the sidecar beside a file of this name."""
-    return picture + SUFFIX
 
 
 def render(item: Item, sets: Sequence[AnnotationSet]) -> bytes:

@@ -80,17 +80,3 @@ def _broken(job: Task) -> Told:
     if isinstance(job, Errand):
         return broken_off(job, error)
     return [Result(step=step, error=error) for step in job.steps]
-
-
-class InlinePool:
-    """Carries out each job at once, in the caller's thread: for simulations."""
-
-    def __init__(self, work: Callable[[Task], Told], deliver: Callable[[Told], None]) -> None:
-        self._work = work
-        self._deliver = deliver
-
-    def give(self, job: Task) -> None:
-        self._deliver(self._work(job))
-
-    def close(self) -> None:
-        """Nothing is under way between two calls."""

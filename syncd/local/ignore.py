@@ -15,10 +15,10 @@ from pathlib import Path
 
 from pathspec import GitIgnoreSpec, Pattern
 
+from syncd.annotation.model import SUFFIX
 from syncd.errors import ConfigError
 
 IGNORE_NAME = ".syncdignore"
-SIDECAR = ".json"
 """What `a.jpg.json`, the annotations of `a.jpg`, has at its end."""
 
 OWN = "syncd's own"
@@ -118,8 +118,8 @@ class Filter:
     def sidecar(self, dir: str, name: str) -> bool:
         """Whether a file that is not taken may hold the annotations of one that would be: its name
         and `.json`. Not where JSON files are taken as such, nor where a pattern leaves it out."""
-        picture = name.removesuffix(SIDECAR)
-        if picture == name or not self.extensions or SIDECAR in self.extensions:
+        picture = name.removesuffix(SUFFIX)
+        if picture == name or not self.extensions or SUFFIX in self.extensions:
             return False
         if self.rule(dir, picture) is not None:
             return False
@@ -128,7 +128,7 @@ class Filter:
     def beside(self, path: str) -> bool:
         """As `sidecar`, for a whole path: any folder above may leave it out too."""
         dir, _, name = path.rpartition("/")
-        return self.sidecar(dir, name) and self.why(path.removesuffix(SIDECAR)) is None
+        return self.sidecar(dir, name) and self.why(path.removesuffix(SUFFIX)) is None
 
     def enter(self, root: Path | str, dir: str) -> None:
         """Reads the folder's `.syncdignore` where it is new or changed, forgets one that is gone.

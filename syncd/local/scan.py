@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from syncd.annotation.model import SUFFIX
 from syncd.errors import ConfigError
-from syncd.local.ignore import OWN, SIDECAR, Filter, upwards
+from syncd.local.ignore import OWN, Filter, upwards
 from syncd.model import Stat
 
 NOT_A_FILE = "not a file"
@@ -191,7 +192,7 @@ class _Rest:
     def leave(self, entry: os.DirEntry[str], rule: str) -> None:
         """Not taken; but what may be a sidecar is looked at before it is counted."""
         name = entry.name
-        if not name.endswith(SIDECAR) or not self._filter.sidecar(self.listing.dir, name):
+        if not name.endswith(SUFFIX) or not self._filter.sidecar(self.listing.dir, name):
             self.count(rule)
             return
         try:

@@ -13,10 +13,11 @@ from enum import IntEnum
 from functools import lru_cache
 from hashlib import sha256
 
+from syncd.annotation.model import SUFFIX
+
 MAX_BYTES = 255
 OLD = ".syncd-old"
 """The folder at the mount's root, in no listing, where replaced files go that somebody may hold."""
-SIDECAR = ".json"
 
 
 class Rank(IntEnum):
@@ -60,7 +61,7 @@ def _folders(path: str) -> tuple[tuple[str, ...], bool]:
 
 def beside(name: str) -> str:
     """The name of the sidecar of a file that is shown under `name`."""
-    return safe(name + SIDECAR)
+    return safe(name + SUFFIX)
 
 
 def safe(part: str) -> str:

@@ -105,16 +105,6 @@ def alive(point: Path) -> bool:
     return True
 
 
-def answers(point: Path) -> bool:
-    """Whether somebody serves the mount on this folder now. What the kernel remembers does not
-    count: it may know the folder's attributes for an hour after its server was killed."""
-    try:
-        os.statvfs(point)
-    except OSError as error:
-        return error.errno != errno.ENOTCONN
-    return True
-
-
 def prepare(point: Path) -> Path:
     """Make a folder ready to be mounted over; return it with all links resolved.
 
@@ -123,7 +113,7 @@ def prepare(point: Path) -> Path:
     """
     point = Path(os.path.realpath(point))
     if own_at(point):
-        if answers(point):
+        if alive(point):
             raise BusyError("a dataset is mounted here already", path=str(point),
                             hint=f"syncd umount {point}")  # fmt: skip
         detach(point, lazy=True)

@@ -6,7 +6,8 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from syncd.state.sidecars import SUFFIX, Sidecar, ignored, row_at, troubles
+from syncd.annotation.model import SUFFIX
+from syncd.state.sidecars import Sidecar, ignored, row_at, troubles
 from syncd.state.troubles import Trouble
 
 _RULE = f"extension {SUFFIX}"

@@ -13,10 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from syncd.annotation.model import SUFFIX
 from syncd.model import Stat
 from syncd.state.troubles import Trouble, split
-
-SUFFIX = ".json"
 
 _COLUMNS = (
     "dir, name, size, mtime_ns, inode, gone, digest, kind, item_id, applied, brought, reason,"

@@ -109,7 +109,3 @@ def test_what_is_wrong_says_where(data, where):
     with pytest.raises(FormatError) as caught:
         sidecar.parse(data, operation="x")
     assert where in str(caught.value)
-
-
-def test_its_name():
-    assert sidecar.name_of("a.jpg") == "a.jpg.json"

@@ -14,6 +14,9 @@ import pytest
 
 NOBODY = 65534
 CLONE_NEWNS = 0x20000
+CAPABILITIES = 0x20080522
+"""The version of capget(2) and capset(2)."""
+DAC_OVERRIDE, DAC_READ_SEARCH = 1, 2
 
 
 @contextmanager
@@ -29,6 +32,21 @@ def as_nobody() -> Iterator[None]:
     finally:
         os.seteuid(0)
         os.setegid(0)
+
+
+@contextmanager
+def bound() -> Iterator[None]:
+    """Rights bind this thread meanwhile as they would any owner, also where it is root's."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    head, held = (ctypes.c_uint32 * 2)(CAPABILITIES, 0), (ctypes.c_uint32 * 6)()
+    assert libc.capget(head, held) == 0, os.strerror(ctypes.get_errno())
+    less = type(held)(*held)
+    less[0] &= ~(1 << DAC_OVERRIDE | 1 << DAC_READ_SEARCH)
+    assert libc.capset(head, less) == 0, os.strerror(ctypes.get_errno())
+    try:
+        yield
+    finally:
+        assert libc.capset(head, held) == 0, os.strerror(ctypes.get_errno())
 
 
 @contextmanager
