@@ -1,111 +1,204 @@
-"""Kill a mirror at every crossing of its boundaries once: `python -m tests.e2e.fault_points DIR`.
+"""Kill `syncd watch` at every boundary: `python -m tests.e2e.fault_points DIR URL TOKEN`.
 
 The boundaries are where the state file is written, the remote is asked and a file is read. They
-are wrapped here, in a process of the test's own; the program knows nothing of it. For each crossing
-there is a fresh folder that was in sync and was then worked on; a child syncs it and is killed
-there with SIGKILL, another one syncs it to the end, and then the dataset must be what the folder
-is. Children are forked from a process that has loaded everything, so that one costs little.
+are wrapped here, in a process of the test's own; the program knows nothing of it. One run that
+nobody kills tells which there are; then for each of them there is a fresh folder that was in sync
+and was worked on while nobody watched: one `syncd watch` is killed there with SIGKILL, another one
+goes on, and then the dataset must be what the folder is. Processes are forked from one that has
+loaded everything, so that one costs little. A file counts as big from 200,000 bytes on here.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable
-from contextlib import closing
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from syncd.client import Client
+from syncd.cli.main import main as command
 from syncd.config.places import places
-from syncd.engine import job
-from syncd.engine.opening import Target, opened
-from syncd.engine.options import Options
-from syncd.engine.session import bind, over
+from syncd.engine import job, sidecar_work
+from syncd.remotes import hub
 from syncd.remotes.hub import HubDataset
+from syncd.remotes.wire import Wire
 from syncd.state.store import State
-from tests.e2e.program import Shelf, digest
+from tests.e2e.program import Shelf, digest, eventually
+from tests.engine.annotated import sidecar
 
+AT_ONCE = 12
+LATER_S = 0.5
+"""So long after the dataset is what it should be there may still be boundaries to cross."""
 BOUNDARIES: tuple[tuple[Any, str], ...] = (
     (State, "commit"),
-    (HubDataset, "changes"),
-    (HubDataset, "put"),
-    (HubDataset, "move"),
-    (HubDataset, "remove"),
+    (Wire, "json"),
     (job.Workbench, "run"),
     (job, "read"),
+    (sidecar_work.Clerk, "run"),
+    (sidecar_work, "read"),
 )
-MOST = 500
-AT_ONCE = 8
+FIRST = ("keep.jpg", "change.jpg", "gone.jpg", "a/same.jpg", "a/old.jpg", "mute.jpg", "big.mp4")
+LATER = {
+    "keep.jpg": b"first keep.jpg",
+    "change.jpg": b"second change.jpg",
+    "a/new.jpg": b"first a/old.jpg",
+    "a/same.jpg": b"first a/same.jpg",
+    "a/same~b.jpg": b"first a/b/same.jpg",
+    "fresh.jpg": b"first fresh.jpg",
+    "mute.jpg": b"first mute.jpg",
+    "large.jpg": b"large" * 20_000,
+    "big.mp4": b"second big.mp4" * 20_000,
+}
+"""What there is at the end, and below what the sidecars say."""
+LABELS = {"keep.jpg": "second", "fresh.jpg": "first", "a/new.jpg": "moved"}
+SENT = ("large.jpg", "big.mp4")
+"""Of each case another content: the hub asks for none that it holds."""
+
+Point = tuple[str, int]
+"""A boundary with the side it is crossed on, and the how manieth time that is."""
 
 
 def main() -> int:
     home, url, token = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    os.environ["SYNCD_TOKEN"] = token
+    points = Case(home / "whole", Shelf(url, token, "whole")).crossed()
+    cases = [
+        (point, Case(home / f"{number}", Shelf(url, token, f"fault-point-{number}")))
+        for number, point in enumerate(points)
+    ]
 
     def some(first: int) -> None:
-        for number in range(first, MOST, AT_ONCE):
-            if not point(number, home, Shelf(url, token, f"fault-point-{number}")):
-                return
-        raise AssertionError("the run never ended by itself")
+        for point, case in cases[first::AT_ONCE]:
+            reached = case.survives(point)
+            print(f"{'killed' if reached else 'not met'} {point[0]} {point[1]}", flush=True)
 
     # They mostly wait for the grace of removals: together they take as long as a few.
-    workers = [fork(partial(some, first)) for first in range(1, AT_ONCE + 1)]
-    return max(abs(ended(pid)) for pid in workers)
+    workers = [fork(partial(some, first)) for first in range(AT_ONCE)]
+    return max(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in workers)
 
 
-def point(number: int, home: Path, shelf: Shelf) -> bool:
-    """Kill at one crossing and recover; whether the run came that far."""
-    root = home / f"{number}" / "inbox"
-    begin(root)
-    assert ended(fork(lambda: sync(root, shelf))) == 0
-    expected = work(root)
-    status = ended(fork(lambda: sync(root, shelf, kill_at=number)))
-    hold_to_receipts(shelf)
-    assert ended(fork(lambda: sync(root, shelf))) == 0, f"no recovery from crossing {number}"
-    wanted = {key: digest(content) for key, content in expected.items()}
-    found = shelf.digests()
-    assert found == wanted, f"crossing {number}: {found} instead of {wanted}"
-    shutil.rmtree(root.parent)
-    if status == 0:
-        return False
-    assert status == -signal.SIGKILL, f"crossing {number} ended with {status}"
-    print(f"killed at crossing {number}", flush=True)
-    return True
+@dataclass(frozen=True)
+class Case:
+    """A folder that was in sync and was worked on since, and its dataset."""
+
+    place: Path
+    shelf: Shelf
+
+    @property
+    def root(self) -> Path:
+        return self.place / "inbox"
+
+    def crossed(self) -> Sequence[Point]:
+        """Every point that a run crosses which nobody kills."""
+        record = self.place / "crossed"
+        self._prepare()
+        assert ended(self._watch(partial(note, record))) == 0, self._said
+        times: Counter[str] = Counter()
+        points = []
+        for name in record.read_text().splitlines():
+            times[name] += 1
+            points.append((name, times[name]))
+        return points
+
+    def survives(self, point: Point) -> bool:
+        """Kill at a point and recover; whether the run came that far."""
+        self._prepare()
+        status = ended(self._watch(partial(kill_at, point)))
+        hold_to_receipts(self.shelf)
+        assert status in (0, -signal.SIGKILL), f"{point} ended with {status}: {self._said}"
+        assert ended(self._watch(lambda name: None)) == 0, f"{point}: {self._said}"
+        self._matches()
+        assert self.shelf.trashed() == {"gone.jpg"}, point
+        hold_to_receipts(self.shelf)
+        shutil.rmtree(self.place)
+        return status != 0
+
+    def _prepare(self) -> None:
+        for name in FIRST:
+            write(self.root / name, f"first {name}".encode())
+        write(self.root / "keep.jpg.json", sidecar("first"))
+        write(self.root / "mute.jpg.json", sidecar("first"))
+        write(self.root / "a" / "old.jpg.json", sidecar("moved"))
+        assert ended(self._fork("push", lambda name: None)) == 0, self._said
+        work(self.root, self.content)
+
+    @property
+    def content(self) -> Mapping[str, bytes]:
+        """What the dataset must hold at the end."""
+        own = self.place.name.encode()
+        return {key: own + said if key in SENT else said for key, said in LATER.items()}
+
+    def _watch(self, cross: Callable[[str], None]) -> int:
+        """Have it watched until all is done, or it is dead; its pid."""
+        pid = self._fork("watch", cross)
+        deadline = time.monotonic() + 60
+        while not dead(pid) and time.monotonic() < deadline:
+            with suppress(AssertionError):
+                self._matches()
+                time.sleep(LATER_S)
+                break
+            time.sleep(0.1)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        return pid
+
+    def _fork(self, verb: str, cross: Callable[[str], None]) -> int:
+        return fork(partial(self._syncd, verb, cross))
+
+    def _syncd(self, verb: str, cross: Callable[[str], None]) -> None:
+        with (self.place / "log").open("ab") as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+        arm(cross)
+        to = ["--to", self.shelf.name, "--remote", self.shelf.url]
+        sys.argv = ["syncd", verb, str(self.root), *to]
+        command()
+
+    @property
+    def _said(self) -> str:
+        return (self.place / "log").read_text()
+
+    def _matches(self) -> None:
+        found = self.shelf.digests()
+        wanted = {key: digest(content) for key, content in self.content.items()}
+        assert found == wanted, f"{self.place.name}: {found} instead of {wanted}"
+        assert (told := labels(self.shelf)) == LABELS, f"{self.place.name}: {told}"
 
 
-def begin(root: Path) -> None:
-    """What is in sync before anything happens."""
-    for name in ("keep.jpg", "change.jpg", "gone.jpg", "a/same.jpg", "a/old.jpg", "big.jpg"):
-        write(root / name, f"first {name}".encode())
-
-
-def work(root: Path) -> dict[str, bytes]:
-    """One of every kind of change; what the dataset must hold afterwards."""
-    write(root / "change.jpg", b"second change.jpg")
+def work(root: Path, content: Mapping[str, bytes]) -> None:
+    """One of every kind of change."""
     (root / "gone.jpg").unlink()
-    (root / "a" / "old.jpg").rename(root / "a" / "new.jpg")
-    write(root / "a" / "b" / "same.jpg", b"first a/b/same.jpg")
-    write(root / "fresh.jpg", b"first fresh.jpg")
-    write(root / "big.jpg", b"second big.jpg" * 20_000)
-    return {
-        "keep.jpg": b"first keep.jpg",
-        "change.jpg": b"second change.jpg",
-        "a/new.jpg": b"first a/old.jpg",
-        "a/same.jpg": b"first a/same.jpg",
-        "a/same~b.jpg": b"first a/b/same.jpg",
-        "fresh.jpg": b"first fresh.jpg",
-        "big.jpg": b"second big.jpg" * 20_000,
-    }
+    for ending in ("jpg", "jpg.json"):
+        (root / "a" / f"old.{ending}").rename(root / "a" / f"new.{ending}")
+    write(root / "a" / "b" / "same.jpg", content["a/same~b.jpg"])
+    for name in ("change.jpg", "fresh.jpg", "large.jpg", "big.mp4"):
+        write(root / name, content[name])
+    write(root / "keep.jpg.json", sidecar("second"))
+    write(root / "fresh.jpg.json", sidecar("first"))
+    (root / "mute.jpg.json").unlink()
 
 
 def write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
+
+
+def labels(shelf: Shelf) -> Mapping[str, str]:
+    """The label of every item that has one."""
+    with shelf.open() as dataset:
+        found = list(dataset.annotations(list(dataset.items())))
+    return {item.key: sets[0].annotations[0].label for item, sets in found if sets}
+
+
+# --- processes ------------------------------------------------------------------------------------
 
 
 def fork(run: Callable[[], None]) -> int:
@@ -116,6 +209,8 @@ def fork(run: Callable[[], None]) -> int:
         try:
             run()
             status = 0
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 1
         except BaseException as error:
             print(f"the child broke: {error!r}", file=sys.stderr, flush=True)
         finally:
@@ -123,45 +218,68 @@ def fork(run: Callable[[], None]) -> int:
     return pid
 
 
+def dead(pid: int) -> bool:
+    """Whether a child is; it can still be waited for."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
 def ended(pid: int) -> int:
     """The exit status of a child, or minus the signal that ended it."""
+    eventually(lambda: dead(pid))
     _, waited = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(waited)
 
 
-def sync(root: Path, shelf: Shelf, *, kill_at: int | None = None) -> None:
-    """One whole sync as the daemon does it, removals too, until nothing is left to do."""
-    if kill_at is not None:
-        arm(kill_at)
-    with Client(shelf.url, token=shelf.token) as client:
-        target = Target(root=root, remote="hub", dataset=shelf.name, options=Options())
-        with opened(target, client.remote, client.places.mirrors, removes=True) as mirror:
-            bind(mirror)
-            mirror.sweep()
-            mirror.compare()
-            while not over(mirror):
-                mirror.turn(mirror.wait_for(1.0))
+# --- boundaries -----------------------------------------------------------------------------------
 
 
-def arm(kill_at: int) -> None:
-    crossings = itertools.count(1)
-
-    def cross() -> None:
-        if next(crossings) == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
+def arm(cross: Callable[[str], None]) -> None:
+    """Have every crossing told, in this process from now on, and files be big early."""
+    HubDataset.traits = replace(HubDataset.traits, batch_bytes=400_000)
+    hub.PART = 100_000
     for owner, name in BOUNDARIES:
-        setattr(owner, name, crossing(getattr(owner, name), cross))
+        setattr(owner, name, crossing(owner, name, cross))
 
 
-def crossing(call: Callable[..., Any], cross: Callable[[], None]) -> Callable[..., Any]:
+def crossing(owner: Any, name: str, cross: Callable[[str], None]) -> Callable[..., Any]:
+    call = getattr(owner, name)
+
     def crossed(*args: Any, **kwargs: Any) -> Any:
-        cross()
+        if owner is State and not args[0]._sql.in_transaction:
+            return call(*args, **kwargs)  # a turn in which nothing happened
+        what = boundary(owner, name, args)
+        cross(f"before {what}")
         result = call(*args, **kwargs)
-        cross()
+        cross(f"after {what}")
         return result
 
     return crossed
+
+
+def boundary(owner: Any, name: str, args: tuple[Any, ...]) -> str:
+    """What is crossed, in one word; a request by its method and the kind of its address."""
+    if owner is not Wire:
+        return f"{owner.__name__.rpartition('.')[2]}.{name}"
+    parts = [part for part in args[2].split("/")[2:] if part]
+    return "-".join([args[1], *(parts[:1] if len(parts) < 3 else parts[2:])])
+
+
+def note(record: Path, name: str) -> None:
+    with record.open("a") as out:
+        out.write(f"{name}\n")
+
+
+def kill_at(point: Point, name: str) -> None:
+    if name == point[0]:
+        CROSSED[name] += 1
+        if CROSSED[name] == point[1]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+CROSSED: Counter[str] = Counter()
+
+
+# --- what was promised ----------------------------------------------------------------------------
 
 
 def hold_to_receipts(shelf: Shelf) -> None:
