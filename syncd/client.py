@@ -70,7 +70,12 @@ class Client:
             address = ensure(self.places)
             self.remote = HubRemote(address.url, address.token)
         else:
-            self.remote = HubRemote(found.url, found.token)
+            self.remote = HubRemote(found.url, found.token, trust=found.trust)
+
+    @property
+    def address(self) -> str:
+        """What tells this remote from others; the embedded hub's does not change with its port."""
+        return self.name if self.name == EMBEDDED else self.remote.url
 
     def revive(self) -> None:
         """Start the embedded hub again where it is gone; other remotes are not ours to start."""

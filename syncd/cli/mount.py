@@ -15,7 +15,7 @@ from syncd.cli import options as o
 from syncd.cli import reach, render
 
 if TYPE_CHECKING:
-    from syncd.daemon.mount import Wanted
+    from syncd.daemon.mount_wanted import Wanted
 
 
 class Sidecars(StrEnum):
@@ -155,8 +155,8 @@ def _background(wanted: Wanted, *, quiet: bool) -> None:
     from syncd.daemon.background import begin
 
     code, said = begin(wanted)
-    if code or not quiet:
-        render.note(said)
+    for line in said.splitlines() if code or not quiet else ():
+        render.note(line)
     if code:
         raise typer.Exit(code)
 
@@ -180,7 +180,7 @@ def _wanted(
 ) -> Wanted:
     from syncd.config import checked
     from syncd.config.places import places
-    from syncd.daemon.mount import Wanted
+    from syncd.daemon.mount_wanted import Wanted
     from syncd.mount.sidecars import Mode
 
     return Wanted(

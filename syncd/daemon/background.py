@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from syncd.config.places import places
-from syncd.daemon.mount import Wanted
+from syncd.daemon.mount_wanted import Wanted
 from syncd.daemon.overview import every_mirror
 from syncd.daemon.shorten import shorten
 from syncd.errors import UsageError
@@ -67,9 +67,11 @@ def begin(wanted: Wanted) -> tuple[int, str]:
     while child.poll() is None:
         if points.own_at(point):
             point.stat()
-            return 0, _last_line(log, start) or f"mounted on {point}"
+            said = _said(log, start)
+            return 0, said if "mounted on" in said else f"{said}\nmounted on {point}".strip()
         time.sleep(0.02)
-    return child.returncode or 1, _last_line(log, start) or f"it ended at once: see {log}"
+    last = _said(log, start).rpartition("\n")[2]
+    return child.returncode or 1, last or f"it ended at once: see {log}"
 
 
 def ended(point: Path) -> bool:
@@ -88,7 +90,7 @@ def _folder(point: Path) -> Path:
     return places().state / "mounts" / word
 
 
-def _last_line(log: Path, start: int) -> str:
+def _said(log: Path, start: int) -> str:
     with log.open("rb") as file:
         file.seek(start)
-        return file.read().decode(errors="replace").strip().rpartition("\n")[2]
+        return file.read().decode(errors="replace").strip()

@@ -13,30 +13,19 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable, Container
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from hashlib import sha256
 from itertools import count
-from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from syncd.client import Client
 from syncd.daemon.mount_numbers import MountNumbers
-from syncd.daemon.remote import EMBEDDED
+from syncd.daemon.mount_shown import END_S, Shown, free_slot
+from syncd.daemon.mount_wanted import Reached, Wanted, asked, found
 from syncd.errors import BusyError, NotFoundError, RemoteError, SyncdError
 from syncd.mount import point as points
 from syncd.mount.blocks.cache import BlockCache
-from syncd.mount.blocks.reader import Reader
-from syncd.mount.follow import Follower
-from syncd.mount.index import Index
-from syncd.mount.rows import Row
-from syncd.mount.sidecars import Beside, Mode
-from syncd.mount.tree import Tree
-from syncd.mount.turning import Turner
-from syncd.remotes.base import Dataset
-from syncd.state.lock import FolderLock
+from syncd.remotes.base import DatasetInfo
 
 log = logging.getLogger(__name__)
 
@@ -49,44 +38,22 @@ GARBAGE = 200_000
 """So many new objects before garbage is looked for: the usual 700 doubled the time of listing a
 folder of 100,000, where there is none."""
 LOOK_S = 1.0
-END_S = 5.0
 DATASETS_S = 1.5
 """With --all, how often new datasets are looked for."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What to mount, and how."""
-
-    point: Path
-    dataset: str | None
-    """None: every dataset, a folder each."""
-    create: bool = False
-    cache: Path
-    cache_bytes: int
-    staleness_s: float = 60.0
-    timeout_s: float = 30.0
-    sidecars: Mode = Mode.ANNOTATED
-    prefetch: str | None = None
-    """A folder to fetch in the background, "/" for all."""
-    uid: int
-    gid: int
-    mode: int = 0o444
-    allow_other: bool = False
-    xattrs: bool = False
 
 
 class Mounting:
     """One mount point, its datasets and threads."""
 
-    def __init__(self, client: Client, wanted: Wanted) -> None:
-        """Find the datasets and fill their indexes; raises what `Client` and remotes raise."""
+    def __init__(self, client: Reached, wanted: Wanted) -> None:
+        """Find the datasets and fill their indexes; raises what remotes raise, but not where all
+        that is wanted was filled before and the remote is only away."""
         from syncd.mount.operations import Look, Operations
 
         self._client = client
         self._wanted = wanted
         self._news: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._datasets: dict[str, _Shown] = {}
+        self._datasets: dict[str, Shown] = {}
         self._missed: set[str] = set()
         self._ending = threading.Event()
         self._signals = 0
@@ -99,10 +66,12 @@ class Mounting:
             wanted.point, self._operations, self._cache, client.places.state
         )
         try:
+            there, self._heard = found(client, wanted)
             if wanted.dataset is None:
-                self._add_all()
+                self._add_all(there)
             else:
-                self._add(client.remote.open(wanted.dataset, create=wanted.create), "")
+                self._add(there[0], "")
+            self._check_ahead()
         except BaseException:
             self._close()
             raise
@@ -131,27 +100,34 @@ class Mounting:
 
     # --- starting -------------------------------------------------------------------------------
 
-    def _add(self, dataset: Dataset, name: str) -> _Shown:
-        remote = self._client.name if self._client.name == EMBEDDED else self._client.remote.url
-        slot = free_slot(dataset.info.id, self._operations.slots) if name else 0
-        shown = _Shown(dataset, name, slot, remote, self._wanted, self._cache, self._client.revive)
-        self._datasets[dataset.info.id] = shown
+    def _add(self, info: DatasetInfo, name: str) -> Shown:
+        slot = free_slot(info.id, self._operations.slots) if name else 0
+        shown = Shown(self._client, info, name, slot, self._wanted, self._cache)
+        self._datasets[info.id] = shown
         try:
-            shown.follower.fill()
-            shown.check()
+            shown.fill()
         except BaseException:
-            del self._datasets[dataset.info.id]
+            del self._datasets[info.id]
             shown.close()
             raise
         self._operations.add(name, shown.branch())
         return shown
 
-    def _add_all(self) -> list[_Shown]:
-        """Show the datasets that are not shown yet."""
-        remote, added = self._client.remote, []
-        for info in [d for d in remote.datasets() if d.id not in self._datasets]:
+    def _check_ahead(self) -> None:
+        """Tell where there is nothing to fetch ahead: NotFoundError, but of datasets to come."""
+        folder = (self._wanted.prefetch or "").strip("/")
+        if not folder or any(one.ahead() is not None for one in self._datasets.values()):
+            return
+        if self._wanted.dataset is not None:
+            raise NotFoundError("there is no such folder", path=f"--prefetch {folder}")
+        log.warning("nothing is fetched ahead, no dataset has the folder prefetch=%s", folder)
+
+    def _add_all(self, there: Iterable[DatasetInfo]) -> list[Shown]:
+        """Show those datasets that are not shown yet."""
+        added = []
+        for info in [info for info in there if info.id not in self._datasets]:
             try:
-                added.append(self._add(remote.open(info.name, create=False), info.name))
+                added.append(self._add(info, info.name))
             except RemoteError as error:
                 said = log.debug if info.id in self._missed else log.warning
                 said("dataset not shown yet name=%s reason=%s", info.name, error)
@@ -162,7 +138,7 @@ class Mounting:
         """With --all: show datasets as they are made."""
         while not self._ending.wait(DATASETS_S):
             try:
-                for shown in self._add_all():
+                for shown in self._add_all(asked(self._client, self._wanted)):
                     shown.follow(self._wanted.point, self._operations)
             except SyncdError as error:
                 log.debug("datasets not listed reason=%s", error)
@@ -198,9 +174,10 @@ class Mounting:
 
     def _told_of(self) -> str:
         files, _ = self._operations.totals()
-        if self._wanted.dataset is None:
-            return f"{len(self._datasets)} datasets, {files} files"
-        return f"dataset {self._wanted.dataset!r}, {files} files"
+        several = f"{len(self._datasets)} datasets"
+        what = several if self._wanted.dataset is None else f"dataset {self._wanted.dataset!r}"
+        away = "" if self._heard else ", as it was before: the remote is away"
+        return f"{what}, {files} files{away}"
 
     # --- ending ---------------------------------------------------------------------------------
 
@@ -244,100 +221,6 @@ class Mounting:
         for shown in list(self._datasets.values()):
             shown.close()
         self._cache.close()
-
-
-class _Shown:
-    """One dataset of a mount: its index, the thread that follows it, and its reader."""
-
-    def __init__(
-        self,
-        dataset: Dataset,
-        name: str,
-        slot: int,
-        remote: str,
-        wanted: Wanted,
-        cache: BlockCache,
-        revive: Callable[[], None],
-    ) -> None:
-        self._lock, folder = _own_folder(wanted.cache / "mounts", f"{remote} {dataset.info.id}")
-        index = Index(folder / "index.db", f"{remote} {dataset.info.id} {wanted.sidecars}")
-        self.tree = Tree(index, slot=slot)
-        self._info = dataset.info
-        self._name = name
-        self._wanted = wanted
-        self._turner = Turner(self.tree, name, self._hold)
-        self.follower = Follower(
-            self.tree, dataset, self._turner, Beside(dataset, wanted.sidecars),
-            staleness_s=wanted.staleness_s, revive=revive,
-        )  # fmt: skip
-        self.reader = Reader(dataset, cache, deadline_s=wanted.timeout_s)
-        self.reader.follow(self.tree.next_items)
-
-    def branch(self) -> Any:
-        from syncd.mount.operations import Branch
-
-        files, size = self._info.items, self._info.bytes
-        return Branch(tree=self.tree, reads=self.reader, files=files, bytes=size)
-
-    def follow(self, point: Path, operations: Any) -> None:
-        """The mount is there: tell the kernel what changes, and fetch ahead what was asked for."""
-        self.follower.start(lambda: self._turner.attach(point, operations))
-        folder = self._ahead()
-        if folder is not None:
-            self.reader.prefetch(self.tree.items(folder))
-
-    def check(self) -> None:
-        """Raise NotFoundError where the folder to fetch ahead is not there."""
-        folder = self._ahead()
-        if not folder:
-            return
-        try:
-            self.tree.look(folder)
-        except OSError as error:
-            raise NotFoundError("there is no such folder", path=f"--prefetch {folder}") from error
-
-    def _ahead(self) -> str | None:
-        """The folder of this dataset to fetch ahead, "" for all of it, None for nothing."""
-        wanted = self._wanted.prefetch
-        folder = wanted.strip("/") if wanted is not None else None
-        if folder and self._name:
-            first, _, folder = folder.partition("/")
-            return folder if first == self._name else None
-        return folder
-
-    def _hold(self, row: Row) -> None:
-        if row.content is None:  # a sidecar lies in the index
-            self.reader.hold(self.tree.item(row))
-
-    def stop(self) -> None:
-        """Whoever waits for bytes gets an error now."""
-        self.follower.stop()
-        self.reader.close()
-
-    def close(self) -> None:
-        self.reader.close()
-        if self.follower.join(END_S):
-            self.tree.index.close()
-        self._lock.close()
-
-
-def free_slot(id: str, taken: Container[int]) -> int:
-    """Twenty bits that tell a dataset's inode numbers from those of the others shown; the same
-    at the next start, but for two that want the same. 0 is the mount's own."""
-    slot = int(sha256(id.encode()).hexdigest()[:5], 16)
-    while slot == 0 or slot in taken:
-        slot = (slot + 1) % (1 << 20)
-    return slot
-
-
-def _own_folder(above: Path, name: str) -> tuple[FolderLock, Path]:
-    """A folder for an index; another mount of the same dataset has its own."""
-    word = sha256(name.encode()).hexdigest()[:16]
-    for number in count(1):
-        folder = above / (word if number == 1 else f"{word}-{number}")
-        with suppress(BusyError):
-            return FolderLock(folder, what="this mount's index"), folder
-    raise AssertionError
 
 
 def _cache(wanted: Wanted) -> BlockCache:

@@ -223,6 +223,10 @@ class Remote(Protocol):
         """
         ...
 
+    def bind(self, info: DatasetInfo, *, source: str = "") -> Dataset:
+        """Bind a dataset that is known from before, without asking: the remote may be away."""
+        ...
+
     def check(self) -> None:
         """Raise DeniedError or TransientError where the remote cannot be used."""
         ...

@@ -58,7 +58,10 @@ class HubRemote:
             found = self._wire.json("PUT" if create else "GET", path)
         except MissingError as error:
             raise NotFoundError(f"there is no dataset {name!r}") from error
-        return HubDataset(self._wire, answers.dataset(found), source)
+        return self.bind(answers.dataset(found), source=source)
+
+    def bind(self, info: DatasetInfo, *, source: str = "") -> HubDataset:
+        return HubDataset(self._wire, info, source)
 
     def link(self) -> str:
         """A one-time address of the page, good for 60 seconds."""

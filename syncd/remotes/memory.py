@@ -100,6 +100,9 @@ class MemoryRemote:
 
         return self._kind(self, self.asked("open", find), self._traits, source)
 
+    def bind(self, info: DatasetInfo, *, source: str = "") -> PlainDataset:
+        return self._kind(self, self.shelves[info.name], self._traits, source)
+
     def close(self) -> None:
         """Nothing is held."""
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from syncd.cli.mount import _owner
-from syncd.daemon.mount import Mounting, Wanted, free_slot
-from syncd.daemon.remote import EMBEDDED
+from syncd.daemon.mount import Mounting
+from syncd.daemon.mount_shown import free_slot
+from syncd.daemon.mount_wanted import Wanted
 from syncd.errors import NotFoundError, TransientError, UsageError
 from syncd.mount.point import lacking
 from syncd.mount.tree import Tree
@@ -57,7 +58,7 @@ def begin(tmp_path):
             remote.shelves[name] = Shelf(name)
             remote.shelves[name].store("a/b.jpg", b"x")
         client: Any = SimpleNamespace(
-            name=EMBEDDED, remote=remote, revive=lambda: None,
+            address="memory", remote=remote, revive=lambda: None,
             places=SimpleNamespace(state=tmp_path / "state"),
         )  # fmt: skip
         options = {"dataset": None, "cache": tmp_path, "cache_bytes": 1 << 20, "uid": 0, "gid": 0}
@@ -76,9 +77,10 @@ def test_a_dataset_that_cannot_be_read_is_shown_later(begin, expect_log, monkeyp
     assert sorted(made._operations.branches) == ["a", "c"]
     assert len(made._datasets) == 2
     monkeypatch.setattr(Failing, "broken", False)
-    made._add_all()
+    there = list(made._client.remote.datasets())
+    made._add_all(there)
     assert sorted(made._operations.branches) == ["a", "bad", "c"]
-    assert made._add_all() == []
+    assert made._add_all(there) == []
 
 
 def test_the_root_is_not_listed_at_the_start(begin, monkeypatch):
@@ -86,5 +88,16 @@ def test_the_root_is_not_listed_at_the_start(begin, monkeypatch):
     begin("signs", dataset="signs")
     begin("signs", dataset="signs", prefetch="a")
     begin("signs", dataset="signs", prefetch="/")
-    with pytest.raises(NotFoundError):
-        begin("signs", dataset="signs", prefetch="b")
+    for missing in ("b", "a/b.jpg"):
+        with pytest.raises(NotFoundError):
+            begin("signs", dataset="signs", prefetch=missing)
+
+
+def test_of_all_datasets_those_that_have_it_fetch_a_folder_ahead(begin, expect_log):
+    made = begin("signs", "other", prefetch="signs/a")
+    assert {shown._name: shown.ahead() for shown in made._datasets.values()} == {
+        "signs": "a", "other": None,
+    }  # fmt: skip
+    expect_log("no dataset has the folder prefetch=signs/b")
+    made = begin("signs", "other", prefetch="signs/b")
+    assert len(made._datasets) == 2

@@ -1,0 +1,161 @@
+"""A mount that begins while its hub is away: what was shown before is there, and follows later."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from syncd.mount import point as points
+from syncd.mount.index import Index
+from syncd.mount.remembered import binding, remember, remembered
+from syncd.mount.sidecars import Mode
+from syncd.remotes.base import DatasetInfo
+from tests.mount.mounted import Signs, content, signs, until, whole
+from tests.mount.test_faults import syncd
+from tests.running import RunningHub
+
+FILES = {f"a/{n}.jpg": content(n, 5000) for n in range(5)} | {"b.jpg": content(99, 5000)}
+
+
+@pytest.fixture
+def own(start_hub: Callable[..., RunningHub], tmp_path: Path) -> Iterator[tuple[RunningHub, Signs]]:
+    """A hub of the test's own, with a dataset."""
+    hub = start_hub()
+    with signs(hub, "signs", tmp_path / "uploads") as dataset:
+        dataset.put(FILES)
+        yield hub, dataset
+
+
+def test_hub_and_mount_are_killed_and_the_mount_comes_back_first(own, mounts):
+    hub, dataset = own
+    first = mounts(hub, "signs")
+    assert whole(first / "a/1.jpg") == FILES["a/1.jpg"]
+    until(lambda: kept(first.log_file.parent) > 0)
+    dataset.put({"c.jpg": b"before"})
+    until(lambda: (first / "c.jpg").exists())
+    first.kill()
+    dataset.put({"a/1.jpg": content(7, 5000), "d.jpg": b"missed"})
+    dataset.trash("a/2.jpg")
+    hub.kill()
+
+    second = mounts(hub, "signs")
+    assert "as it was before: the remote is away" in second.log
+    assert sorted(os.listdir(second.point)) == ["a", "b.jpg", "c.jpg"]
+    assert sorted(os.listdir(second / "a")) == [f"{n}.jpg" for n in range(5)]
+    assert whole(second / "a/1.jpg") == FILES["a/1.jpg"]
+    began = time.monotonic()
+    with pytest.raises(OSError, match="Input/output error"):
+        whole(second / "b.jpg")
+    assert time.monotonic() - began < 2.0
+
+    held = os.open(second / "a/1.jpg", os.O_RDONLY)
+    back = hub.again()
+    try:
+        until(lambda: (second / "d.jpg").exists(), 20.0)
+        until(lambda: not (second / "a/2.jpg").exists())
+        assert whole(second / "a/1.jpg") == content(7, 5000)
+        assert whole(held) == FILES["a/1.jpg"]
+        assert whole(second / "b.jpg") == FILES["b.jpg"]
+    finally:
+        os.close(held)
+        back.stop()
+    second.stop()
+
+
+def kept(home: Path) -> int:
+    """Bytes that a mount's cache holds on disk."""
+    blocks = home / "cache/syncd/blocks"
+    return sum(file.stat().st_size for file in blocks.rglob("*") if file.is_file())
+
+
+def test_a_frozen_hub_does_not_hinder_a_start(own, mounts):
+    hub, _ = own
+    mounts(hub, "signs").stop()
+    hub.freeze()
+    began = time.monotonic()
+    mounted = mounts(hub, "signs")
+    assert time.monotonic() - began < 10.0
+    assert len(os.listdir(mounted / "a")) == 5
+    hub.thaw()
+    until(lambda: whole(mounted / "b.jpg") == FILES["b.jpg"])
+    mounted.stop()
+
+
+def test_every_dataset_that_was_shown_is_shown_and_the_others_come_later(own, mounts, tmp_path):
+    hub, _ = own
+    mounts(hub, "--all").stop()
+    with signs(hub, "later", tmp_path / "more") as later:
+        later.put({"x.jpg": b"x"})
+    hub.kill()
+    mounted = mounts(hub, "--all")
+    assert os.listdir(mounted.point) == ["signs"]
+    assert len(os.listdir(mounted / "signs/a")) == 5
+    back = hub.again()
+    try:
+        until(lambda: (mounted / "later/x.jpg").exists(), 20.0)
+        assert whole(mounted / "later/x.jpg") == b"x"
+        assert whole(mounted / "signs/b.jpg") == FILES["b.jpg"]
+    finally:
+        back.stop()
+    mounted.stop()
+
+
+def test_what_was_never_shown_needs_the_hub(own, mounts, tmp_path):
+    hub, _ = own
+    mounted = mounts(hub, "signs")
+    hub.kill()
+    place = tmp_path / "other"
+    mounted.kill()
+    for words in (("others", str(place)), ("signs", "--sidecars", "all", str(place))):
+        said = syncd(mounted, "mount", "--remote", hub.url, *words)
+        assert (said.returncode, "does not answer" in said.stderr) == (5, True), said
+        assert points.mounted(place) is None
+    try:
+        said = syncd(mounted, "mount", "--remote", hub.url, "signs", str(place))
+        assert said.returncode == 0, said
+        assert "the remote is away" in said.stderr
+        assert f"mounted on {place}" in said.stderr
+        assert len(os.listdir(place / "a")) == 5
+    finally:
+        assert syncd(mounted, "umount", str(place)).returncode == 0
+
+
+def test_a_hub_that_refuses_is_not_one_that_is_away(own, mounts, tmp_path):
+    hub, _ = own
+    mounted = mounts(hub, "signs")
+    mounted.stop()
+    token = tmp_path / "token"
+    token.write_text("wrong")
+    options = ("--remote", hub.url, "--token-file", str(token))
+    said = syncd(mounted, "mount", *options, "signs", str(tmp_path / "other"))
+    assert said.returncode == 7, said
+
+
+def test_notes_of_other_remotes_and_of_unfinished_or_damaged_indexes_do_not_count(tmp_path):
+    def index(folder: str, remote: str, info: DatasetInfo, *, filled: int) -> None:
+        made = Index(tmp_path / folder / "index.db", binding(remote, info.id, Mode.ALL))
+        made.begin()
+        if filled:
+            made.end()
+            made.put_word("filled", str(filled))
+        remember(made, info)
+        made.close()
+
+    old, new = DatasetInfo(id="1", name="signs", items=3), DatasetInfo(id="2", name="signs")
+    roads = DatasetInfo(id="3", name="ro'ads %?#")
+    index("b ?#%41", "hub", old, filled=5)
+    index("a", "hub", new, filled=7)
+    index("c", "hub", roads, filled=1)
+    index("d", "hub", DatasetInfo(id="4", name="torn"), filled=0)
+    index("e", "http://other", DatasetInfo(id="5", name="other"), filled=1)
+    index("f", "hub", DatasetInfo(id="6", name="bad"), filled=1)
+    (tmp_path / "f/index.db").write_bytes(b"bad" * 1000)
+    (tmp_path / "g").mkdir()
+    found = remembered(tmp_path, "hub", Mode.ALL)
+    assert sorted(found, key=lambda info: info.id) == [new, roads]
+    assert remembered(tmp_path, "hub", Mode.NONE) == []
+    assert remembered(tmp_path / "none", "hub", Mode.ALL) == []
