@@ -70,7 +70,7 @@ class Client:
             address = ensure(self.places)
             self.remote = HubRemote(address.url, address.token)
         else:
-            self.remote = HubRemote(found.url, found.token, trust=found.trust)
+            self.remote = HubRemote(found.url, found.token)
 
     @property
     def address(self) -> str:
