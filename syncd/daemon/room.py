@@ -1,4 +1,4 @@
-"""What grows, and how it is kept small: history, state file, logs, finished pieces of work.
+"""What grows, and how it is kept small: history, tombstones, state file, logs, pieces of work.
 
 `tidy` runs in the control thread every ten minutes while nothing else is to do; `around` tells what
 lies beside the mirrors, what it takes and what it may take at most.
@@ -38,6 +38,8 @@ def tidy(mirror: Mirror, history_days: int) -> None:
     state = mirror.state
     state.meta.put(history_days=history_days)
     while state.history.drop(mirror.clock.now_ns(), days=history_days):
+        state.commit()
+    while state.overlay.drop():
         state.commit()
     state.commit()
     try:

@@ -99,5 +99,6 @@ CREATE INDEX sidecars_gone ON sidecars(inode) WHERE gone IS NOT NULL;
 CREATE TRIGGER sidecars_added AFTER INSERT ON sidecars BEGIN DELETE FROM folders WHERE dir = new.dir; END;
 CREATE TRIGGER sidecars_dropped AFTER DELETE ON sidecars BEGIN DELETE FROM folders WHERE dir = old.dir; END;
 CREATE TRIGGER sidecars_changed AFTER UPDATE OF size, mtime_ns, inode, gone ON sidecars WHEN (old.size, old.mtime_ns, old.inode, old.gone) IS NOT (new.size, new.mtime_ns, new.inode, new.gone) BEGIN DELETE FROM folders WHERE dir = new.dir; END;
-INSERT INTO _sqlite_migrations VALUES (1, 'syncd', 'm001_mirror', datetime('now')), (2, 'syncd', 'm002_history', datetime('now')), (3, 'syncd', 'm003_sidecars', datetime('now'));
-PRAGMA user_version = 3;
+CREATE INDEX items_gone ON items(state, id) WHERE state <> 'present';
+INSERT INTO _sqlite_migrations VALUES (1, 'syncd', 'm001_mirror', datetime('now')), (2, 'syncd', 'm002_history', datetime('now')), (3, 'syncd', 'm003_sidecars', datetime('now')), (4, 'syncd', 'm004_tombstones', datetime('now'));
+PRAGMA user_version = 4;

@@ -14,6 +14,10 @@ from typing import Any
 
 from syncd.model import Item, ItemState, Receipt
 
+TOMBSTONES = 500_000
+"""About 100 MB; only those that a file here has to do with may be more."""
+SLICE = 20_000
+
 
 class Overlay:
     """Part of an open `State`: same connection, same transaction."""
@@ -83,6 +87,27 @@ class Overlay:
         )
         self._sql.execute("UPDATE files SET due = ? WHERE item_id = ?", (due, receipt.id))
 
+    def drop(self, most: int = TOMBSTONES) -> bool:
+        """Drop a slice of what is not needed any more; whether there may be more of it.
+
+        That an item is absent matters to its receipt alone. A tombstone matters to its receipt and
+        to whoever has its key; where there is neither, it keeps the same file from being sent again
+        should it turn up. Of more than `most` tombstones such ones go, those stored first.
+        """
+        (buried,) = self._sql.execute(
+            "SELECT count(*) FROM items WHERE state <> 'present' AND state <> 'absent'"
+        ).fetchone()
+        absent = self._drop(f"state = 'absent' AND {_NO_RECEIPT}", SLICE)
+        too_many = min(SLICE, max(0, buried - most))
+        dropped = self._drop(
+            f"state <> 'present' AND state <> 'absent' AND {_NO_RECEIPT} AND {_NO_NAME}", too_many
+        )
+        return SLICE in (absent, dropped)
+
+    def _drop(self, which: str, slice: int) -> int:
+        chosen = f"SELECT id FROM items WHERE {which} ORDER BY id LIMIT ?"  # noqa: S608
+        return self._sql.execute(f"DELETE FROM items WHERE id IN ({chosen})", (slice,)).rowcount  # noqa: S608
+
     def of(self, ids: Sequence[str]) -> dict[str, Item | None]:
         """What is known of these items beyond the receipts; None: proven absent."""
         rows = self._sql.execute(
@@ -101,6 +126,13 @@ class Overlay:
             (json.dumps(keys),),
         )
         return {item.key: item for values in rows if (item := _item(values))}
+
+
+_NO_RECEIPT = "NOT EXISTS (SELECT 1 FROM files WHERE item_id = items.id)"
+_NO_NAME = (
+    "NOT EXISTS (SELECT 1 FROM files WHERE key = items.key)"
+    " AND NOT EXISTS (SELECT 1 FROM troubles WHERE key = items.key)"
+)
 
 
 def _item(values: Sequence[Any]) -> Item | None:

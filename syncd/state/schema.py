@@ -49,6 +49,11 @@ def m003_sidecars(db: Database) -> None:
         db.conn.execute(statement)
 
 
+@migrations()
+def m004_tombstones(db: Database) -> None:
+    db.conn.execute("CREATE INDEX items_gone ON items(state, id) WHERE state <> 'present'")
+
+
 # One row per local path that is, or was when last stored, a candidate.
 FILES = """
 CREATE TABLE files (

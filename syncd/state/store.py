@@ -27,7 +27,7 @@ from syncd.state.troubles import Troubles
 
 FILE = "state.db"
 FRESH = Path(__file__).with_name("fresh.sql")
-VERSION = 3
+VERSION = 4
 """How many migrations the file has behind it."""
 
 JOURNAL_BYTES = 64 * 1024 * 1024

@@ -15,6 +15,7 @@ from syncd.daemon.room import CACHE_SIZE, around, tidy
 from syncd.engine.opening import Target, opened
 from syncd.engine.options import Options
 from syncd.hub.thumbnail import LIMIT
+from syncd.model import Receipt
 from syncd.state import store
 from syncd.state.history import DAY_NS
 from syncd.state.report import deeds_of, status
@@ -118,8 +119,11 @@ def test_a_mirror_drops_what_is_older_than_it_was_told_to_keep(hub, home, tmp_pa
         for number in range(10_000):
             mirror.state.history.note(now - 8 * DAY_NS, f"{number}.jpg", "stored", "new here")
         mirror.state.history.note(now - 6 * DAY_NS, "young.jpg", "stored", "new here")
+        gone = Receipt(key="a.jpg", id="i1", version=1, digest="a" * 64)
+        mirror.state.overlay.absent(gone, now)
         mirror.state.commit()
         tidy(mirror, 7)
+        assert mirror.state.overlay.empty(), "nobody has that receipt any more"
         folder = target.folder(places().mirrors)
         assert [deed.path for deed in deeds_of(folder, "", 0, 10)] == ["young.jpg"]
         told = status(folder).room

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from syncd.model import Item, ItemState, Receipt
+from syncd.state import overlay
 from syncd.state.store import State
 from syncd.state.troubles import Trouble
 
@@ -111,6 +112,43 @@ def test_a_listing_shows_what_is_nowhere(state):
     assert state.listing.strangers() == ["i4"]
     state.listing.begin()
     assert {receipt.id for receipt in state.listing.missing(6, 9)} == {"i1", "i2"}
+
+
+def test_what_protects_nothing_is_dropped_the_oldest_first(state, monkeypatch):
+    monkeypatch.setattr(overlay, "SLICE", 2)
+    row(state, "mine.jpg", key="mine.jpg", id="i1")
+    row(state, "held.jpg", key="held.jpg")
+    row(state, "beside.jpg")
+    state.troubles.note(
+        Trouble(path="beside.jpg", kind="held", reason="one", key="other.jpg", tries=1, since_ns=5,
+                retry_ns=None)
+    )  # fmt: skip
+    gone = [("i1", "mine.jpg"), ("i2", "held.jpg"), ("i3", "other.jpg")]
+    gone += [(f"i{n}", f"{n}.jpg") for n in range(4, 9)]
+    items = [item(id, key, state=ItemState.TRASHED, by="ann") for id, key in gone]
+    purged = replace(items[-1], state=ItemState.PURGED)
+    state.overlay.learn([*items[:-1], purged, item("i9", "there.jpg")], 7)
+
+    def left():
+        return sorted(state.overlay.of([f"i{n}" for n in range(1, 10)]))
+
+    assert not state.overlay.drop(8)
+    assert len(left()) == 9, "so many may stay"
+    assert state.overlay.drop(4), "there is more to drop"
+    assert left() == ["i1", "i2", "i3", "i6", "i7", "i8", "i9"]
+    while state.overlay.drop(0):
+        pass
+    assert left() == ["i1", "i2", "i3", "i9"], "who has a receipt, a key, a trouble; who is present"
+
+
+def test_an_absent_item_is_forgotten_with_its_receipt(state):
+    row(state, "1.jpg", key="1.jpg", id="i1")
+    state.overlay.absent(state.files.row("1.jpg").receipt, 7)
+    state.overlay.drop()
+    assert state.overlay.of(["i1"]) == {"i1": None}
+    state.receipts.disown("1.jpg")
+    state.overlay.drop()
+    assert state.overlay.empty()
 
 
 def test_troubles_are_kept_counted_and_cleared(state):
