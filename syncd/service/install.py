@@ -15,14 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.config.load import load
+from syncd.config.parts import MirrorEntry
 from syncd.config.places import Places
-from syncd.daemon.roster import configured
+from syncd.engine.opening import Target
+from syncd.engine.options import Options
 from syncd.errors import StateError, SyncdError
 from syncd.local.root import MARKER
 from syncd.service.plan import File, Plan
 from syncd.service.reach import home_of
 from syncd.service.scope import DAEMON, DROP_IN, HUB, MOUNT, Scope
-from syncd.service.text import STAMP, made_by
+from syncd.service.text import REMOTE, STAMP, made_by
 from syncd.state.lock import holder
 from syncd.state.report import mirrors, status
 
@@ -144,16 +146,15 @@ def _state(scope: Scope, unit: str) -> UnitState:
 def _forget_mirrors(scope: Scope, where: Places) -> list[str]:
     """Take away what lies in the watched folders and, for a user, in the common state folder."""
     try:
-        roots = [entry.root for entry in load(where).mirrors]
-        duties = [] if scope.system else configured(where)[1]
+        entries = load(where).mirrors
     except SyncdError as error:
         return [f"{where.config_file}: {error}"]
-    for duty in duties:
-        folder = duty.target.folder(where.mirrors)
-        _control(scope, "stop", DAEMON, check=False)
-        shutil.rmtree(folder, ignore_errors=True)
     kept = []
-    for root in roots:
+    for entry in entries:
+        root = entry.root
+        if not scope.system:
+            _control(scope, "stop", DAEMON, check=False)
+            shutil.rmtree(_state_of(entry, where), ignore_errors=True)
         if _mirrored_otherwise(root):
             kept.append(f"{root / MARKER}: another syncd knows the folder by it")
         else:
@@ -161,6 +162,13 @@ def _forget_mirrors(scope: Scope, where: Places) -> list[str]:
             with suppress(OSError):
                 (root / MARKER).unlink()
     return kept
+
+
+def _state_of(entry: MirrorEntry, where: Places) -> Path:
+    """Where a user's service, and no command of that user, keeps the state of a mirror."""
+    name = entry.dataset or entry.root.name
+    target = Target(root=entry.root, remote=REMOTE, dataset=name, options=Options())
+    return target.folder(where.mirrors)
 
 
 def _forget_mounts(where: Places) -> list[str]:

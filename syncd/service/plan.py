@@ -22,6 +22,7 @@ from syncd.errors import ConfigError, UsageError
 from syncd.service import reach
 from syncd.service.scope import DAEMON, HUB, MOUNT, Scope
 from syncd.service.text import (
+    REMOTE,
     STAMP,
     Mirrored,
     Shown,
@@ -32,6 +33,7 @@ from syncd.service.text import (
 )
 
 PORT = 8620
+CREDENTIAL = "${CREDENTIALS_DIRECTORY}/token"
 PYTHON = (sys.executable, "-m", "syncd")
 
 
@@ -78,7 +80,7 @@ def plan(scope: Scope, wish: Wish, where: Places) -> Plan:
         raise UsageError("there is nothing to do: name a folder or a --mount")
     user = _user(scope, wish, mirrors) if scope.system else None
     url, own_hub = _remote(scope, wish, known)
-    text = configuration(url, _token(scope), mirrors, mounts, shared=scope.system)
+    text = configuration(url, mirrors, mounts, shared=scope.system)
     wanted = parsed(text, where)  # what the units would refuse after a boot is refused now
     files = [File(path=scope.config, text=text)]
     if wish.token or not scope.token.exists():
@@ -86,7 +88,7 @@ def plan(scope: Scope, wish: Wish, where: Places) -> Plan:
         files.append(File(path=scope.token, text=f"{token}\n", mode=0o600, secret=True))
     if own_hub:
         port = url.rpartition(":")[2]
-        words = [*PYTHON, "hub", "--port", port, "--token-file", _token_path(scope)]
+        words = [*PYTHON, "hub", "--port", port, "--token-file", CREDENTIAL]
         files += _unit(scope, HUB, drop_in(words))
     named = [] if scope.system else ["--config", str(scope.config)]
     roots = [mirror.root for mirror in mirrors] if scope.system else []
@@ -189,7 +191,7 @@ def _remote(scope: Scope, wish: Wish, known: Config) -> tuple[str, bool]:
     """The hub's address, and whether it is to be installed here."""
     if wish.url:
         return wish.url.rstrip("/"), False
-    before = known.remotes.get("local")
+    before = known.remotes.get(REMOTE)
     if before is not None:
         return before.url, (scope.units / HUB).exists()
     if scope.system:
@@ -206,14 +208,6 @@ def _free_port() -> int:
             except OSError:
                 continue
     raise UsageError("no port is free on this machine")
-
-
-def _token(scope: Scope) -> str:
-    return '{ credential = "token" }' if scope.system else f'{{ file = "{scope.token}" }}'
-
-
-def _token_path(scope: Scope) -> str:
-    return "${CREDENTIALS_DIRECTORY}/token" if scope.system else str(scope.token)
 
 
 def _unit(scope: Scope, name: str, addition: str) -> list[File]:

@@ -14,6 +14,8 @@ STAMP = "# Written by `syncd service install`; remove this line to keep your own
 WRITTEN = "# Written by `syncd service install`."
 MADE = "# made by the installation: "
 USER = "User="
+REMOTE = "local"
+"""The name under which an installation knows its hub."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +35,11 @@ class Shown:
 
 
 def configuration(
-    url: str, token: str, mirrors: Sequence[Mirrored], mounts: Sequence[Shown], *, shared: bool
+    url: str, mirrors: Sequence[Mirrored], mounts: Sequence[Shown], *, shared: bool
 ) -> str:
-    """The TOML file; `token` is the inline table that refers to it, `shared` lets all users
-    read the mounts."""
-    lines = [STAMP, 'remote = "local"', "", "[remotes.local]", f"url = {_toml(url)}"]
-    lines += [f"token = {token}"]
+    """The TOML file; `shared` lets all users read the mounts."""
+    lines = [STAMP, f'remote = "{REMOTE}"', "", f"[remotes.{REMOTE}]", f"url = {_toml(url)}"]
+    lines += ['token = { credential = "token" }']
     for mirror in mirrors:
         lines += ["", "[[mirror]]", f"root = {_toml(str(mirror.root))}"]
         lines += [f"dataset = {_toml(mirror.dataset)}"]

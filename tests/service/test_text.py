@@ -19,7 +19,7 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0/"), min_size
 @given(NAMES, NAMES)
 def test_a_configuration_says_what_was_meant(name, dataset):
     text = configuration(
-        "http://127.0.0.1:1", '{ credential = "token" }',
+        "http://127.0.0.1:1",
         [Mirrored(root=Path("/srv") / name, dataset=dataset)],
         [Shown(path=Path("/mnt") / name, dataset=dataset)], shared=True,
     )  # fmt: skip

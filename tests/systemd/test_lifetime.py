@@ -133,11 +133,16 @@ def test_a_user_installs_it_without_root(own):
     own.drop("mine.jpg", b"mine", pics)
     eventually(lambda: "mine.jpg" in own.run("ls", shown, user="guest", code=None))
     assert own.path("/home/guest/.config/syncd/token").stat().st_mode & 0o777 == 0o600
+    mount = own.run("systemd-escape", "--path", "--template=syncd-mount@.service", shown).strip()
+    for unit in ("syncd.service", "syncd-hub.service", mount):
+        credential = f"/run/user/{own._uid('guest')}/credentials/{unit}/token"
+        assert own.run("stat", "-c", "%a %s %U", credential).split() == ["400", "44", "guest"]
     said = own.syncd("service", "uninstall", user="guest")
     data = "/home/guest/.local/share/syncd"
     assert said.splitlines() == [f"kept {data}/hub: all datasets of the hub"]
     after = set(own.run("find", "/home/guest").splitlines())
     assert {line for line in after - before if not line.startswith(data)} == {f"{pics}/mine.jpg"}
+    assert not list(own.path(f"/run/user/{own._uid('guest')}/credentials").iterdir())
     left = own.sh("systemctl --user list-units --all 'syncd*' --no-legend", user="guest")
     assert left.strip() == ""
 
