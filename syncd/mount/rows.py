@@ -38,7 +38,8 @@ class Row(NamedTuple):
         return self._shown() == other._shown()
 
     def _shown(self) -> tuple[object, ...]:
-        return (*self[1:5], self.item, self.digest or self.version, self.key, self.content)
+        untold = self.mtime_ns if self.version is None else self.version
+        return (*self[1:5], self.item, self.digest or untold, self.key, self.content)
 
 
 class Seen(NamedTuple):

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -79,13 +79,19 @@ class Mounted:
 
 def start(hub: RunningHub, home: Path, point: Path, *options: str) -> Mounted:
     """Begin `syncd mount ... --foreground`; returns when it answers."""
+    env = {"SYNCD_REMOTE": hub.url, "SYNCD_TOKEN": hub.token}
+    words = ["-m", "syncd", "mount", *options, str(point), "--foreground"]
+    return serve(words, home, point, env)
+
+
+def serve(words: Sequence[str], home: Path, point: Path, env: dict[str, str]) -> Mounted:
+    """Have Python run something that mounts there; returns when it answers."""
     home.mkdir(parents=True, exist_ok=True)
     log = home / "mount.log"
-    env = environment(home) | {"SYNCD_REMOTE": hub.url, "SYNCD_TOKEN": hub.token}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "syncd", "mount", *options, str(point), "--foreground"],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env,
+            [sys.executable, *words],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment(home) | env,
         )  # fmt: skip
     mounted = Mounted(point, process, log)
     deadline = time.monotonic() + START_S
