@@ -68,9 +68,9 @@ class Client:
         self.name = found.name
         if found.url is None:
             address = ensure(self.places)
-            self.remote = HubRemote(address.url, address.token)
+            self.remote = HubRemote(address.url, address.token, trust=address.trust)
         else:
-            self.remote = HubRemote(found.url, found.token)
+            self.remote = HubRemote(found.url, found.token, trust=found.trust)
 
     @property
     def address(self) -> str:

@@ -137,7 +137,7 @@ def restore(
 
     found = running(places())
     if found and found.data.resolve() == _data(data).resolve():
-        remote = HubRemote(found.url, found.token)
+        remote = HubRemote(found.url, found.token, trust=found.trust)
         try:
             kept = str(remote.restore_backup(str(source.absolute())).get("kept"))
         except MissingError as error:

@@ -17,6 +17,8 @@ class RemoteConfig:
 
     url: str
     token: Secret | None = None
+    ca: Path | None = None
+    """The certificates that are believed instead of the machine's, in PEM."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,12 +107,13 @@ class Reader:
         if not isinstance(table, dict):
             self.problems.append(f"[{where}] is no table")
             return RemoteConfig(url="")
-        self._known(table, where, {"url", "token"})
+        self._known(table, where, {"url", "token", "ca"})
         url = self._one(table, "url", f"{where}.url", str)
         if not url:
             self.problems.append(f"{where}.url is missing")
         self._open(url, f"{where}.url")
-        return RemoteConfig(url=url or "", token=self._secret(table, where))
+        ca = self._place(table, "ca", where) if "ca" in table else None
+        return RemoteConfig(url=url or "", token=self._secret(table, where), ca=ca)
 
     def _secret(self, table: Table, where: str) -> Secret | None:
         found = table.get("token")

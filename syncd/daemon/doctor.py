@@ -81,7 +81,7 @@ def _others(where: Places, token_file: Path | None) -> Iterator[Finding]:
         file = token_file if known.token and known.token.elsewhere else None
         try:
             found = resolve(name, token=None, token_file=file, where=where)
-            remote = HubRemote(found.url or "", found.token)
+            remote = HubRemote(found.url or "", found.token, trust=found.trust)
         except SyncdError as error:
             mend = mending(error, where)
             yield Finding(check=f"remote {name}", ok=False, detail=str(error), mend=mend)

@@ -7,23 +7,28 @@ lock lets one of them live, and both commands find it by its address file.
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from syncd.config.load import load
 from syncd.config.parts import HubConfig
 from syncd.config.places import Places
 from syncd.daemon.shorten import shorten_logs
 from syncd.errors import StateError, SyncdError, TransientError
+from syncd.remotes.trust import exactly
 from syncd.remotes.wire import Wire
 
 START_S = 20.0
 IDLE_S = 60.0
 """So long after its last client has gone the embedded hub stops."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -34,22 +39,65 @@ class Address:
     token: str
     pid: int
     data: Path
+    ca: Path | None = None
+    """The certificate it shows, where it listens with TLS."""
+
+    @property
+    def trust(self) -> ssl.SSLContext | None:
+        """What is to be believed of it. Raises ConfigError."""
+        return exactly(self.ca) if self.ca else None
 
     def __repr__(self) -> str:
         return f"Address(url={self.url!r}, pid={self.pid})"
 
 
-def running(places: Places) -> Address | None:
-    """The hub this user's address file names, if it answers."""
+def told(places: Places) -> Address | None:
+    """The hub this user's address file names, whether it still answers or not."""
     try:
         found = json.loads(places.hub_address.read_text())
-        address = Address(
+        return Address(
             url=str(found["url"]), token=str(found["token"]), pid=int(found["pid"]),
-            data=Path(found["data"]),
+            data=Path(found["data"]), ca=Path(found["ca"]) if "ca" in found else None,
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return address if _answers(address) else None
+
+
+def running(places: Places) -> Address | None:
+    """The hub this user's address file names, if it answers."""
+    address = told(places)
+    return address if address and _answers(address) else None
+
+
+def is_own(url: str, places: Places) -> bool:
+    """Whether an address is that of this user's own hub, or where it would listen if it ran."""
+    own = told(places)
+    if own and _alive(own.pid):
+        return url == own.url or _port(url) == urlsplit(own.url).port
+    port = _port(url)
+    try:
+        return port is not None and port == _last_port(places) and not _taken(port)
+    except (OSError, ValueError):
+        return False
+
+
+def _port(url: str) -> int | None:
+    """The port of an address of this machine."""
+    try:
+        parts = urlsplit(url)
+        return parts.port if parts.hostname in LOOPBACK else None
+    except ValueError:
+        return None
+
+
+def _last_port(places: Places) -> int:
+    return load(places).hub.port or int((places.hub_data / "port").read_text())
+
+
+def _taken(port: int) -> bool:
+    """Whether somebody listens there, who is not our hub."""
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK[0], port)) == 0
 
 
 def ensure(places: Places) -> Address:
@@ -107,7 +155,7 @@ def _configured(hub: HubConfig) -> dict[str, object]:
 
 
 def _answers(address: Address) -> bool:
-    wire = Wire(address.url, "", timeout=5.0)
+    wire = Wire(address.url, "", timeout=5.0, trust=address.trust)
     try:
         return bool(wire.json("GET", "/health").get("ok"))
     except TransientError as error:

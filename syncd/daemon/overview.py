@@ -61,9 +61,10 @@ def every_mirror(remote: str | None = None) -> list[MirrorStatus]:
     found = [status(folder) for folder in mirrors(places().mirrors)]
     if remote is None:
         return found
-    config = load(places())
-    wanted = address(remote, config)
-    return [mirror for mirror in found if address(mirror.remote, config, known=True) == wanted]
+    where = places()
+    config = load(where)
+    wanted = address(remote, config, where)
+    return [m for m in found if address(m.remote, config, where, known=True) == wanted]
 
 
 def one_file(path: Path, remote: str | None = None) -> tuple[MirrorStatus, FileStatus]:
@@ -211,7 +212,8 @@ def effective(remote: str | None = None, file: Path | None = None) -> dict[str, 
         "token_from_environment": bool(around.token or around.token_file),
     }
     for name, known in config.remotes.items():
-        table[f"remotes.{name}"] = f"{known.url} token {known.token or 'none'}"
+        ca = f" ca {known.ca}" if known.ca else ""
+        table[f"remotes.{name}"] = f"{known.url} token {known.token or 'none'}{ca}"
     parts = (("mirror", config.mirror), ("hub", config.hub), ("metrics", config.metrics))
     for part, values in parts:
         for name in values.__slots__:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.config.load import load
 from syncd.config.parts import Config, RemoteConfig
 from syncd.config.places import Ambient, Places, ambient
-from syncd.daemon.embedded import running
+from syncd.daemon.embedded import is_own, running, told
 from syncd.errors import ConfigError
+from syncd.remotes.trust import signed_by
 
 EMBEDDED = "hub"
 
@@ -21,6 +23,7 @@ class Found:
     name: str
     url: str | None
     token: str
+    trust: ssl.SSLContext | None = None
 
 
 def resolve(
@@ -29,29 +32,45 @@ def resolve(
     """Find the remote and its token; what is said nearer to the call wins."""
     config, around = load(where), ambient()
     name = named or around.remote or config.remote or EMBEDDED
-    if name == EMBEDDED:
-        return Found(name=name, url=None, token="")
-    url, entry = address(name, config), config.remotes.get(name)
+    url, entry = address(name, config, where), config.remotes.get(name)
+    if url == EMBEDDED:
+        return Found(name=EMBEDDED, url=None, token="")
     # However a remote is spelled, a mirror of it is the same mirror.
-    name = name if entry else next((n for n in config.remotes if address(n, config) == url), url)
+    name = name if entry else _named(url, config) or url
     alike = config.remotes.get(name)
     found = token or _token(url, token_file, entry, around, where)
     # Of an entry that was not named, the token comes last.
     if not found and alike and alike.token and not alike.token.elsewhere:
         found = alike.token.reveal()
-    return Found(name=name, url=url, token=found)
+    return Found(name=name, url=url, token=found, trust=_trust(url, alike, where))
 
 
-def address(name: str, config: Config, *, known: bool = False) -> str:
-    """The URL of a remote, the same for all its spellings; the embedded hub has its name alone.
+def address(name: str, config: Config, where: Places, *, known: bool = False) -> str:
+    """The URL of a remote, the same for all its spellings; this user's own hub has its name alone.
 
     Raises ConfigError for a name that is no remote's, unless one of its mirrors is `known`."""
     entry = config.remotes.get(name)
+    if name == EMBEDDED or (not _named(name.rstrip("/"), config) and is_own(name, where)):
+        return EMBEDDED
     url = (entry.url if entry else name).rstrip("/")
-    if "://" not in url and url != EMBEDDED and not known:
+    if "://" not in url and not known:
         names = ", ".join(sorted([EMBEDDED, *config.remotes]))
         raise ConfigError(f"there is no remote {name!r}: known are {names}")
     return url
+
+
+def _named(url: str, config: Config) -> str | None:
+    """The name that the configuration has for an address."""
+    return next((n for n, known in config.remotes.items() if known.url.rstrip("/") == url), None)
+
+
+def _trust(url: str, entry: RemoteConfig | None, where: Places) -> ssl.SSLContext | None:
+    if not url.startswith("https:"):
+        return None
+    if entry and entry.ca:
+        return signed_by(entry.ca)
+    own = told(where)
+    return own.trust if own and own.url == url else None
 
 
 def _token(

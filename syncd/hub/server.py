@@ -252,4 +252,4 @@ class _Server(uvicorn.Server):
             "token": self.hub.token,
             "pid": os.getpid(),
             "data": str(self.hub.settings.data.absolute()),
-        }
+        } | ({"ca": str(cert.absolute())} if (cert := self.hub.settings.tls_cert) else {})

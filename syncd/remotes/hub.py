@@ -6,6 +6,7 @@ their digest; what does not fit a batch goes in parts that can be resumed.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -41,9 +42,9 @@ BYTES = "application/octet-stream"
 class HubRemote:
     """A hub at an address."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, *, trust: ssl.SSLContext | None = None) -> None:
         self.url = url
-        self._wire = Wire(url, token)
+        self._wire = Wire(url, token, trust=trust)
 
     def check(self) -> None:
         self._wire.json("GET", "/v1/datasets")

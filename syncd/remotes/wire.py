@@ -7,12 +7,13 @@ proxies of the environment are not asked for addresses of this machine.
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
@@ -59,10 +60,16 @@ class Body:
 class Wire:
     """A base address with credentials; safe to share between threads."""
 
-    def __init__(self, url: str, token: str, *, timeout: float = 60.0) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"{url!r} is not an http or https address")
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        timeout: float = 60.0,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
+        """`trust` says which certificates are believed instead of the machine's."""
+        parts = _parts(url)
         self.url = url.rstrip("/")
         self._timeout = timeout
         self._client = httpx.Client(
@@ -71,7 +78,7 @@ class Wire:
             timeout=httpx.Timeout(timeout, connect=5.0, pool=None),
             trust_env=parts.hostname not in _LOOPBACK,
             # Reading the machine's certificates takes 0.1 s, and plain HTTP has no use for them.
-            verify=parts.scheme == "https",
+            verify=trust or parts.scheme == "https",
             limits=httpx.Limits(max_connections=32, keepalive_expiry=30.0),
         )
 
@@ -188,12 +195,23 @@ class Arriving:
         self._held, self._at = b"".join(parts), 0
 
 
+def _parts(url: str) -> SplitResult:
+    """The parts of an address that can be asked. Raises ConfigError for any other."""
+    with suppress(ValueError):  # as an IPv6 address that does not end
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname:
+            return parts
+    raise ConfigError(f"{url!r} is not an http or https address")
+
+
 @contextmanager
 def _translated(url: str) -> Iterator[None]:
     try:
         yield
     except (httpx.TransportError, httpx.InvalidURL) as error:
         detail = str(error) or type(error).__name__
+        if "CERTIFICATE_VERIFY_FAILED" in detail:
+            detail += '; one of your own is believed by ca = "FILE" in its [remotes.NAME]'
         raise TransientError(f"{url} does not answer: {detail}") from error
 
 

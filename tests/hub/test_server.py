@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import socket
 import ssl
@@ -20,6 +19,7 @@ from syncd.hub.core import HubSettings
 from syncd.hub.gate import Hosts
 from syncd.hub.lock import locked
 from syncd.hub.server import check, hosts
+from tests.certificate import self_signed
 from tests.hub.asking import asking, digest, packed, put
 
 
@@ -181,15 +181,7 @@ def test_an_open_hub_answers_to_addresses_and_given_names_only(tmp_path):
 
 
 def test_tls_is_spoken_with_the_files_given(start_hub, tmp_path):
-    if shutil.which("openssl") is None:
-        pytest.skip("there is no openssl program to make a certificate with")
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-         "-nodes", "-keyout", str(key), "-out", str(cert), "-days", "2", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    cert, key = self_signed(tmp_path, "IP:127.0.0.1", "DNS:localhost")
     hub = start_hub("--tls-cert", str(cert), "--tls-key", str(key))
     assert hub.url.startswith("https://127.0.0.1:")
     context = ssl.create_default_context(cafile=str(cert))

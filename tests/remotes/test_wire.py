@@ -208,7 +208,7 @@ def test_nobody_listens(wire, server):
     assert "Bearer other" in server.seen[0]
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "x", "", "http://", "file:///etc/passwd"])
+@pytest.mark.parametrize("url", ["ftp://x", "x", "", "http://", "file:///etc/passwd", "http://[::1"])
 def test_addresses_that_are_none(url):
     with pytest.raises(ConfigError, match="not an http or https address"):
         Wire(url, "t")
