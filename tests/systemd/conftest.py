@@ -89,10 +89,10 @@ def machine(folder: Path) -> Machine:
     return made
 
 
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A machine without syncd, for a module's tests to share."""
-    made = machine(tmp_path_factory.mktemp("box"))
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Machine]:
+    """A machine of the test's own, to be rebooted."""
+    made = machine(tmp_path)
     yield made
     made.close()
 

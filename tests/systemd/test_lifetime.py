@@ -6,13 +6,12 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.systemd.box import PYTHON
-from tests.systemd.conftest import SCANS, SHOWN, SYNCD, Machine, eventually, machine
+from tests.systemd.conftest import SCANS, SHOWN, SYNCD, Machine, eventually
 
 CONFIG = "/etc/syncd/config.toml"
 PLACES = "/etc /var/lib /var/cache /srv /mnt /home /run/systemd/system /run/credentials /run/syncd*"
@@ -22,14 +21,6 @@ import sys, urllib.request as u
 said = u.urlopen(u.Request(sys.argv[1], headers={"Authorization": sys.argv[2]}))
 print(said.read().decode())
 """
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[Machine]:
-    """A machine of the test's own, to be rebooted."""
-    made = machine(tmp_path)
-    yield made
-    made.close()
 
 
 def listing(box: Machine) -> set[str]:
