@@ -70,7 +70,7 @@ class Verb(StrEnum):
     NOTHING = "nothing"
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value
 class Local:
     """A file as the disk showed it; `digest` is None until its bytes were read."""
 
@@ -82,7 +82,7 @@ class Local:
         return self.stat[0]
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value
 class Item:
     """Something a remote holds under a key; None means the remote does not tell."""
 
@@ -101,7 +101,7 @@ class Item:
     """Revision of its annotations: 0 where there never were any; grows with each change."""
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value
 class Receipt:
     """Proof that `digest` is stored at the remote as this item under this key."""
 
@@ -112,7 +112,7 @@ class Receipt:
     stored_ns: int = 0
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value
 class Policy:
     """The user's choices that a decision depends on, with what the remote is able to do."""
 
@@ -127,7 +127,7 @@ class Policy:
     can_remove: bool = True
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value
 class Triple:
     """Everything known about one local path: disk, remote and the last agreement.
 
@@ -144,7 +144,7 @@ class Triple:
     receipt: Receipt | None
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value
 class Action:
     """One step of a plan. `reason` is a sentence fragment a user can read."""
 

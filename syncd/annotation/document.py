@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from syncd.annotation.model import Annotation
 from syncd.annotation.read import DECODER, WrongError, annotation, fields, pointer, text
 from syncd.annotation.sets import listed
 from syncd.errors import FormatError
+from syncd.value import value
 
 IMAGES = "images"
 SPACE = " \t\n\r"
 MAX_NAME = 8192
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Fault:
     """What is wrong, where in the document, and with which image (where that could be read)."""
 
@@ -34,7 +34,7 @@ class Fault:
         return ": ".join(part for part in (self.pointer, self.image, self.reason) if part)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Entry:
     """What the document says about one image; where there are faults, nothing of it counts."""
 

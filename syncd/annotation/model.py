@@ -28,7 +28,7 @@ class Shape(StrEnum):
     POINTS = "points"
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value
 class Value:
     """One value of an attribute, with how sure its maker was of it (0 to 1)."""
 
@@ -37,7 +37,7 @@ class Value:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value
 class Annotation:
     """One shape with its label.
 
@@ -53,7 +53,7 @@ class Annotation:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value
 class AnnotationSet:
     """All that one operation says about one item; without annotations, that it says nothing.
 
@@ -68,7 +68,7 @@ class AnnotationSet:
     annotations: tuple[Annotation, ...]
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value
 class Size:
     """Width and height of a picture as stored, in pixels."""
 

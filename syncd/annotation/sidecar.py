@@ -7,7 +7,7 @@ rendered parses to the very sets, so that an unchanged copy changes nothing. No 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from syncd.annotation.document import IMAGES, Document, Entry, Fault, entry
@@ -18,13 +18,14 @@ from syncd.annotation.sets import digest, flag, listed
 from syncd.annotation.write import compact, plain
 from syncd.errors import FormatError
 from syncd.model import Item
+from syncd.value import value
 
 SCHEMA = 1
 OLDER = "made_on_other_content"
 SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Sidecar:
     """What a sidecar says. `item_id` and `digest` are of its `syncd` block, "" without one."""
 
@@ -89,7 +90,7 @@ def _is_sidecar(document: Document) -> bool:
     return isinstance(raw, dict) and {"image", "annotations"} <= raw.keys()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class _Block:
     item_id: str
     digest: str

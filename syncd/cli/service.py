@@ -94,11 +94,12 @@ def uninstall(system: System = None) -> None:
 def status(system: System = None, json: o.Json = False) -> None:
     """Say how the units are. Exit status 1 where one does not run."""
     from syncd.service.install import states
+    from syncd.value import by_name
 
     scope, _ = _scope(system, writes=False)
     found = states(scope)
     if json:
-        render.as_json([{name: getattr(s, name) for name in s.__slots__} for s in found])
+        render.as_json([by_name(state) for state in found])
     else:
         render.rows((s.name, s.active, f"{s.restarts} restarts", s.text) for s in found)
         if not found:

@@ -5,13 +5,14 @@ Paths are absolute, choices are merged with the defaults, secrets are references
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from syncd.config.secret import Secret
+from syncd.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class RemoteConfig:
     """A hub by name: `[remotes.NAME]`."""
 
@@ -21,7 +22,7 @@ class RemoteConfig:
     """The certificates that are believed instead of the machine's, in PEM."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class MirrorConfig:
     """How a folder is mirrored: `[defaults]` for all of them, and again in each `[[mirror]]`."""
 
@@ -36,7 +37,7 @@ class MirrorConfig:
     history_days: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class MirrorEntry:
     """One folder for the daemon: `[[mirror]]`. `path` is the folder of the dataset that
     everything goes below; what is None has the daemon's default."""
@@ -48,7 +49,7 @@ class MirrorEntry:
     choices: MirrorConfig = MirrorConfig()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class MountEntry:
     """One dataset to be read as a folder: `[[mount]]`; without `dataset` all of them."""
 
@@ -59,7 +60,7 @@ class MountEntry:
     """What else `syncd mount` is to be told, by the names of its options."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class HubConfig:
     """The embedded hub and `syncd hub`: `[hub]`. Sizes in bytes, times in days."""
 
@@ -68,7 +69,7 @@ class HubConfig:
     retention_days: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class MetricsConfig:
     """Where the daemon's numbers go besides its control socket: `[metrics]`. `port` is one of
     this machine's own addresses, `textfile` what a node exporter collects."""
@@ -77,7 +78,7 @@ class MetricsConfig:
     textfile: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Config:
     remote: str | None = None
     remotes: dict[str, RemoteConfig] = field(default_factory=dict)

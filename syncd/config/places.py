@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from syncd.value import value
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@value
 class Places:
     """The folders of one instance; another set of XDG directories is another instance."""
 
@@ -38,7 +40,7 @@ class Places:
         return self.state / "mirrors"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Ambient:
     """What the environment says about the remote; the command line wins over it."""
 
@@ -69,7 +71,7 @@ def places(environ: Mapping[str, str] = os.environ) -> Places:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Unit:
     """What systemd says to a unit of type notify: where to answer, and how often."""
 

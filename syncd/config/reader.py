@@ -26,6 +26,7 @@ from syncd.config.parts import (
 from syncd.config.quantity import hours, rate
 from syncd.config.secret import KINDS, Secret
 from syncd.errors import ConfigError, UsageError
+from syncd.value import by_name
 
 CHOICES = {
     "layout": ("first-level", "tree", "flat"),
@@ -144,7 +145,7 @@ class Reader:
 
     def _entry(self, table: Table, where: str, defaults: MirrorConfig) -> MirrorEntry:
         own = self._choices(table, where, ("root", "dataset", "remote", "path"))
-        said = {n: v for n in own.__slots__ if (v := getattr(own, n)) not in (None, ())}
+        said = {name: said for name, said in by_name(own).items() if said not in (None, ())}
         below = self._one(table, "path", f"{where}.path", str) or ""
         if any(part in (".", "..") for part in below.split("/")):
             self.problems.append(f"{where}.path: a folder of a dataset has no . or ..")

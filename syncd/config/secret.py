@@ -7,15 +7,15 @@ logged; what is shown is where it comes from.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.errors import ConfigError
+from syncd.value import value
 
 KINDS = ("env", "file", "credential")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@value
 class Secret:
     """Exactly one of a variable's name, a file's path and a credential's name."""
 

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,6 +23,7 @@ from syncd.daemon.shorten import shorten_logs
 from syncd.errors import StateError, SyncdError, TransientError
 from syncd.remotes.trust import exactly
 from syncd.remotes.wire import Wire
+from syncd.value import value
 
 START_S = 20.0
 IDLE_S = 60.0
@@ -31,7 +31,7 @@ IDLE_S = 60.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@value
 class Address:
     """Where a hub listens and what lets one in; its repr shows no token."""
 

@@ -14,7 +14,6 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
@@ -22,6 +21,7 @@ from syncd.config.load import load
 from syncd.config.places import Places
 from syncd.errors import SyncdError
 from syncd.mount.point import DEVICE, fusermount, lacking
+from syncd.value import value
 
 GIB = 1024**3
 WATCHES = 65_536
@@ -35,7 +35,7 @@ UNSYNCHRONISED = 5
 """What the kernel answers where nobody keeps its clock right."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Finding:
     """One thing looked at; `mend` is a command. It may come with what is well too: what is only
     needed for some uses is not wrong where it is missing."""

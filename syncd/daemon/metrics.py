@@ -8,15 +8,16 @@ No client library: the text is small, and `syncd metrics` has to be quick.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from syncd.engine.mirror import Mirror
+from syncd.value import value
 
 PREFIX = "syncd_"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Sample:
     """One number; `kind` is counter or gauge, `help` says what it counts."""
 

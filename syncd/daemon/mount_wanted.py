@@ -10,7 +10,6 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +19,7 @@ from syncd.errors import TransientError
 from syncd.mount.remembered import remembered
 from syncd.mount.sidecars import Mode
 from syncd.remotes.base import DatasetInfo, Remote
+from syncd.value import value
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Reached(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Wanted:
     """What to mount, and how."""
 

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from syncd.model import Layout, OnConflict, OnDelete, Stat
 from syncd.state.history import DAYS, Deed
 from syncd.state.lock import holder
 from syncd.state.report import FileStatus, MirrorStatus, deeds_of, file_status, mirrors, status
+from syncd.value import by_name, value
 
 DEFAULTS = {
     "mirror.layout": Layout.FIRST_LEVEL.value,
@@ -45,7 +46,7 @@ UNSAID = (None, "", ())
 """What stands for no word at all; 0 and false are words."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Reply:
     """What a mirror said to an order, or why it could not be told."""
 
@@ -216,8 +217,7 @@ def effective(remote: str | None = None, file: Path | None = None) -> dict[str, 
         table[f"remotes.{name}"] = f"{known.url} token {known.token or 'none'}{ca}"
     parts = (("mirror", config.mirror), ("hub", config.hub), ("metrics", config.metrics))
     for part, values in parts:
-        for name in values.__slots__:
-            said = getattr(values, name)
+        for name, said in by_name(values).items():
             table[f"{part}.{name}"] = DEFAULTS[f"{part}.{name}"] if said in (None, ()) else said
     table |= _listed(config)
     return {name: _bare(said) if isinstance(said, str) else said for name, said in table.items()}
@@ -234,7 +234,7 @@ def _listed(config: Config) -> dict[str, Any]:
     for number, entry in enumerate(config.mirrors, start=1):
         own: dict[str, Any] = {"root": str(entry.root), "dataset": entry.dataset or entry.root.name}
         own |= {"remote": entry.remote, "path": entry.path}
-        own |= {name: getattr(entry.choices, name) for name in entry.choices.__slots__}
+        own |= by_name(entry.choices)
         table |= {
             f"mirror {number}.{name}": said for name, said in own.items() if said not in UNSAID
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import field
 from pathlib import Path
 
 from syncd.config.load import load
@@ -12,17 +12,18 @@ from syncd.config.places import Ambient, Places, ambient
 from syncd.daemon.embedded import is_own, running, told
 from syncd.errors import ConfigError
 from syncd.remotes.trust import signed_by
+from syncd.value import value
 
 EMBEDDED = "hub"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@value
 class Found:
     """A remote; `url` None is the embedded hub."""
 
     name: str
     url: str | None
-    token: str
+    token: str = field(repr=False)
     trust: ssl.SSLContext | None = None
 
 

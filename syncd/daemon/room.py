@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.config.load import load
@@ -17,6 +16,7 @@ from syncd.config.places import Places
 from syncd.daemon.shorten import LOG_BYTES, LOGS
 from syncd.engine.mirror import Mirror
 from syncd.errors import StateError
+from syncd.value import value
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ CACHE_SIZE = "10G"
 """What a mount may keep where nothing else is said, as `syncd mount` has it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Room:
     """What one thing takes; `limit` says in words what keeps it from growing."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from syncd.client import checked_name
@@ -25,9 +25,10 @@ from syncd.local.ignore import Filter
 from syncd.local.kind import EXTENSIONS
 from syncd.model import Layout, OnConflict, OnDelete
 from syncd.state.history import DAYS
+from syncd.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Duty:
     """One folder to be watched, and the remote it goes to. Equal duties need no restart."""
 

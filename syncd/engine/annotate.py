@@ -21,6 +21,7 @@ from syncd.annotation.scale import to_pixels
 from syncd.errors import FormatError, UsageError
 from syncd.model import Item
 from syncd.remotes.base import Annotates, Dataset
+from syncd.value import value
 
 BATCH = 1_000
 
@@ -29,7 +30,7 @@ class Annotated(Annotates, Dataset, Protocol):
     """A dataset that keeps annotations."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Source:
     """Whose annotations a document holds, and how it speaks: `normalized` coordinates are parts of
     the picture's width and height, `folder` is where its images lie in the dataset."""
@@ -40,7 +41,7 @@ class Source:
     folder: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class AnnotationReport:
     """What became of a document: `images` and `annotations` are what is stored now, `changed` the
     items for which it was something new, `failed` all that was not taken."""
@@ -82,7 +83,7 @@ def annotate(dataset: Dataset, data: bytes, source: Source) -> AnnotationReport:
     )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class _Meant:
     """An entry with the item it means."""
 
@@ -143,10 +144,10 @@ class _Work:
         """Annotations that say they are of another operation than the one they are stored as."""
         ours = {OPERATION: self.source.operation, MODEL: self.source.model}
         for n, raw in enumerate(entry.raw):
-            for name, value in ours.items():
-                if raw.get(name, value) != value:
+            for name, our in ours.items():
+                if raw.get(name, our) != our:
                     at = f"{entry.pointer}/annotations/{n}/{name}"
-                    reason = f"is {raw[name]!r}, and not {value!r} as was asked for"
+                    reason = f"is {raw[name]!r}, and not {our!r} as was asked for"
                     yield Fault(pointer=at, image=entry.image, reason=reason)
 
     def _in_pixels(self, meant: list[_Meant]) -> Iterator[_Meant]:

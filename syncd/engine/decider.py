@@ -7,7 +7,7 @@ per chunk, never one per row. It writes nothing but placements.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from syncd.engine.pairing import find, whereabouts
 from syncd.errors import NameRefusedError
@@ -17,6 +17,7 @@ from syncd.plan.decide import decide, movable, relocate
 from syncd.plan.layout import place
 from syncd.state.row import Row
 from syncd.state.store import State
+from syncd.value import value
 
 MOST = 10_000
 """So many rows are decided at once, where names were handed on among them; of more, each file may
@@ -25,7 +26,7 @@ ROUNDS = 8
 """How often those are looked for that names were handed on to by the ones just found."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Decisions:
     """What is to be done for a chunk of rows."""
 

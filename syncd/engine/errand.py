@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from syncd.engine.opening import Target, root_of
@@ -14,12 +14,13 @@ from syncd.engine.report import Report
 from syncd.errors import NotFoundError, UsageError
 from syncd.local.mounts import mounts_of
 from syncd.model import OnConflict
+from syncd.value import value
 
 MOUNTED = "fuse.syncd"
 """The type of the file systems that `syncd mount` makes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Errand:
     """A folder to push, whole or, where `names` are given, only those files in it."""
 

@@ -26,7 +26,7 @@ SMALL = 64 * 1024
 """Bytes, on average, below which a batch's files are read by one thread at a time."""
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value
 class Step:
     """One action with what the control thread knew when it was given out."""
 
@@ -39,7 +39,7 @@ class Step:
     """The file was seen unchanged at two looks: read it even where no lease is to be had."""
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value
 class Result:
     """What became of a step: what was read, what the remote said, or the error."""
 
@@ -49,7 +49,7 @@ class Result:
     error: SyncdError | None = None
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value
 class Job:
     verb: Verb
     steps: tuple[Step, ...]

@@ -11,7 +11,6 @@ import logging
 import os
 import queue
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.clock import Clock
@@ -35,20 +34,21 @@ from syncd.local.settle import Settle
 from syncd.model import Item, OnDelete, Policy, Stat
 from syncd.remotes.base import Changes, Dataset
 from syncd.state.store import State
+from syncd.value import value
 
 log = logging.getLogger(__name__)
 
 SLICE = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Doubt:
     """Events may have been lost: only a sweep can tell."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Command:
     """Something a person asked for, carried out between two turns; `answer` takes the reply."""
 
@@ -56,7 +56,7 @@ class Command:
     answer: Callable[[object], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Subject:
     """What a mirror is about: one folder, one dataset, and the choices in between."""
 
@@ -66,7 +66,6 @@ class Subject:
     chosen: Filter
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Nudge:
     """Nothing but a reason to end a wait."""
 

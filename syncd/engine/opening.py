@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,9 +18,10 @@ from syncd.model import Policy
 from syncd.remotes.base import Dataset, Moves, Paced, Remote
 from syncd.state.lock import FolderLock
 from syncd.state.store import State
+from syncd.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Target:
     """One folder and where it goes: what a state folder belongs to."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from syncd.local.kind import EXTENSIONS
 from syncd.model import Layout, OnConflict, OnDelete
+from syncd.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Options:
     """How a folder is mirrored. `prefix` is a folder of the dataset everything goes below;
     `source` names this side where `on_conflict` is suffix; an empty set of `extensions` takes

@@ -8,15 +8,16 @@ one that is nowhere any more is a new version of that one's item, as after an at
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.model import Stat
 from syncd.plan.moves import Arrived, Vanished, pair
 from syncd.state.row import Row
 from syncd.state.store import State
+from syncd.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Pairs:
     """`origins` are the rows whose items belong to these paths now; `unread` paths are to be read
     first, because they may be a vanished file. `missing` are not among the rows, but were handed

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from syncd.value import value
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@value
 class Failure:
     """A file that did not arrive, and why, in one sentence."""
 
@@ -16,7 +18,7 @@ class Failure:
     """Or `conflict`, which a person settles; or `refused`, which goes when the file is renamed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Report:
     """The outcome of a push.
 

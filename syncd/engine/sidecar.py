@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from syncd.annotation.model import AnnotationSet
 from syncd.clock import Clock
@@ -30,6 +30,7 @@ from syncd.plan.sidecar import Beside, Kind, Need, Picture, need, weigh
 from syncd.state.row import Row
 from syncd.state.sidecars import Sidecar
 from syncd.state.store import State
+from syncd.value import value
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ NET_NS = 60 * SECOND
 """When a sidecar that is being written is looked at again, should its two looks get lost."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Ways:
     """What the sidecars need of their mirror: to give an errand out; to tell that the remote has
     answered, is away or does not want us, that a file is being written, was had whole or has

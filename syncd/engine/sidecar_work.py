@@ -7,7 +7,7 @@ in its answer, an error of the remote is in all of them. No state, no decisions.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from syncd.local.read import read
 from syncd.model import Item, Stat
 from syncd.plan.sidecar import Kind
 from syncd.remotes.base import Annotates
+from syncd.value import value
 
 MOST_BYTES = 8 * 1024 * 1024
 """A sidecar that is larger is not read."""
@@ -26,7 +27,7 @@ MOST_BYTES = 8 * 1024 * 1024
 Sets = Mapping[str, AnnotationSet]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Page:
     """A sidecar to read; with its picture's item, what that has at the remote is wanted too."""
 
@@ -36,7 +37,7 @@ class Page:
     item: Item | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Reading:
     """What a page says (by operation, and with `shown` whether syncd wrote it), what its item
     has, or the error."""
@@ -52,7 +53,7 @@ class Reading:
     error: SyncdError | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Parcel:
     """Sets to store for one sidecar, whose content has this digest; "" where it is gone."""
 
@@ -62,13 +63,13 @@ class Parcel:
     sets: tuple[AnnotationSet, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Delivery:
     parcel: Parcel
     error: SyncdError | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Errand:
     """A job for sidecars: pages to read, parcels to deliver."""
 
@@ -76,7 +77,7 @@ class Errand:
     parcels: tuple[Parcel, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Answers:
     """What became of an errand, in its order."""
 

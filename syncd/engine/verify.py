@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -17,11 +16,12 @@ from syncd.model import Item, Policy
 from syncd.plan.layout import alternates
 from syncd.remotes.base import Dataset
 from syncd.state.store import State
+from syncd.value import value
 
 AHEAD = 256
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Verdict:
     """What was compared, and what is wrong: (path or key, reason)."""
 

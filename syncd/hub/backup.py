@@ -15,7 +15,6 @@ import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from hashlib import file_digest, sha256
 from itertools import groupby
 from pathlib import Path
@@ -26,6 +25,7 @@ from syncd.hub import room, schema
 from syncd.hub.blobs import sync_folder, write_all
 from syncd.hub.lock import locked
 from syncd.hub.store import Store, current
+from syncd.value import value
 
 CHUNK = 1024 * 1024
 MARK = "syncd-backup.json"
@@ -34,7 +34,7 @@ _PLACE = re.compile(r"packs/\d{8,}|files/[0-9a-f]{2}/[0-9a-f]{64}")
 Row = tuple[bytes, int, str, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Report:
     """How many blobs and bytes were copied to `path`, all of them verified."""
 

@@ -10,7 +10,6 @@ import asyncio
 import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -23,6 +22,7 @@ from syncd.hub.metrics import Metrics
 from syncd.hub.sizes import Sizes
 from syncd.hub.store import Store
 from syncd.hub.uploads import Uploads
+from syncd.value import value
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,7 +32,7 @@ SEATS = 16
 """Batches taken in at a time: each may be 64 MiB in memory."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class HubSettings:
     """How a hub is run. `port` 0 or None takes the last one used, else a free one; `idle_s` stops
     it when nobody asked for that long; `min_free` bytes of the disk stay free (None: 1 GiB or 2 %

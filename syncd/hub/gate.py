@@ -12,13 +12,13 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from syncd.hub.auth import Auth
+from syncd.value import value
 
 MIB = 1024 * 1024
 MAX_BATCH = 64 * MIB
@@ -41,7 +41,7 @@ _COMMON = [
 Seen = Callable[[str, int, float], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Hosts:
     """The names a hub answers to: this machine's own at `port`, and the ones it was started for.
 

@@ -6,10 +6,10 @@ which costs 100 ms.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from syncd.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Hint:
     """Something may have changed at `path`, relative to the root.
 

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.errors import ConfigError
 from syncd.local.ignore import Filter, upwards
 from syncd.local.scan import carried, follow, through_link
 from syncd.model import Stat
+from syncd.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Look:
     """A path that exists: a folder, a candidate with its stat, what may be a sidecar with its
     stat, or none of these (nothing to do)."""

@@ -7,8 +7,9 @@ mounted over the folder, or below it, is noticed at all, because the kernel send
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from syncd.value import value
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 
@@ -24,7 +25,7 @@ ELSEWHERE = frozenset(
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Mount:
     id: str
     point: bytes

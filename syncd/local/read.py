@@ -33,7 +33,7 @@ class LeaselessError(UnsettledError):
     """No lease to be had here (not the owner, or the file system): look twice instead."""
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value
 class Content:
     """A file's bytes as they were read; `data` is None for one larger than what was to be kept."""
 
@@ -50,24 +50,25 @@ def read(root: Path, path: str, *, keep: int, settled: bool) -> Content:
     UnsettledError (open for writing, changed while it was read), LeaselessError,
     UnreadableError.
     """
-    full = f"{os.fspath(root)}/{path}"
+    folder = str(root)
     try:
-        fd = os.open(full, _FLAGS)
+        fd = os.open(f"{folder}/{path}", _FLAGS)
         try:
-            return _read(fd, root, path, keep=keep, settled=settled)
+            return _read(fd, folder, path, keep=keep, settled=settled)
         finally:
             os.close(fd)
     except OSError as error:
         raise _explained(error, path) from error
 
 
-def _read(fd: int, root: Path, path: str, *, keep: int, settled: bool) -> Content:
+def _read(fd: int, folder: str, path: str, *, keep: int, settled: bool) -> Content:
     before = os.fstat(fd)
     if not stat.S_ISREG(before.st_mode):
         raise VanishedError("is no regular file any more", path=path)
-    _stay_inside(fd, root, path)
+    _stay_inside(fd, folder, path)
     if not settled:
         _probe(fd, path)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     data, digest, count = _bytes(fd, before.st_size, keep)
     after = os.fstat(fd)
     if count != before.st_size or _marks(before) != _marks(after):
@@ -99,7 +100,8 @@ def _digest(fd: int, size: int) -> tuple[str, int]:
 
 
 def _probe(fd: int, path: str) -> None:
-    """Asks for a read lease and gives it back: refused while anybody has the file open to write.
+    """Asks for a read lease: refused while anybody has the file open to write. It is to be given
+    back at once, which closing the file does too.
 
     A writer that comes in between breaks the lease, for which the kernel sends SIGIO and that
     would end the process; SIGURG is ignored by default, and the writer waits microseconds.
@@ -113,22 +115,21 @@ def _probe(fd: int, path: str) -> None:
         raise LeaselessError(
             "whether it is still being written cannot be told", path=path
         ) from None
-    fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
 
-def _stay_inside(fd: int, root: Path, path: str) -> None:
+def _stay_inside(fd: int, folder: str, path: str) -> None:
     """Refuses what a link, in any part of the path, leads out of the root."""
     real = os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 - once a file
-    if real.startswith(_real(os.fspath(root))):
+    if real.startswith(_real(folder)):
         return
     _real.cache_clear()
-    if not real.startswith(_real(os.fspath(root))):
+    if not real.startswith(_real(folder)):
         raise UnreadableError("leads out of the folder: links are followed only inside", path=path)
 
 
 @lru_cache(maxsize=64)
-def _real(root: str) -> str:
-    return os.path.realpath(root).rstrip("/") + "/"
+def _real(folder: str) -> str:
+    return os.path.realpath(folder).rstrip("/") + "/"
 
 
 def _marks(found: os.stat_result) -> tuple[int, int, int]:

@@ -11,11 +11,11 @@ import contextlib
 import errno
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 from syncd.errors import UnreadableError
+from syncd.value import value
 
 MARKER = ".syncd-root"
 
@@ -27,7 +27,7 @@ _WORD = re.compile(r"[0-9A-Za-z-]{8,64}")
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class RootIdentity:
     """What tells one folder from another; `marker` is "" where none could be written."""
 

@@ -107,7 +107,9 @@ class Settle:
 
     def _prune(self, now: float) -> None:
         """Forgets the calm; waiting for twice the survivors keeps the cost per path constant."""
-        self._sent = {path: known for path, known in self._sent.items() if not _calm(known, now)}
+        self._sent = {
+            p: known for p, known in self._sent.items() if now - known[0] < known[1] * CALM
+        }
         self._looks = {
             path: seen
             for path, seen in self._looks.items()

@@ -8,12 +8,12 @@ a sidecar; the others are hidden, and reported.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from hashlib import sha256
 
 from syncd.annotation.model import SUFFIX
+from syncd.value import value
 
 MAX_BYTES = 255
 OLD = ".syncd-old"
@@ -29,7 +29,7 @@ class Rank(IntEnum):
     SIDECAR = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Place:
     """Where an item is shown: the folders on the way, its name there, and with what claim."""
 

@@ -16,7 +16,6 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import fuse
@@ -26,6 +25,7 @@ from syncd.model import Item
 from syncd.mount.names import OLD, Rank
 from syncd.mount.rows import Row, Seen
 from syncd.mount.tree import Tree
+from syncd.value import value
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Reads(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Look:
     """Who owns what is shown, and with what rights."""
 
@@ -53,7 +53,7 @@ class Look:
     folder_mode: int = 0o755
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Branch:
     """A tree and the bytes of its files."""
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from syncd.model import Item
 from syncd.mount.names import Rank
+from syncd.value import value
 
 ROOT = 1
 AWAY = 0
@@ -51,7 +51,7 @@ class Seen(NamedTuple):
     mtime_ns: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Step:
     """A change of what one name in one folder shows: a row goes, a row comes, or both."""
 

@@ -13,11 +13,11 @@ foreign item may have been a sibling's own all along.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 from syncd.model import Item, Layout, OnConflict, Policy
 from syncd.plan.layout import alternates, suffixed
+from syncd.value import value
 
 
 class Lookup(Protocol):
@@ -32,7 +32,7 @@ class Lookup(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Placed:
     """The key is the path's own: free, held by it already, or of an item with its content."""
 
@@ -40,14 +40,14 @@ class Placed:
     key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Unread:
     """There are items to compare with: ask again with the digest."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Taken:
     """The key belongs to content that is not ours, and the policy is to leave both alone."""
 
@@ -56,7 +56,7 @@ class Taken:
     item: Item
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class _Free:
     """No item with the path's content was found; `taken` is set where the first name is foreign."""
 

@@ -5,8 +5,6 @@ Called by the engine when an outcome carries an error. None means: not before so
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from syncd.errors import (
     ConflictError,
     MissingError,
@@ -15,13 +13,14 @@ from syncd.errors import (
     UnreadableError,
     UnsettledError,
 )
+from syncd.value import value
 
 SPREAD = 0.25
 LONGEST = 3600.0
 """Seconds; no answer of a remote can stop a file for longer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class _Pace:
     error: type[SyncdError]
     first: float

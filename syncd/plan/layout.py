@@ -16,6 +16,7 @@ from syncd.errors import NameRefusedError
 from syncd.model import Layout, Policy
 
 MAX_NAME_BYTES = 255
+_NO_NAMES = frozenset(("", ".", ".."))
 _MAX_EXTENSION_BYTES = 32
 _MAX_SOURCE_BYTES = 64
 
@@ -59,6 +60,18 @@ def _parts(path: str, policy: Policy) -> tuple[tuple[str, ...], tuple[str, ...],
 
 def _checked(path: str) -> tuple[str, ...]:
     segments = tuple(path.split("/"))
+    if len(path) > MAX_NAME_BYTES or not path.isascii():
+        _measure(path, segments)
+    if "\0" in path:
+        raise NameRefusedError("the name holds a NUL character: rename it", path=path)
+    if not _NO_NAMES.isdisjoint(segments):
+        message = "the path holds an empty, `.` or `..` segment: give it without"
+        raise NameRefusedError(message, path=path)
+    return segments
+
+
+def _measure(path: str, segments: tuple[str, ...]) -> None:
+    """Refuse names that are too long, or no text."""
     try:
         longest = max(len(segment.encode()) for segment in segments)
     except UnicodeEncodeError as error:
@@ -67,12 +80,6 @@ def _checked(path: str) -> tuple[str, ...]:
     if longest > MAX_NAME_BYTES:
         message = f"a name in it is longer than {MAX_NAME_BYTES} bytes: shorten it"
         raise NameRefusedError(message, path=path)
-    if "\0" in path:
-        raise NameRefusedError("the name holds a NUL character: rename it", path=path)
-    if not {"", ".", ".."}.isdisjoint(segments):
-        message = "the path holds an empty, `.` or `..` segment: give it without"
-        raise NameRefusedError(message, path=path)
-    return segments
 
 
 def _key(folder: tuple[str, ...], name: str) -> str:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 
 from syncd.model import Stat
+from syncd.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Vanished:
     """A path with a receipt that is gone; `stat` as last seen, `digest` of what was stored."""
 
@@ -24,7 +24,7 @@ class Vanished:
     key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Arrived:
     """A path without a receipt that is there; `digest` None: not read yet."""
 
@@ -33,7 +33,7 @@ class Arrived:
     digest: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Pairing:
     """`moves` are (vanished path, arrived path); `unread` are arrived paths to be read first,
     because a vanished file of the same size is left that they may be."""

@@ -8,10 +8,11 @@ one item has to step aside first.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from syncd.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Order:
     """Numbers of the moves given: the ones to put aside before all, then all in turn."""
 

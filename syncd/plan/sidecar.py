@@ -8,8 +8,9 @@ receipt that holds (the picture is absent, on its way, failed, in conflict) it w
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from syncd.value import value
 
 
 class Kind(StrEnum):
@@ -35,7 +36,7 @@ class Need(StrEnum):
     FORGET = "forget"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Beside:
     """A sidecar as it is known: `item` is the one it was last set on, `current` whether what it
     says now was set there, `brought` whether anything of it may be at the remote."""
@@ -47,7 +48,7 @@ class Beside:
     brought: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Picture:
     """A path that holds, or held, an item: `item` is its receipt's where that can be relied on;
     `pending` tells that it is on its way to become so."""
@@ -81,7 +82,7 @@ def _gone(beside: Beside, owner: Picture | None, *, removes: bool) -> Need:
     return Need.WAIT if owner.gone else Need.REMOVE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Change:
     """What setting a sidecar comes to: operations to send and to take away, and those that are
     its own from now on."""

@@ -7,10 +7,11 @@ every policy.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from syncd.model import Item, ItemState, Local, OnDelete, Policy, Receipt, Triple
 from syncd.plan.decide import decide
+from syncd.value import value
 
 KEY, ELSEWHERE = "stop/005.jpg", "other/005.jpg"
 _STORED, _EDITED, _THEIRS = "a" * 64, "b" * 64, "c" * 64
@@ -18,7 +19,7 @@ _ID, _OTHER_ID = "ours", "theirs"
 _ALIKE = "newer version, the content that is here"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Case:
     """One combination of what is here, what was stored before and what is at the remote."""
 
@@ -28,7 +29,7 @@ class Case:
     triple: Triple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class _Turn:
     """A circumstance that changes some rows, with the policy and the key it stands for."""
 

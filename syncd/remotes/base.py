@@ -19,7 +19,7 @@ from syncd.remotes.pace import Pace
 from syncd.value import value
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value
 class Traits:
     """What a remote can do; the engine branches on these and on nothing else."""
 
@@ -36,7 +36,7 @@ class Traits:
     max_name_bytes: int = 255
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value
 class Upload:
     """One file to store under a key. `content` holds the bytes where they are small, else None
     and the adapter reads `file`; `digest` is of those very bytes. `expect` is the version that
@@ -52,14 +52,14 @@ class Upload:
     item_id: str | None = None
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value
 class Move:
     item_id: str
     expect: int | None
     key: str
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value
 class Removal:
     item_id: str
     expect: int | None
@@ -67,7 +67,7 @@ class Removal:
     forever: bool = False
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value
 class Outcome:
     """What became of one upload, move or removal, in the order of the batch.
 
@@ -81,7 +81,7 @@ class Outcome:
     sent: int = 0
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value
 class DatasetInfo:
     id: str
     name: str
@@ -89,7 +89,7 @@ class DatasetInfo:
     bytes: int = 0
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value
 class Changes:
     """Items in the order they last changed, each in its present state; `cursor` continues."""
 

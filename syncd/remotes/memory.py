@@ -8,7 +8,7 @@ clients must hold against this one as well.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from hashlib import sha256
 from typing import TypeVar
@@ -28,6 +28,7 @@ from syncd.model import Item, ItemState
 from syncd.remotes.base import Changes, DatasetInfo, Move, Outcome, Removal, Traits, Upload
 from syncd.remotes.memory_annotations import Annotating
 from syncd.remotes.shelf import Shelf, bytes_of, order
+from syncd.value import value
 
 PAGE = 1000
 T = TypeVar("T")
@@ -56,7 +57,7 @@ class Fault(StrEnum):
     """401: nothing was done."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Request:
     """What a client asks for: the method of `Dataset`, and the keys or ids it is about."""
 

@@ -10,7 +10,6 @@ import json
 import ssl
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -28,6 +27,7 @@ from syncd.errors import (
     TransientError,
 )
 from syncd.remotes.pace import Pace
+from syncd.value import value
 
 PIECE = 256 * 1024
 """A socket takes about so much at once, and what it left of a longer piece would be copied."""
@@ -37,7 +37,7 @@ _RETRY = "Retry-After"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Body:
     """Bytes to send: their type, how many there are, and the pieces they come in."""
 

@@ -11,7 +11,6 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.config.load import load
@@ -27,6 +26,7 @@ from syncd.service.scope import DAEMON, DROP_IN, HUB, MOUNT, Scope
 from syncd.service.text import REMOTE, STAMP, made_by
 from syncd.state.lock import holder
 from syncd.state.report import mirrors, status
+from syncd.value import value
 
 RUNTIME = Path("/run/syncd-mount")
 """What systemd leaves of a runtime directory with a folder for each mount."""
@@ -39,7 +39,7 @@ _NO_REASON = ("Start", "Stop", "Failed to start", "Reload", "mount ended")
 """How lines of the journal begin that only say that something happened."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class UnitState:
     """How one unit is, in systemd's own words."""
 

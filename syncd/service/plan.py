@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.client import checked_name
@@ -31,13 +30,14 @@ from syncd.service.text import (
     made_by,
     user_of,
 )
+from syncd.value import value
 
 PORT = 8620
 CREDENTIAL = "${CREDENTIALS_DIRECTORY}/token"
 PYTHON = (sys.executable, "-m", "syncd")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Wish:
     """What was asked for. Without `url` a hub is installed as well."""
 
@@ -48,7 +48,7 @@ class Wish:
     token: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class File:
     """A file to be there afterwards; `secret` is not to be shown."""
 
@@ -58,7 +58,7 @@ class File:
     secret: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Plan:
     files: Sequence[File]
     folders: Sequence[Path]

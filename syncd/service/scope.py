@@ -5,10 +5,10 @@ A scope is a table of places and the command that reaches its service manager.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.config.places import places
+from syncd.value import value
 
 HUB = "syncd-hub.service"
 DAEMON = "syncd.service"
@@ -16,7 +16,7 @@ MOUNT = "syncd-mount@.service"
 DROP_IN = "10-install.conf"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Scope:
     """`templates` are the units as they are shipped."""
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from syncd.value import value
 
 STAMP = "# Written by `syncd service install`; remove this line to keep your own changes."
 WRITTEN = "# Written by `syncd service install`."
@@ -18,7 +19,7 @@ REMOTE = "local"
 """The name under which an installation knows its hub."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Mirrored:
     """A folder and its dataset."""
 
@@ -26,7 +27,7 @@ class Mirrored:
     dataset: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Shown:
     """A mount and its dataset, None being all of them."""
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from syncd.value import value
 
 DAYS = 90
 MOST = 500_000
@@ -19,7 +20,7 @@ SLICE = 20_000
 """So many lines are dropped in one go: a few milliseconds of the control thread's time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Deed:
     """One thing that was done: when (ns), to which path, what, and why."""
 

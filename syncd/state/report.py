@@ -10,7 +10,6 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,12 @@ from syncd.state.names import Names
 from syncd.state.sidecar_report import sidecar_at, sidecars_told
 from syncd.state.store import FILE
 from syncd.state.troubles import Trouble, Troubles, split
+from syncd.value import value
 
 MOST = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Room:
     """What the state of one mirror takes on disk, in bytes, and how much history it keeps."""
 
@@ -40,7 +40,7 @@ class Room:
         return self.state + self.journal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class MirrorStatus:
     """How one mirror is. `state` is watching, scanning, waiting, resting, paused, held,
     denied or stopped."""
@@ -65,7 +65,7 @@ class MirrorStatus:
     room: Room
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class FileStatus:
     """Whether one file is safe at the remote, by which digest, since when, or why not."""
 

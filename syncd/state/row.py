@@ -19,7 +19,7 @@ RENAMED = "gone IS NULL AND key <> name AND substr(key, -length(name) - 1) <> '/
 """True of a file that is stored under another name than its own; an index has just these."""
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value
 class Row:
     """One local path with its observation and its receipt."""
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from syncd.annotation.model import SUFFIX
 from syncd.state.sidecars import Sidecar, ignored, row_at, troubles
 from syncd.state.troubles import Trouble
+from syncd.value import value
 
 _RULE = f"extension {SUFFIX}"
 """By which rule a file is left out that might have been a sidecar and is none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Told:
     """Sidecars that are not set, and how many files are named like one and are none."""
 

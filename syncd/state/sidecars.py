@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from syncd.annotation.model import SUFFIX
 from syncd.model import Stat
 from syncd.state.troubles import Trouble, split
+from syncd.value import value
 
 _COLUMNS = (
     "dir, name, size, mtime_ns, inode, gone, digest, kind, item_id, applied, brought, reason,"
@@ -46,7 +46,7 @@ _WAKERS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Sidecar:
     """One file that is named like a sidecar; `applied` is the content that is set on `item_id`."""
 

@@ -117,10 +117,20 @@ def test_a_broken_lease_signals_sigurg_and_no_sigio(
 
 def test_no_lease_is_left_behind(tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_bytes(b"abc")
-    fd = os.open(tmp_path / "x.jpg", os.O_RDONLY)
-    module._probe(fd, "x.jpg")
+    whole(tmp_path, "x.jpg")
     os.close(os.open(tmp_path / "x.jpg", os.O_WRONLY | os.O_NONBLOCK))
-    os.close(fd)
+
+
+def test_a_writer_may_come_while_it_is_read(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "x.jpg").write_bytes(b"abc")
+    true = module._bytes
+
+    def meanwhile(fd: int, size: int, keep: int) -> tuple[bytes | None, str, int]:
+        os.close(os.open(tmp_path / "x.jpg", os.O_WRONLY | os.O_NONBLOCK))
+        return true(fd, size, keep)
+
+    monkeypatch.setattr(module, "_bytes", meanwhile)
+    assert whole(tmp_path, "x.jpg").data == b"abc"
 
 
 def test_a_write_lease_of_another_program_is_waited_for(tmp_path: Path) -> None:

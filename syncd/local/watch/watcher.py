@@ -9,18 +9,18 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.local.hint import Hint
 from syncd.local.mounts import Mount, mounts_of
 from syncd.local.watch.observer import TreeObserver
 from syncd.local.watch.tree import quietly
+from syncd.value import value
 
 _SYSCTLS = Path("/proc/sys/fs/inotify")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Coverage:
     """Whether events can be relied on; where not, syncd has to scan now and then, and why."""
 
@@ -103,7 +103,7 @@ class Watcher:
         return Coverage(events=not reason, reason=reason)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class _Place:
     """Where the root is now: its real path, what it is, and the mounts that matter to it."""
 
