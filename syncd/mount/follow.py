@@ -20,7 +20,7 @@ from syncd.model import Item, ItemState
 from syncd.mount.names import Rank, beside, place
 from syncd.mount.rows import ROOT, Row, Step
 from syncd.mount.tree import Tree
-from syncd.mount.turning import Turner
+from syncd.mount.turning import SlowReaderError, Turner
 from syncd.remotes.base import Dataset, Feeds
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 WAIT_S = 50.0
 """How long the remote may sit on a question before it says that nothing changed."""
 PAUSES = (0.2, 1.0, 2.0, 5.0)
+AGAIN_S = 1.0
+"""How often it is tried again to show what a slow reader stands in the way of."""
 END = 1 << 62
 """A cursor beyond all changes: its answer holds none, and the cursor of the last."""
 SOME = 1000
@@ -70,6 +72,10 @@ class Follower:
         self._stop = threading.Event()
         self._asking = False
         self._fresh = False
+        self._later: dict[str, tuple[Item, bytes | None]] = {}
+        """Items, and their sidecars, that wait for slow readers; the others go on."""
+        self._heard: dict[str, str] = {}
+        """Words that are put down once nothing waits: a restart hears again what did."""
         self._thread = threading.Thread(target=self._run, name="syncd-mount-feed", daemon=True)
         self._attach: Callable[[], None] = lambda: None
 
@@ -148,21 +154,41 @@ class Follower:
         if not isinstance(dataset, Feeds):
             at_once = not wait and not self._fresh  # what the last run left may be old
             self._fresh = False
-            if not self._stop.wait(0.0 if at_once else self._staleness):
+            self._rest(0.0 if at_once else self._staleness)
+            if not self._stop.is_set():
                 self.compare()
             return
-        cursor = int(self._index.word("cursor") or 0)
+        self._make_up()
+        cursor = int(self._word("cursor") or 0)
         self._asking = True
-        changes = dataset.changes(cursor, wait=wait, mine=True)
+        changes = dataset.changes(
+            cursor, wait=min(wait, AGAIN_S) if self._later else wait, mine=True
+        )
         if self._stop.is_set():
             return
         self._asking = False
-        if changes.generation != self._index.word("generation"):
+        if changes.generation != self._word("generation"):
             # Another hub's history: its cursors are not ours.
             self.compare()
             return
         self.take(changes.items)
         self._put_words(cursor=str(changes.cursor))
+
+    def _rest(self, seconds: float) -> None:
+        """Wait so long, or for the end, and try meanwhile what waits for slow readers."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self._stop.wait(min(left, AGAIN_S) if self._later else left):
+                return
+            self._make_up()
+
+    def _make_up(self) -> None:
+        """Try again what waits for slow readers."""
+        if self._later:
+            for item, sidecar in list(self._later.values()):
+                self._show(item, sidecar)
+            self._turner.settle()
+            self._put_words()
 
     def _end(self) -> tuple[int, str]:
         """Where the feed ends now, and of which generation that is said."""
@@ -174,10 +200,16 @@ class Follower:
     def _put_words(self, **words: str) -> None:
         if self._stop.is_set():
             return  # what was said before may not have been carried out to its end
+        self._heard |= words
+        if self._later:
+            return
         with self._tree.lock:
-            for name, value in words.items():
+            for name, value in self._heard.items():
                 if self._index.word(name) != value:
                     self._index.put_word(name, value)
+
+    def _word(self, name: str) -> str | None:
+        return self._heard.get(name) or self._index.word(name)
 
     # --- what changed ---------------------------------------------------------------------------
 
@@ -192,7 +224,7 @@ class Follower:
             self.take(some)
             missing.difference_update(item.id for item in some)
         for id in missing:
-            self._say(Item(key="", id=id, state=ItemState.PURGED), None)
+            self._show(Item(key="", id=id, state=ItemState.PURGED), None)
         self._turner.settle()
         self._put_words(cursor=str(cursor), generation=generation)
 
@@ -203,8 +235,16 @@ class Follower:
         for item in items:
             if self._stop.is_set():
                 return
-            self._say(item, sidecars.get(item.id))
+            self._show(item, sidecars.get(item.id))
         self._turner.settle()
+
+    def _show(self, item: Item, sidecar: bytes | None) -> None:
+        """Make the tree show an item as it is now, or later where a slow reader has it."""
+        try:
+            self._say(item, sidecar)
+            self._later.pop(item.id, None)
+        except SlowReaderError:
+            self._later[item.id] = (item, sidecar)
 
     def _say(self, item: Item, sidecar: bytes | None) -> None:
         with self._tree.lock:

@@ -29,8 +29,6 @@ from syncd.value import value
 
 log = logging.getLogger(__name__)
 
-HELD_S = 0.25
-"""A read that takes longer than this is waited for before its file is replaced."""
 XATTRS = ("user.syncd.id", "user.syncd.sha256")
 _AWAY = f"/{OLD}/"
 
@@ -78,7 +76,7 @@ class Operations:
         self.pending: dict[str, Callable[[], None]] = {}
         """Changes of our own that wait for the kernel to ask, by the path that goes or comes."""
         self.own: set[int] = set()
-        """The threads that may change something through the mount."""
+        """The threads that may change something through the mount: a `Teller` for each branch."""
         self.reading: dict[int, tuple[int, float]] = {}
         self.started = threading.Event()
         self._began_ns = time.time_ns()
@@ -148,10 +146,10 @@ class Operations:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return data
 
-    def held_up(self, number: int) -> bool:
-        """Whether a read of this inode has been waiting for its bytes for long."""
-        before = time.monotonic() - HELD_S
-        return any(ino == number and at < before for ino, at in list(self.reading.values()))
+    def lasting(self, number: int) -> float:
+        """For how many seconds a read of this inode has been waiting for its bytes; 0: none is."""
+        begun = [at for ino, at in list(self.reading.values()) if ino == number]
+        return time.monotonic() - min(begun) if begun else 0.0
 
     def totals(self) -> tuple[int, int]:
         """Files and bytes, as the remote counted them when the mount began."""

@@ -66,8 +66,9 @@ _ROWS = (
 )
 
 
-_FIRST = "rank, size, mtime_ns, ino"
-"""Who is shown of several under one name, as the index has them anyway."""
+_FIRST = "rank, ino"
+"""Who is shown of several under one name: whoever was there stays until he goes, for of that the
+kernel is told."""
 
 
 class Rows:
@@ -102,7 +103,7 @@ class Rows:
         make = Seen._make
         shown = {row[0]: make(row[1:]) for row in found}
         if len(shown) < len(found):  # of several under one name the first is shown
-            for row in reversed(found):
+            for row in sorted(found, key=lambda row: (row[2], row[1]), reverse=True):
                 shown[row[0]] = make(row[1:])
         return shown
 

@@ -4,10 +4,10 @@ With `open` answered by ENOSYS and names kept for hours nobody asks us again, so
 that is replaced or removed is renamed through our own mount into a hidden folder. Whoever holds it
 open or mapped keeps the whole old version there, by a name nobody else finds, and the next one who
 asks for the name gets a new inode. A folder that is gone is removed, one whose content changed is
-touched, in the same way. Only the follower's thread calls this, holding no lock, and the answer
-comes from a thread of libfuse's: in that moment, while the kernel keeps everybody else out of the
-folder, the tree changes. Others who try get EROFS. Where the kernel cannot be told, nothing
-changes: better old than a mix.
+touched, in the same way. Only the follower's thread calls this, holding no lock; the `Teller` makes
+the call, and the answer comes from a thread of libfuse's: in that moment, while the kernel keeps
+everybody else out of the folder, the tree changes. Others who try get EROFS. Where the kernel
+cannot be told, nothing changes: better old than a mix.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Protocol
@@ -27,12 +25,19 @@ from typing import Protocol
 from syncd.errors import SyncdError
 from syncd.mount.names import OLD, Rank
 from syncd.mount.rows import ROOT, Row, Step
+from syncd.mount.teller import Teller
 from syncd.mount.tree import Tree
 
 log = logging.getLogger(__name__)
 
+MOMENT_S = 0.25
+"""A read that takes longer is a slow one: what it reads is replaced later."""
 PATIENCE_S = 60.0
-"""A replacement waits so long for a reader of the old file who waits for the remote."""
+"""But not later than this: then whoever looks into the folder waits for that read as well."""
+
+
+class SlowReaderError(SyncdError):
+    """Somebody reads the file and waits for the remote: it is to be replaced later."""
 
 
 class Pending(Protocol):
@@ -41,7 +46,7 @@ class Pending(Protocol):
     pending: dict[str, Callable[[], None]]
     own: set[int]
 
-    def held_up(self, number: int) -> bool: ...
+    def lasting(self, number: int) -> float: ...
 
 
 class Turner:
@@ -59,21 +64,22 @@ class Turner:
         self._operations: Pending | None = None
         self._numbers = count()
         self._touched: set[int] = set()
-        self._stop = threading.Event()
+        self._slow: dict[int, float] = {}
+        self._teller = Teller()
 
     def attach(self, point: Path, operations: Pending) -> None:
-        """The mount is there: from now on the kernel is told. Called in the thread that changes."""
-        self._device = point.stat().st_dev
+        """The mount is there: from now on the kernel is told."""
+        self._device = self._teller.ask(point.stat).st_dev
+        operations.own.add(self._teller.ask(threading.get_native_id))
         self._point, self._operations = point, operations
-        operations.own.add(threading.get_native_id())
 
     def detach(self) -> None:
         """The mount is about to go: nothing more is said to the kernel."""
-        self._stop.set()
+        self._teller.close()
 
     def carry_out(self, step: Step) -> None:
         """Make a step true, in the index and in the kernel; raises SyncdError, and changes
-        nothing, where the kernel cannot be told."""
+        nothing, where the kernel cannot be told, SlowReaderError where it had better be later."""
         known = self._tree.apply_unless_known(step)
         if known is not None:
             self._turn(step, known)
@@ -98,20 +104,21 @@ class Turner:
             self._tree.apply(step)
             return
         here = self._where(step.folder, step.name)
+        if known.rank == Rank.FOLDER:
+            self._ask(operations, step, f"/{here}", lambda top: os.rmdir(here, dir_fd=top))
+            return
         number = self._tree.slot | known.ino
-        with self._mounted() as top:
-            if top is None:
-                raise SyncdError("the mount point cannot be reached", path=str(self._point))
-            self._wait_for_readers(number)
-            if known.rank == Rank.FOLDER:
-                self._ask(operations, step, f"/{here}", partial(os.rmdir, here, dir_fd=top))
-                return
-            gone = f"{OLD}/{number}.{next(self._numbers)}"
-            rename = partial(os.rename, here, gone, src_dir_fd=top, dst_dir_fd=top)
-            self._ask(operations, step, f"/{gone}", rename)
+        self._let_read(operations, number, step.name)
+        gone = f"{OLD}/{number}.{next(self._numbers)}"
+        self._ask(
+            operations, step, f"/{gone}",
+            lambda top: os.rename(here, gone, src_dir_fd=top, dst_dir_fd=top),
+        )  # fmt: skip
         self._gone(known)
 
-    def _ask(self, operations: Pending, step: Step, asked: str, change: Callable[[], None]) -> None:
+    def _ask(
+        self, operations: Pending, step: Step, asked: str, change: Callable[[int], None]
+    ) -> None:
         """Have the kernel ask for `asked`, and make the step true in that moment."""
         done = threading.Event()
         reason = "it did not ask"
@@ -122,7 +129,7 @@ class Turner:
 
         operations.pending[asked] = apply
         try:
-            change()
+            self._tell(change)
         except OSError as error:
             reason = str(error.strerror)
             if error.errno == errno.ENAMETOOLONG:  # it never can be told, and must not stop all
@@ -134,36 +141,43 @@ class Turner:
             raise SyncdError(f"the kernel was not told of a change: {reason}", path=step.name)
 
     def _touch(self, path: str) -> None:
-        with self._mounted() as top:
-            if top is None:
-                return
-            now = time.time_ns()
-            try:
-                os.utime(path or ".", ns=(now, now), dir_fd=top)
-            except FileNotFoundError:
-                pass
-            except OSError as error:  # its time is shown late, its content is not
+        now = time.time_ns()
+        try:
+            self._tell(lambda top: os.utime(path or ".", ns=(now, now), dir_fd=top))
+        except OSError as error:  # its time is shown late, its content is not
+            if error.errno not in (errno.ENOENT, errno.ENOTCONN):
                 log.warning("kernel not told of a time path=%r reason=%s", path, error.strerror)
 
-    def _wait_for_readers(self, number: int) -> None:
-        until = time.monotonic() + PATIENCE_S
-        while self._operations and self._operations.held_up(number):
-            if time.monotonic() > until or self._stop.wait(0.02):
-                return
+    def _let_read(self, operations: Pending, number: int, name: str) -> None:
+        """Give a read of the old file, for which libfuse would have us wait in the kernel, a moment
+        to end; raises SlowReaderError where it takes longer."""
+        begun = time.monotonic()
+        since = self._slow.pop(number, begun)
+        while 0 < (lasts := operations.lasting(number)) < MOMENT_S:
+            if time.monotonic() - begun > MOMENT_S:
+                return  # one after the other reads it, none for long
+            time.sleep(0.002)
+        if lasts and begun - since < PATIENCE_S:
+            self._slow[number] = since
+            raise SlowReaderError("is being read", path=name)
 
-    @contextmanager
-    def _mounted(self) -> Iterator[int | None]:
-        """The mount's own root, if it can be reached: what lies below must not be renamed."""
-        top, ours = None, False
-        if self._point is not None and not self._stop.is_set():
-            with suppress(OSError):
-                top = os.open(self._point, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-                ours = os.fstat(top).st_dev == self._device
-        try:
-            yield top if ours else None
-        finally:
-            if top is not None:
+    def _tell(self, change: Callable[[int], None]) -> None:
+        """Change something below the mount's own root; raises OSError, also where that cannot be
+        reached: nothing that lies over or under it may be renamed."""
+        point = self._point
+        if point is None:
+            return
+
+        def below() -> None:
+            top = os.open(point, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                if os.fstat(top).st_dev != self._device:
+                    raise OSError(errno.ENOTCONN, "the mount point cannot be reached")
+                change(top)
+            finally:
                 os.close(top)
+
+        self._teller.ask(below)
 
     def _where(self, folder: int, name: str) -> str:
         above = self._tree.path(folder) if folder != ROOT else ""

@@ -39,8 +39,10 @@ def mounts(fuse: None, tmp_path: Path) -> Iterator[Callable[..., Mounted]]:
     """`mounts(hub, "signs", "--xattrs", at="mnt")`: mount; whatever is left is taken away."""
     begun: list[Mounted] = []
 
-    def begin(hub: RunningHub, *options: str, at: str = "mnt", home: str = "home") -> Mounted:
-        begun.append(start(hub, tmp_path / home, tmp_path / at, *options))
+    def begin(
+        hub: RunningHub, *options: str, at: str = "mnt", home: str = "home", before: str = ""
+    ) -> Mounted:
+        begun.append(start(hub, tmp_path / home, tmp_path / at, *options, before=before))
         return begun[-1]
 
     yield begin
@@ -53,7 +55,7 @@ def mount(
     mounts: Callable[..., Mounted], hub: RunningHub, dataset: Signs, name: str
 ) -> Callable[..., Mounted]:
     """`mount("--xattrs")`: this test's dataset, mounted."""
-    return lambda *options: mounts(hub, *options, name)
+    return lambda *options, before="": mounts(hub, *options, name, before=before)
 
 
 @pytest.hookimpl(wrapper=True)

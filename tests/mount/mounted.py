@@ -28,6 +28,10 @@ from tests.running import RunningHub
 T = TypeVar("T")
 START_S = 30.0
 STOP_S = 20.0
+RUN = """
+import runpy
+runpy.run_module("syncd", run_name="__main__", alter_sys=True)
+"""
 
 
 def reason() -> str | None:
@@ -72,15 +76,30 @@ class Mounted:
 
     def clear(self) -> None:
         """Whatever it came to: no process, no mount."""
-        self.kill()
+        self.process.kill()
         while points.mounted(self.point):
             subprocess.run(["fusermount", "-uz", str(self.point)], check=True)
+        self.process.wait(STOP_S)
 
 
-def start(hub: RunningHub, home: Path, point: Path, *options: str) -> Mounted:
-    """Begin `syncd mount ... --foreground`; returns when it answers."""
+def stuck() -> list[str]:
+    """Processes in uninterruptible sleep within FUSE."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/task/*/stat"):
+        try:
+            fields = status.read_text().rpartition(") ")[2].split()
+            waits = status.with_name("wchan").read_text()
+        except OSError:
+            continue
+        if fields[0] == "D" and ("fuse" in waits or "request_wait" in waits):
+            found.append(status.parent.name)
+    return found
+
+
+def start(hub: RunningHub, home: Path, point: Path, *options: str, before: str = "") -> Mounted:
+    """Begin `syncd mount ... --foreground`, `before` being run first; returns when it answers."""
     env = {"SYNCD_REMOTE": hub.url, "SYNCD_TOKEN": hub.token}
-    words = ["-m", "syncd", "mount", *options, str(point), "--foreground"]
+    words = ["-c", before + RUN, "mount", *options, str(point), "--foreground"]
     return serve(words, home, point, env)
 
 

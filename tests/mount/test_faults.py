@@ -16,7 +16,7 @@ import pytest
 
 from syncd.mount import point as points
 from tests.isolation import environment
-from tests.mount.mounted import Mounted, Signs, content, signs, until, whole
+from tests.mount.mounted import Mounted, Signs, content, signs, stuck, until, whole
 from tests.running import RunningHub
 
 SIZE = 300_000
@@ -39,20 +39,6 @@ def syncd(mounted: Mounted, *args: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "syncd", *args], capture_output=True, text=True, env=env,
         check=False, timeout=60,
     )  # fmt: skip
-
-
-def stuck() -> list[str]:
-    """Processes in uninterruptible sleep within FUSE."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text().rpartition(") ")[2].split()
-            waits = status.with_name("wchan").read_text()
-        except OSError:
-            continue
-        if fields[0] == "D" and "fuse" in waits:
-            found.append(status.parent.name)
-    return found
 
 
 def test_a_frozen_hub_stops_no_listing_and_no_read_for_ever(own, mounts, allow_log):

@@ -6,16 +6,29 @@ import errno
 import mmap
 import os
 import random
+import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from syncd.remotes.base import Move
 from tests.mount.mounted import content, until, whole
 
 SIZE = 300_000
 PAGES = 70_000
 SEEN_S = 2.0
+SLOW = """
+import os, time
+from syncd.mount.blocks.reader import Reader
+read = Reader.read
+def slow(self, item, offset, size):
+    while item.key == "a/slow.jpg" and offset and not os.path.exists({go!r}):
+        time.sleep(0.02)
+    return read(self, item, offset, size)
+Reader.read = slow
+"""
 
 
 def test_a_holder_keeps_the_old_version_and_the_next_one_gets_the_new(mount, dataset):
@@ -39,6 +52,49 @@ def test_a_holder_keeps_the_old_version_and_the_next_one_gets_the_new(mount, dat
             assert os.fstat(held).st_ino == number
     finally:
         os.close(held)
+    mounted.stop()
+
+
+def test_a_slow_reader_keeps_the_old_version_and_holds_nobody_else_up(mount, dataset, tmp_path):
+    old, new = content(1, SIZE), content(2, SIZE)
+    dataset.put({"a/slow.jpg": old, "a/b.jpg": old, "gone.jpg": old})
+    go = tmp_path / "go"
+    mounted = mount(before=SLOW.format(go=str(go)))
+    assert [whole(mounted / key) for key in ("a/b.jpg", "gone.jpg")] == [old, old]
+    with ThreadPoolExecutor(1) as reader, (mounted / "a/slow.jpg").open("rb") as held:
+        read = reader.submit(whole, held.fileno())
+        time.sleep(0.1)
+        dataset.put({"a/slow.jpg": new, "a/b.jpg": new, "c/d.jpg": new})
+        dataset.trash("gone.jpg")
+        begun = time.monotonic()
+        until(lambda: not (mounted / "gone.jpg").exists(), SEEN_S)
+        assert [whole(mounted / key) for key in ("a/b.jpg", "c/d.jpg")] == [new, new]
+        assert (mounted / "a/slow.jpg").stat().st_ino == os.fstat(held.fileno()).st_ino
+        dataset.put({"a/b.jpg": old})
+        until(lambda: whole(mounted / "a/b.jpg") == old, SEEN_S)
+        assert time.monotonic() - begun < 2 * SEEN_S
+        assert not read.done()
+        go.touch()
+        assert read.result() == old
+        until(lambda: whole(mounted / "a/slow.jpg") == new, SEEN_S)
+        assert whole(held.fileno()) == old
+    mounted.stop()
+
+
+def test_names_that_change_hands_are_told_whoever_is_heard_of_first(mount, dataset):
+    """The later change of an item hides its earlier ones from who comes late."""
+    dataset.put({"a.jpg": content(1, SIZE), "b.jpg": content(2, 100)})
+    mounted = mount()
+    assert whole(mounted / "a.jpg") == content(1, SIZE)
+    a, b = dataset.items["a.jpg"], dataset.items["b.jpg"]
+    mounted.process.send_signal(signal.SIGSTOP)
+    dataset.put({"d.jpg": b"what the question under way is answered with"})
+    for item, expect, key in ((a, 1, "c.jpg"), (b, 1, "a.jpg"), (a, 2, "b.jpg")):
+        (moved,) = dataset.dataset.move([Move(item_id=item.id, expect=expect, key=key)])
+        assert moved.error is None
+    mounted.process.send_signal(signal.SIGCONT)
+    until(lambda: whole(mounted / "a.jpg") == content(2, 100), SEEN_S)
+    until(lambda: whole(mounted / "b.jpg") == content(1, SIZE), SEEN_S)
     mounted.stop()
 
 

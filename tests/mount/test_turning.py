@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+import syncd.mount.turning
 from syncd.errors import SyncdError
 from syncd.mount.follow import Follower
 from syncd.mount.index import Index
@@ -19,17 +21,20 @@ from syncd.remotes.shelf import Shelf
 
 
 class Kernel:
-    """Asks what waits for it, when it is told to."""
+    """Asks what waits for it, when it is told to; another thread than who told it answers."""
 
     def __init__(self):
         self.pending = {}
         self.own = set()
+        self.lasts = 0.0
+        self.answers = ThreadPoolExecutor(max_workers=1)
+        self.answers.submit(int).result()  # its thread begins here, with our descriptors
 
-    def held_up(self, number):
-        return False
+    def lasting(self, number):
+        return self.lasts
 
     def rename(self, old, new, **folders):
-        self.pending.pop(f"/{new}")()
+        self.answers.submit(self.pending.pop(f"/{new}")).result()
 
 
 class Plain:
@@ -64,6 +69,8 @@ class Told:
 def told(tmp_path):
     made = Told(tmp_path)
     yield made
+    made.follower.stop()
+    made.kernel.answers.shutdown()
     made.tree.index.close()
 
 
@@ -89,7 +96,7 @@ def later(told, reason, monkeypatch):
 def test_a_mount_point_that_is_not_reachable(told, monkeypatch):
     told.shelf.store("a.jpg", b"newer")
     told.point.rmdir()
-    later(told, "cannot be reached", monkeypatch)
+    later(told, "No such file", monkeypatch)
 
 
 def test_a_rename_that_fails(told, monkeypatch):
@@ -138,3 +145,41 @@ def test_a_time_that_cannot_be_told_stops_nothing(told, monkeypatch, expect_log,
     told.shelf.store("b.jpg", b"y")
     told.follower.hear(0.0)
     assert list(told.tree.listing("")) == ["a.jpg", "b.jpg"]
+
+
+def test_what_a_slow_reader_has_waits_and_the_others_do_not(told, monkeypatch):
+    monkeypatch.setattr(os, "rename", told.kernel.rename)
+    cursor = told.tree.index.word("cursor")
+    told.kernel.lasts = 1.0
+    told.shelf.store("a.jpg", b"newer")
+    told.shelf.store("b.jpg", b"y")
+    for number in range(3):
+        told.shelf.store(f"{number}.jpg", b"z")
+        told.follower.hear(0.0)
+        assert told.shown() == 3
+        assert set(told.tree.listing("")) >= {"a.jpg", "b.jpg", f"{number}.jpg"}
+    assert told.tree.index.word("cursor") == cursor, "a restart would not hear of it again"
+    told.shelf.store("a.jpg", b"the newest")
+    told.kernel.lasts = 0.0
+    told.follower.hear(0.0)
+    assert told.shown() == 10
+    assert told.tree.index.word("cursor") != cursor
+
+
+def test_no_reader_is_waited_for_without_end(told, monkeypatch):
+    monkeypatch.setattr(os, "rename", told.kernel.rename)
+    told.kernel.lasts = 1.0
+    told.shelf.store("a.jpg", b"newer")
+    told.follower.hear(0.0)
+    assert told.shown() == 3
+    monkeypatch.setattr(syncd.mount.turning, "PATIENCE_S", 0.0)
+    told.follower.hear(0.0)
+    assert told.shown() == 5
+
+
+def test_readers_who_take_turns_hold_nothing_up(told, monkeypatch):
+    monkeypatch.setattr(os, "rename", told.kernel.rename)
+    told.kernel.lasts = 0.001
+    told.shelf.store("a.jpg", b"newer")
+    told.follower.hear(0.0)
+    assert told.shown() == 5
