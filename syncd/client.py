@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from syncd.annotation.model import AnnotationSet
+from syncd.annotation.model import AnnotationSet, Size
 from syncd.config import checked
 from syncd.config.places import Places, places
 from syncd.daemon.embedded import ensure
@@ -199,6 +199,14 @@ class RemoteDataset:
         annotated = (item for item in dataset.items(folder.strip("/")) if item.annotated)
         while some := list(islice(annotated, ASKED)):
             yield from ((item, sets) for item, sets in dataset.annotations(some) if sets)
+
+    def sizes(self, folder: str = "") -> Iterator[tuple[Item, Size | None]]:
+        """Every item at or below a folder with its picture's size as stored and the orientation
+        it records, None where they cannot be told."""
+        dataset = self._open()
+        items = dataset.items(folder.strip("/"))
+        while some := list(islice(items, ASKED)):
+            yield from dataset.sizes(some)
 
     def _open(self) -> HubDataset:
         return self._client.remote.open(self.name, create=False)

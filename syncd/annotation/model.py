@@ -70,7 +70,12 @@ class AnnotationSet:
 
 @value
 class Size:
-    """Width and height of a picture as stored, in pixels."""
+    """Width and height of a picture as stored, in pixels.
+
+    `orientation` is EXIF's number of how it is to be turned to be seen upright, which coordinates
+    know nothing of; None where the file records none.
+    """
 
     width: int
     height: int
+    orientation: int | None = None

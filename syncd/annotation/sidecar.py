@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from syncd.annotation.document import IMAGES, Document, Entry, Fault, entry
-from syncd.annotation.model import Annotation, AnnotationSet
+from syncd.annotation.model import Annotation, AnnotationSet, Size
 from syncd.annotation.read import MODEL, OPERATION, WrongError, fields, pointer, text
 from syncd.annotation.read import operation as operation_id
 from syncd.annotation.sets import digest, flag, listed
@@ -41,8 +41,9 @@ class Sidecar:
         )
 
 
-def render(item: Item, sets: Sequence[AnnotationSet]) -> bytes:
-    """The sidecar of an item: the same bytes for the same item and sets, one annotation a line."""
+def render(item: Item, sets: Sequence[AnnotationSet], size: Size | None = None) -> bytes:
+    """The sidecar of an item whose picture has this size: the same bytes for the same arguments,
+    one annotation a line."""
     ordered = sorted(sets, key=lambda some: some.operation)
     lines = [_line(some, one) for some in ordered for one in some.annotations]
     older = [
@@ -51,6 +52,9 @@ def render(item: Item, sets: Sequence[AnnotationSet]) -> bytes:
         if some.annotations and some.digest != item.digest
     ]
     block: dict[str, Any] = {"schema": SCHEMA, "item": item.id}
+    if size:
+        block |= {"width": size.width, "height": size.height}
+        block |= {"orientation": size.orientation} if size.orientation else {}
     if item.digest:
         block["digest"] = item.digest
     if older:

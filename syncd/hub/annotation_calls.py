@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from syncd.hub import annotating, forms
 from syncd.hub.answers import TheHub, dump, sent
 from syncd.hub.calls import Source
+from syncd.hub.sizes import Extent
 
 router = APIRouter()
 
@@ -40,6 +41,7 @@ class Sized(_Model):
     item: forms.Item
     width: int | None = None
     height: int | None = None
+    orientation: int | None = Field(None, description="EXIF's, where the file records one: 1 to 8")
 
 
 class AllSized(_Model):
@@ -88,8 +90,10 @@ async def sizes(hub: TheHub, id: str, body: forms.Ids) -> Any:
     except asyncio.CancelledError:
         hub.sizes.stop()
         raise
-    items = [
-        {"item": forms.item(row)} | ({"width": size[0], "height": size[1]} if size else {})
-        for row, size in found
-    ]
+    items = [{"item": forms.item(row)} | _extent(size) for row, size in found]
     return sent(await hub.read(dump, {"items": items, "done": done}))
+
+
+def _extent(size: Extent | None) -> dict[str, int]:
+    told = size._asdict() if size else {}
+    return {name: value for name, value in told.items() if value is not None}

@@ -5,7 +5,8 @@ Started by `thumbnail.Decoder`; stdin is a socket on which each question comes w
     question   u32 size, u64 offset, u64 length, and the file's descriptor beside them
     answer     one byte of verdict, u32 length, that many bytes of JPEG
 
-Where the size asked for is 0, the answer is not a JPEG but width and height as they are stored.
+Where the size asked for is 0, the answer is not a JPEG but width and height as they are stored,
+and the EXIF orientation, 0 where there is none.
 
 It must stay poor: it gets descriptors instead of paths, no secrets in its environment, can write
 no file, has its memory and CPU time limited by the kernel, ends with its socket and is killed
@@ -28,7 +29,7 @@ MADE, NONE, UNSUPPORTED = b"M", b"N", b"U"
 
 QUESTION = struct.Struct(">IQQ")
 ANSWER = struct.Struct(">cI")
-EXTENT = struct.Struct(">II")
+EXTENT = struct.Struct(">IIB")
 MEMORY = 1536 * 1024 * 1024
 CPU_SECONDS = 8
 

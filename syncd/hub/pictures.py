@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 PIXELS = 100_000_000
 GROUND = (236, 236, 236)
 Image.MAX_IMAGE_PIXELS = None  # `_picture` counts, after the draft
+ORIENTATION = 0x0112
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}
 AVIF = {b"avif", b"avis"}
@@ -44,21 +45,34 @@ def thumbnail(file: IO[bytes], size: int) -> bytes:
     return out.getvalue()
 
 
-def extent(file: IO[bytes]) -> tuple[int, int]:
-    """Width and height as stored, of which the head of the file tells; raises as above."""
+def extent(file: IO[bytes]) -> tuple[int, int, int]:
+    """Width and height as stored and the EXIF orientation, 0 where there is none, of which the
+    head of the file tells; raises as above."""
     kind = _kind(file)
     if kind == "dicom":
         scan = _scan(file)
-        return int(scan.Columns), int(scan.Rows)
+        return int(scan.Columns), int(scan.Rows), 0
     if kind in VIDEOS:
         with _container(file, kind) as video:
             stream = video.streams.video[0]
-            return stream.width, stream.height
+            return stream.width, stream.height, 0
     picture = _heif(file) if kind == "heif" else Image.open(file, formats=FORMATS)
+    width, height = picture.size
     if picture.format == "TIFF":  # of the others it is `size`; of these that is turned upright
         tags = cast(Any, picture).tag_v2
-        return int(tags[256]), int(tags[257])
-    return picture.size
+        width, height = int(tags[256]), int(tags[257])
+    return width, height, _orientation(picture)
+
+
+def _orientation(picture: Image.Image) -> int:
+    """What the file records. HEIF has none: its own turning is part of how it is decoded."""
+    if picture.format == "HEIF":
+        return 0
+    try:
+        found = Image.Image.getexif(picture).get(ORIENTATION, 0)  # PNG's own would decode it all
+    except Exception:  # a picture whose notes are damaged is one all the same
+        return 0
+    return int(found) if found in range(1, 9) else 0
 
 
 def _open(file: IO[bytes], size: int) -> Image.Image:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-VERSION = 2
+VERSION = 3
 CACHE_KIB = 64 * 1024
 CHECKPOINT_PAGES = 8_000
 """32 MiB of log before its pages go home: less often measured faster for a burst of files."""
@@ -146,8 +146,10 @@ pictures = sa.Table(
     sa.Column("digest", sa.LargeBinary(32), primary_key=True),
     sa.Column("width", sa.BigInteger, nullable=False),
     sa.Column("height", sa.BigInteger, nullable=False),
+    sa.Column("orientation", sa.BigInteger),
 )
-"""The sizes of pictures that were asked for, as stored: known as long as the content is."""
+"""The sizes of pictures that were asked for, as stored: known as long as the content is. With the
+EXIF orientation, which is not applied to them; NULL: the file records none."""
 
 
 def run(tx: sa.Connection, statement: sa.Executable, values: Any) -> sa.CursorResult[Any]:
@@ -166,6 +168,7 @@ def migrate(tx: sa.Connection, version: int) -> int:
     """Bring the tables of an older catalogue to the next version, and return that."""
     for statement in _STEPS.get(version, ()):
         tx.exec_driver_sql(statement)
+    metadata.create_all(tx)
     return version + 1
 
 
@@ -174,8 +177,9 @@ _STEPS = {
         "ALTER TABLE items ADD COLUMN annotated BIGINT NOT NULL DEFAULT 0",
         "ALTER TABLE items ADD COLUMN annotated_by TEXT NOT NULL DEFAULT ''",
     ),
+    2: ("DROP TABLE pictures",),  # measured again, for the orientation
 }
-"""How tables that are there already follow; new ones are made in any case."""
+"""How tables that are there already follow; new ones are made in any case, dropped ones anew."""
 
 
 def filled(size: int) -> int:

@@ -1,7 +1,8 @@
 """How large pictures are, as stored: looked up by digest, found out by the decoding child.
 
-Only asked for where normalised coordinates have to become pixels. One request at a time has the
-child; a request ends after some seconds with what it found, and its asker goes on from there.
+Asked for where normalised coordinates have to become pixels, and where annotations are shown.
+One request at a time has the child; a request ends after some seconds with what it found, and its
+asker goes on from there.
 """
 
 from __future__ import annotations
@@ -23,11 +24,19 @@ SECONDS = 5.0
 """How long one request may measure."""
 
 
+class Extent(NamedTuple):
+    """Width and height of a picture as stored; `orientation` is EXIF's, where it has one."""
+
+    width: int
+    height: int
+    orientation: int | None
+
+
 class Sized(NamedTuple):
-    """An item, and the width and height of its picture where they can be told."""
+    """An item, and the extent of its picture where that can be told."""
 
     item: ItemRow
-    size: tuple[int, int] | None
+    size: Extent | None
 
 
 class Sizes:
@@ -58,19 +67,19 @@ class Sizes:
         some = [rows[id] for id in ids[:done] if id in rows]
         return [Sized(row, sizes.get(row.digest)) for row in some], done
 
-    def _known(self, digests: set[bytes]) -> dict[bytes, tuple[int, int]]:
+    def _known(self, digests: set[bytes]) -> dict[bytes, Extent]:
         found = {}
         ordered = sorted(digests)
         with self._store.catalogue.read() as tx:
             for start in range(0, len(ordered), catalogue.CHUNK):
                 some = pictures.c.digest.in_(ordered[start : start + catalogue.CHUNK])
                 for row in tx.execute(sa.select(pictures).where(some)):
-                    found[row.digest] = (row.width, row.height)
+                    found[row.digest] = Extent(row.width, row.height, row.orientation)
         return found
 
-    def _measured(self, digests: list[bytes]) -> tuple[dict[bytes, tuple[int, int]], set[bytes]]:
+    def _measured(self, digests: list[bytes]) -> tuple[dict[bytes, Extent], set[bytes]]:
         """What could be found out in time, and which were asked: those of no size as well."""
-        found: dict[bytes, tuple[int, int]] = {}
+        found: dict[bytes, Extent] = {}
         asked: set[bytes] = set()
         if not digests:
             return found, asked
@@ -89,7 +98,7 @@ class Sizes:
         self._keep(found)
         return found, asked
 
-    def _measure(self, digest: bytes) -> tuple[int, int] | None:
+    def _measure(self, digest: bytes) -> Extent | None:
         try:
             content = Content(*self._store.open(digest))
         except NotFoundError:
@@ -97,15 +106,15 @@ class Sizes:
         verdict, data = self._decoder.make(content, 0)
         if verdict != decode.MADE:
             return None
-        width, height = decode.EXTENT.unpack(data)
-        return (width, height) if width and height else None
+        width, height, orientation = decode.EXTENT.unpack(data)
+        return Extent(width, height, orientation or None) if width and height else None
 
-    def _keep(self, found: dict[bytes, tuple[int, int]]) -> None:
+    def _keep(self, found: dict[bytes, Extent]) -> None:
         """Sizes of content that went meanwhile are not kept: nothing would remove them."""
         if not found:
             return
         with self._store.writing() as tx:
             there = catalogue.held(tx, list(found)).keys() - self._known(set(found)).keys()
-            rows = [{"digest": d, "width": found[d][0], "height": found[d][1]} for d in there]
+            rows = [{"digest": digest, **found[digest]._asdict()} for digest in there]
             if rows:
                 tx.execute(sa.insert(pictures), rows)

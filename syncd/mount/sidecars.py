@@ -38,7 +38,9 @@ class Beside:
             yield from ((item.id, render(item, ())) for item in items if not item.annotated)
         if annotated:
             shown = {item.id: item for item in annotated}
+            sizes = {now.digest: size for now, size in dataset.sizes(annotated)}
             for now, sets in dataset.annotations(annotated):
                 # rendered for the version that is shown, though there may be a newer one
                 if self._mode == Mode.ALL or any(some.annotations for some in sets):
-                    yield now.id, render(shown[now.id], sets)
+                    item = shown[now.id]
+                    yield now.id, render(item, sets, sizes.get(item.digest))

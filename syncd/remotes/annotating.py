@@ -111,7 +111,7 @@ def _told(item: Item, found: dict[str, Any]) -> tuple[AnnotationSet, ...]:
 
 
 def _sized(_item: Item, found: dict[str, Any]) -> Size | None:
-    width, height = found.get("width"), found.get("height")
+    width, height, turn = (found.get(name) for name in ("width", "height", "orientation"))
     if type(width) is not int or type(height) is not int:
         return None
-    return Size(width=width, height=height)
+    return Size(width=width, height=height, orientation=turn if type(turn) is int else None)

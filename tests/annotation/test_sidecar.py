@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from syncd.annotation import sidecar
-from syncd.annotation.model import AnnotationSet
+from syncd.annotation.model import AnnotationSet, Size
 from syncd.annotation.read import annotation
 from syncd.errors import FormatError
 from tests.annotation.making import BOX, FIRST, LINE, SECOND, document, image, item, several
@@ -55,6 +55,20 @@ def test_its_form():
         },
     }  # fmt: skip
     assert len(shown.splitlines()) == 5, "one annotation a line"
+
+
+def test_the_pictures_size_and_orientation_are_told_and_change_nothing():
+    some = [made("ann", BOX)]
+    for size, told in (
+        (Size(width=30, height=20, orientation=6), {"width": 30, "height": 20, "orientation": 6}),
+        (Size(width=30, height=20), {"width": 30, "height": 20}),
+        (None, {}),
+    ):
+        shown = sidecar.render(item(), some, size)
+        block = json.loads(shown)["syncd"]
+        assert block == {"schema": 1, "item": "i1", "digest": FIRST} | told
+        assert json.loads(shown)["images"][0]["annotations"][0]["bbox"] == BOX["bbox"]
+        assert parsed(shown).sets == tuple(some)
 
 
 def test_one_without_annotations_or_a_digest():

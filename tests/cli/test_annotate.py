@@ -14,10 +14,17 @@ from syncd.errors import FormatError, NotFoundError
 from tests.annotation.making import BOX, LINE, POLYGON, document, image
 
 
-def picture(width: int, height: int) -> bytes:
+def picture(width: int, height: int, kind: str = "PNG", **more) -> bytes:
     out = io.BytesIO()
-    Image.new("RGB", (width, height)).save(out, "PNG")
+    Image.new("RGB", (width, height)).save(out, kind, **more)
     return out.getvalue()
+
+
+def turned(orientation: int) -> bytes:
+    """A picture that is stored lying on its side, or whatever else."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return picture(40, 20, "JPEG", exif=exif)
 
 
 @pytest.fixture
@@ -120,3 +127,18 @@ def test_from_python(dataset, tmp_path):
     dataset.name = "none-such"
     with pytest.raises(NotFoundError):
         dataset.annotate(said, operation="ann", model=False)
+
+
+def test_normalised_coordinates_are_of_the_picture_as_stored(cli, name, dataset, tree, write):
+    folder = tree({f"t/{turn}.jpg": turned(turn) for turn in range(1, 9)})
+    cli("push", folder, "--to", name, "--quiet")
+    half = LINE | {"polygon": [[0.25, 0.5], [1, 1]]}
+    file = write(*(image(f"t/{turn}.jpg", half) for turn in range(1, 9)))
+    cli("annotate", name, file, "--operation", "yolo", "--model", "--normalized")
+    found = {item.key: sets[0].annotations[0].coordinates
+             for item, sets in dataset.annotations("t")}  # fmt: skip
+    assert found == dict.fromkeys((f"t/{turn}.jpg" for turn in range(1, 9)), (10, 10, 40, 20))
+    sizes = {item.key: size for item, size in dataset.sizes()}
+    assert sizes.pop("b/2.png") is None
+    assert [(s.width, s.height) for s in sizes.values()] == [(40, 20), (10, 10), *[(40, 20)] * 8]
+    assert [s.orientation for s in sizes.values()] == [None, None, *range(1, 9)]

@@ -10,6 +10,7 @@ from itertools import count
 
 import pytest
 from PIL import Image
+from pillow_heif import register_heif_opener
 
 from syncd.annotation.model import AnnotationSet
 from syncd.annotation.read import annotation
@@ -227,7 +228,7 @@ def test_purging_removes_annotations_and_sizes(store):
         annotated(store, pets, f"{n}.jpg", jpeg(n + 8, 5))
     ids = [item.id for item in store.catalogue.page(pets).rows]
     found, done = sizes.Sizes(store).of(pets, ids)
-    assert ([one.size for one in found], done) == ([(8, 5), (9, 5), (10, 5)], 3)
+    assert ([one.size for one in found], done) == ([(8, 5, None), (9, 5, None), (10, 5, None)], 3)
     store.batch(pets, "me", packed([{"op": "trash", "id": id} for id in ids[:2]]))
     assert kept(store) == 3
     trash.empty(store, pets, "me")
@@ -272,6 +273,22 @@ def test_a_catalogue_of_before_follows(tmp_path):
         assert annotated(store, pets, "2.jpg", b"dog").annotated == 1
 
 
+def test_pictures_measured_without_their_orientation_are_measured_again(tmp_path):
+    with opened(tmp_path / "data") as store:
+        pets = store.make_dataset("pets")[0].id
+        store.batch(pets, "me", packed([put("1.jpg", turned("JPEG"))]))
+        file = store.root / "catalogue.db"
+        ids = [item.id for item in store.catalogue.page(pets).rows]
+    with closing(sqlite3.connect(file, isolation_level=None)) as old:
+        old.execute("DROP TABLE pictures")
+        old.execute("CREATE TABLE pictures (digest BLOB PRIMARY KEY, width BIGINT, height BIGINT)")
+        old.execute("INSERT INTO pictures SELECT digest, 30, 20 FROM items")
+        old.execute("UPDATE meta SET value = '2' WHERE name = 'schema'")
+    for _ in range(2):
+        with opened(tmp_path / "data") as store:
+            assert [one.size for one in sizes.Sizes(store).of(pets, ids)[0]] == [(30, 20, 6)]
+
+
 # --- sizes ----------------------------------------------------------------------------------------
 
 
@@ -281,10 +298,54 @@ def jpeg(width: int, height: int, kind: str = "JPEG", **more) -> bytes:
     return out.getvalue()
 
 
-def turned(kind: str) -> bytes:
+def turned(kind: str, orientation: int = 6) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return jpeg(30, 20, kind, exif=exif)
+
+
+def extents(pets, bodies: dict[str, bytes]) -> dict[str, tuple[int | None, ...]]:
+    """What the hub says of pictures, measured first and then known."""
+    ids = [pets.stored(name, body)["id"] for name, body in bodies.items()]
+    first, again = (
+        annotation_calls.AllSized.model_validate(pets.post("sizes", {"ids": ids}))
+        for _ in range(2)
+    )  # fmt: skip
+    assert first == again
+    return {one.item.name: (one.width, one.height, one.orientation) for one in first.items}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF", "WEBP", "PNG", "AVIF"])
+def test_the_orientation_is_recorded_and_the_size_stays_as_stored(pets, kind):
+    bodies = {f"{turn}.{kind}": turned(kind, turn) for turn in range(1, 9)}
+    # of AVIF the container itself says it, and says nothing where nothing is to be done
+    told = {turn: None if (kind, turn) == ("AVIF", 1) else turn for turn in range(1, 9)}
+    assert extents(pets, bodies) == {f"{turn}.{kind}": (30, 20, told[turn]) for turn in told}
+
+
+def test_the_orientation_of_heic_is_part_of_how_it_is_decoded(pets):
+    register_heif_opener()
     exif = Image.Exif()
     exif[0x0112] = 6
-    return jpeg(30, 20, kind, exif=exif)
+    lying = jpeg(30, 20, "HEIF", exif=exif.tobytes())
+    assert b"irot" in lying
+    only_said = jpeg(30, 20, "HEIF", exif=exif)
+    assert b"irot" not in only_said
+    bodies = {"a.heic": lying, "b.heic": only_said, "c.heic": jpeg(30, 20, "HEIF")}
+    assert extents(pets, bodies) == {
+        "a.heic": (20, 30, None), "b.heic": (30, 20, None), "c.heic": (30, 20, None),
+    }  # fmt: skip
+
+
+def test_an_orientation_that_is_none_or_damaged(pets):
+    good = turned("JPEG")
+    at = good.index(b"Exif")
+    bodies = {
+        "none.jpg": jpeg(30, 20), "none.gif": jpeg(30, 20, "GIF"), "0.jpg": turned("JPEG", 0),
+        "9.jpg": turned("JPEG", 9),
+        "torn.jpg": good[: at + 6] + b"\xff" * 12 + good[at + 18 :],
+    }  # fmt: skip
+    assert extents(pets, bodies) == dict.fromkeys(bodies, (30, 20, None))
 
 
 def test_sizes_are_those_of_the_picture_as_stored(pets, tmp_path):
@@ -314,12 +375,12 @@ def test_a_request_for_sizes_ends_in_time_and_goes_on_where_it_was(store, monkey
     ids = [item.id for item in store.catalogue.page(pets).rows]
     monkeypatch.setattr(sizes, "SECONDS", -1.0)
     asker, at = sizes.Sizes(store), 0
-    found: list[tuple[int, int] | None] = []
+    found: list[sizes.Extent | None] = []
     while at < 3:
         some, done = asker.of(pets, ids[at:])
         assert done == 1, "one picture a request is always measured"
         at, found = at + done, found + [one.size for one in some]
-    assert found == [(1, 1), (2, 1), (3, 1)]
+    assert found == [(1, 1, None), (2, 1, None), (3, 1, None)]
 
 
 def test_a_stopping_hub_waits_for_no_picture(store):

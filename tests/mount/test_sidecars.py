@@ -6,6 +6,7 @@ import json
 import os
 
 from syncd.annotation.model import Annotation, AnnotationSet, Shape
+from tests.cli.test_annotate import turned
 from tests.mount.mounted import Signs, until, whole
 
 
@@ -53,6 +54,26 @@ def test_a_sidecar_comes_changes_and_goes(mount, dataset):
     assert labels(mounted / "a/c.jpg.json") == ["bird"]
     say(dataset, "a/b.jpg")
     until(lambda: not path.exists(), 2.0)
+    mounted.stop()
+
+
+def test_the_orientation_is_shown_and_coordinates_are_left_alone(mount, dataset):
+    dataset.put({f"{turn}.jpg": turned(turn) for turn in range(1, 9)} | {"0.jpg": b"no picture"})
+    for key in dataset.items:
+        say(dataset, key, "cat")
+    mounted = mount()
+    for turn in range(9):
+        path = mounted / f"{turn}.jpg.json"
+        said = json.loads(whole(path))
+        told = {name: said["syncd"].get(name) for name in ("width", "height", "orientation")}
+        known = {"width": 40, "height": 20, "orientation": turn}
+        assert told == (known if turn else dict.fromkeys(known))
+        assert said["images"][0]["annotations"][0]["bbox"] == [1, 2, 3, 4]
+    before = whole(mounted / "6.jpg.json")
+    dataset.put({"6.jpg": turned(3)})
+    until(lambda: whole(mounted / "6.jpg.json") != before, 2.0)
+    said = json.loads(whole(mounted / "6.jpg.json"))
+    assert (said["syncd"]["orientation"], "made_on_other_content" in said["syncd"]) == (3, True)
     mounted.stop()
 
 
