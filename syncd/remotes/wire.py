@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from http.client import HTTPResponse, IncompleteRead
+from io import BufferedReader, RawIOBase
 from math import isfinite
-from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from typing import Any, cast
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 import httpx
 
@@ -26,6 +28,7 @@ from syncd.errors import (
     RemoteError,
     TransientError,
 )
+from syncd.remotes.bodies import FAULTS, Bodies
 from syncd.remotes.pace import Pace
 from syncd.value import value
 
@@ -33,6 +36,8 @@ PIECE = 256 * 1024
 """A socket takes about so much at once, and what it left of a longer piece would be copied."""
 BODY_SECONDS = 15.0
 """A remote that sends nothing of a body for so long is stuck."""
+HELD = 64 * 1024
+"""So much of an answer is taken at once where it is read in smaller portions."""
 _RETRY = "Retry-After"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -70,15 +75,20 @@ class Wire:
     ) -> None:
         """`trust` says which certificates are believed instead of the machine's."""
         parts = _parts(url)
-        self.url = url.rstrip("/")
+        proxies = parts.hostname not in _LOOPBACK
+        # Reading the machine's certificates takes 0.1 s, and plain HTTP has no use for them.
+        if trust is None and parts.scheme == "https":
+            trust = httpx.create_ssl_context()
         self._timeout = timeout
+        self._headers = _headers(token)
+        self.url = url.rstrip("/")
+        self._bodies = Bodies(self.url, trust=trust, proxies=proxies)
         self._client = httpx.Client(
             base_url=self.url,
-            headers={"Authorization": f"Bearer {token}"} if token else {},
+            headers=self._headers,
             timeout=httpx.Timeout(timeout, connect=5.0, pool=None),
-            trust_env=parts.hostname not in _LOOPBACK,
-            # Reading the machine's certificates takes 0.1 s, and plain HTTP has no use for them.
-            verify=trust or parts.scheme == "https",
+            trust_env=proxies,
+            verify=trust or False,
             limits=httpx.Limits(max_connections=32, keepalive_expiry=30.0),
         )
 
@@ -86,10 +96,13 @@ class Wire:
         """The remote listens elsewhere now: the requests to come go there."""
         self.url = url.rstrip("/")
         self._client.base_url = httpx.URL(self.url)
-        self._client.headers["Authorization"] = f"Bearer {token}"
+        self._headers = _headers(token)
+        self._client.headers.update(self._headers)
+        self._bodies.relocate(self.url)
 
     def close(self) -> None:
         self._client.close()
+        self._bodies.close()
 
     def json(
         self,
@@ -132,67 +145,71 @@ class Wire:
         query: dict[str, Any] | None = None,
     ) -> Iterator[bytes]:
         """Yield the bytes of a resource, or the asked range of it."""
-        headers = {"Accept-Encoding": "identity"}
+        headers = {}
         if offset or length is not None:
             last = "" if length is None else str(offset + length - 1)
             headers["Range"] = f"bytes={offset}-{last}"
-        request = self._client.build_request("GET", path, params=query, headers=headers)
-        with self._answer(request) as answer:
-            if "Range" in headers and answer.status_code != 206:
+        at = f"{path}?{urlencode(query)}" if query else path
+        with self._answer("GET", at, headers) as answer:
+            if "Range" in headers and answer.status != 206:
                 raise GarbledError("the remote answered a range with something else")
-            with _torn(self.url):
-                yield from answer.iter_raw(1 << 20)
+            arriving = Arriving(answer, self.url)
+            while piece := arriving.some(1 << 20):
+                yield piece
 
     @contextmanager
     def ask(self, path: str, body: Any) -> Iterator[Callable[[int], bytes]]:
         """Post JSON; what the block is given reads exactly so many bytes of the answer."""
-        headers = {"Accept-Encoding": "identity"}
-        request = self._client.build_request("POST", path, json=body, headers=headers)
-        with self._answer(request) as answer, _torn(self.url):
-            chunks = answer.iter_raw()
-            yield Arriving(chunks).read
-            if next(chunks, None):  # asked for its end, too: only then the connection is kept
+        headers = {"Content-Type": "application/json"}
+        with self._answer("POST", path, headers, json.dumps(body).encode()) as answer:
+            arriving = Arriving(answer, self.url)
+            yield arriving.read
+            if arriving.some(1):  # asked for its end, too: only then the connection is kept
                 raise GarbledError("the remote sent more than it announced")
 
     @contextmanager
-    def _answer(self, request: httpx.Request) -> Iterator[httpx.Response]:
+    def _answer(
+        self, method: str, path: str, headers: dict[str, str], body: bytes | None = None
+    ) -> Iterator[HTTPResponse]:
         """An answer that is read as it comes."""
-        timeout = httpx.Timeout(min(self._timeout, BODY_SECONDS), connect=5.0, pool=None)
-        request.extensions["timeout"] = timeout.as_dict()
-        with _translated(self.url), closing(self._client.send(request, stream=True)) as answer:
-            if not answer.is_success:
-                raise refusal(answer.status_code, answer.headers.get(_RETRY), answer.read())
+        seconds = min(self._timeout, BODY_SECONDS)
+        with ExitStack() as stack:
+            with _translated(self.url):
+                answer = stack.enter_context(
+                    self._bodies.answer(seconds, method, path, self._headers | headers, body)
+                )
+                if answer.status >= 300:
+                    raise refusal(answer.status, answer.getheader(_RETRY), answer.read())
             yield answer
 
 
 class Arriving:
-    """Bytes of an answer in the lengths they are asked for."""
+    """The body of an answer, as much of it as is asked for."""
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._held = b""
-        self._at = 0
+    def __init__(self, answer: HTTPResponse, url: str) -> None:
+        self._answer = answer
+        self._url = url
+        # What is read in small portions comes out of this; longer ones go around it.
+        self._body = BufferedReader(cast(RawIOBase, answer), HELD)
 
     def read(self, length: int) -> bytes:
         """The next so many bytes; raises TransientError where there are fewer."""
-        end = self._at + length
-        if end > len(self._held):
-            self._more(length)
-            end = length
-        found = self._held[self._at : end]
-        self._at = end
+        found = self.some(length)
+        if len(found) < length:
+            raise TransientError("the remote broke off its answer", answered=True)
         return found
 
-    def _more(self, length: int) -> None:
-        parts = [self._held[self._at :]]
-        have = len(parts[0])
-        while have < length:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                raise TransientError("the remote broke off its answer", answered=True)
-            parts.append(chunk)
-            have += len(chunk)
-        self._held, self._at = b"".join(parts), 0
+    def some(self, length: int) -> bytes:
+        """The next so many bytes, or as many as are left: none at the end."""
+        with _translated(self._url), _torn(self._url):
+            found = self._body.read(length)
+            if len(found) < length and self._answer.length:
+                raise IncompleteRead(found, self._answer.length)
+            return found
+
+
+def _headers(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _parts(url: str) -> SplitResult:
@@ -208,7 +225,7 @@ def _parts(url: str) -> SplitResult:
 def _translated(url: str) -> Iterator[None]:
     try:
         yield
-    except (httpx.TransportError, httpx.InvalidURL) as error:
+    except (httpx.TransportError, httpx.InvalidURL, *FAULTS) as error:
         detail = str(error) or type(error).__name__
         if "CERTIFICATE_VERIFY_FAILED" in detail:
             detail += '; one of your own is believed by ca = "FILE" in its [remotes.NAME]'
@@ -220,9 +237,9 @@ def _torn(url: str) -> Iterator[None]:
     """A body that breaks off: the remote is there, and another body may fare better."""
     try:
         yield
-    except httpx.TimeoutException:
+    except TimeoutError:
         raise
-    except httpx.TransportError as error:
+    except FAULTS as error:
         raise TransientError(f"{url} broke off its answer: {error}", answered=True) from error
 
 

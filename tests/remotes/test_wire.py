@@ -208,7 +208,9 @@ def test_nobody_listens(wire, server):
     assert "Bearer other" in server.seen[0]
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "x", "", "http://", "file:///etc/passwd", "http://[::1"])
+@pytest.mark.parametrize(
+    "url", ["ftp://x", "x", "", "http://", "file:///etc/passwd", "http://[::1"]
+)
 def test_addresses_that_are_none(url):
     with pytest.raises(ConfigError, match="not an http or https address"):
         Wire(url, "t")
@@ -232,6 +234,48 @@ def test_a_range_that_is_answered_with_the_whole(server, wire):
     server.answer = say(200, b"0123456789")
     with pytest.raises(GarbledError, match="range"):
         b"".join(wire.stream("/x", offset=5))
+
+
+def test_a_connection_is_kept_and_asked_for_anew_where_the_remote_hung_up(server, wire):
+    answers = iter([b"one", b"two"])
+
+    def twice(connection):
+        for body in answers:
+            head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+            connection.sendall(head + body)
+            if body == b"one":
+                connection.recv(65536)
+        connection.shutdown(socket.SHUT_RDWR)
+
+    server.answer = twice
+    assert b"".join(wire.stream("/1")) == b"one"
+    assert b"".join(wire.stream("/2")) == b"two"
+    assert len(server.seen) == 1
+    server.answer = say(200, b"three")
+    assert b"".join(wire.stream("/3")) == b"three"
+    assert b"".join(wire.stream("/4")) == b"three"
+    assert [head.split()[1] for head in server.seen] == ["/1", "/3", "/4"]
+
+
+def test_long_answers_of_others_come_by_the_proxy_of_the_environment(server, monkeypatch):
+    monkeypatch.setenv("http_proxy", server.url)
+    server.answer = say(200, b"bytes")
+    with closing(Wire("http://hub.example:8080", "t", timeout=0.5)) as far:
+        assert b"".join(far.stream("/x", query={"digest": "a b"})) == b"bytes"
+    assert server.seen[0].startswith("GET http://hub.example:8080/x?digest=a+b HTTP/1.1")
+    assert "Authorization: Bearer t" in server.seen[0]
+
+
+def test_a_proxy_is_asked_for_a_way_through_with_its_own_credentials(server, monkeypatch):
+    at = server.url.removeprefix("http://")
+    monkeypatch.setenv("https_proxy", f"http://me:p%40ss@{at}")
+    server.answer = raw(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
+    far = Wire("https://hub.example", "secret", timeout=0.5)
+    with closing(far), pytest.raises(TransientError, match="403"):
+        b"".join(far.stream("/x"))
+    assert server.seen[0].startswith("CONNECT hub.example:443")
+    assert "Proxy-Authorization: Basic bWU6cEBzcw==" in server.seen[0]
+    assert "secret" not in server.seen[0]
 
 
 # --- the hub's answers ----------------------------------------------------------------------------
