@@ -14,12 +14,13 @@ import queue
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from syncd.daemon.metrics import of_mirror, to_fields
-from syncd.engine.commands import carry_out
+from syncd.engine.commands import Said, carry_out
 from syncd.engine.mirror import Command, Mirror
 from syncd.errors import NotFoundError, SyncdError, TransientError, UsageError
 
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 NAME = "control.sock"
 ANSWER_S = 60.0
+LONG_S = 10.0
+"""So long whoever asked for what a worker has to do is kept waiting for its end."""
 LAST_S = 1.0
 """So long an answer under way is waited for at the end."""
 MOST = 64 * 1024
@@ -109,7 +112,7 @@ def of_mirror_thread(post: Callable[[Command], None]) -> Answer:
     """Answers by what the control thread of a mirror says, which has its turns to take first."""
 
     def answer(words: list[str]) -> str:
-        reply: queue.SimpleQueue[str | Exception] = queue.SimpleQueue()
+        reply: queue.SimpleQueue[Said | Exception] = queue.SimpleQueue()
         post(Command(run=lambda mirror: _tried(mirror, words), answer=_into(reply)))
         try:
             said = reply.get(timeout=ANSWER_S)
@@ -117,12 +120,15 @@ def of_mirror_thread(post: Callable[[Command], None]) -> Answer:
             raise TransientError("the daemon is busy: try again") from None
         if isinstance(said, Exception):
             raise said
-        return said
+        try:
+            return said if isinstance(said, str) else said.result(LONG_S)
+        except TimeoutError:
+            return "it takes its time and goes on: `syncd status` tells when it is done"
 
     return answer
 
 
-def _tried(mirror: Mirror, words: list[str]) -> str | Exception:
+def _tried(mirror: Mirror, words: list[str]) -> Said | Exception:
     """The fault of a command is the caller's to hear of, and not the mirror's end."""
     try:
         if words == ["metrics"]:
@@ -132,8 +138,8 @@ def _tried(mirror: Mirror, words: list[str]) -> str | Exception:
         return error
 
 
-def _into(reply: queue.SimpleQueue[str | Exception]) -> Callable[[object], None]:
-    return lambda said: reply.put(said if isinstance(said, Exception) else str(said))
+def _into(reply: queue.SimpleQueue[Said | Exception]) -> Callable[[object], None]:
+    return lambda said: reply.put(said if isinstance(said, Exception | Future) else str(said))
 
 
 _KINDS: dict[str, type[SyncdError]] = {

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 from syncd.client import Client
-from syncd.engine.commands import carry_out
+from syncd.engine.commands import Said, carry_out
+from syncd.engine.mirror import Command, Mirror
 from syncd.engine.opening import Target, opened
 from syncd.engine.options import Options
 from syncd.errors import NotFoundError, UsageError
@@ -36,7 +38,17 @@ def carry_out_offline(folder: Path, words: Sequence[str]) -> str:
         opened(target, client.remote, folder.parent, removes=True, folder=folder) as mirror,
     ):
         mirror.guard.check()
-        return f"{carry_out(mirror, words)}; the next watch or push of the folder acts on it"
+        said = _finished(mirror, carry_out(mirror, words))
+        return f"{said}; the next watch or push of the folder acts on it"
+
+
+def _finished(mirror: Mirror, said: Said) -> str:
+    """A worker's part is waited for: its end is all that anybody posts here."""
+    while isinstance(said, Future) and not said.done():
+        message = mirror.inbox.get()
+        if isinstance(message, Command):
+            message.answer(message.run(mirror))
+    return said.result() if isinstance(said, Future) else said
 
 
 def _note_pause(folder: Path, verb: str, seconds: str = "") -> str:

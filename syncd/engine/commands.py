@@ -7,11 +7,14 @@ under its lock where none runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
 
-from syncd.engine.mirror import Mirror
-from syncd.engine.pull import replace_by
-from syncd.errors import NotFoundError, TransientError, UsageError
+from syncd.engine.mirror import Command, Mirror
+from syncd.engine.pull import bring, discard, exchange
+from syncd.errors import ConflictError, NotFoundError, TransientError, UsageError
 from syncd.local.inside import inside
+from syncd.local.look import look
 from syncd.model import Item, ItemState, Receipt
 from syncd.plan.layout import suffixed
 from syncd.remotes.base import Paced
@@ -20,10 +23,14 @@ from syncd.state.row import Row
 SECOND = 1_000_000_000
 
 
-def carry_out(mirror: Mirror, words: Sequence[str]) -> str:
+Said = str | Future[str]
+"""A sentence, at once or when a worker has done what takes long."""
+
+
+def carry_out(mirror: Mirror, words: Sequence[str]) -> Said:
     """Do what was asked; return a sentence. Raises UsageError, NotFoundError."""
     verb, *rest = words
-    verbs: dict[str, Callable[..., str]] = {
+    verbs: dict[str, Callable[..., Said]] = {
         "retry": _retry, "approve": _approve, "resolve": _resolve, "sweep": _sweep,
         "pause": _pause, "resume": _resume, "flush": _flush, "left": _left,
     }  # fmt: skip
@@ -105,16 +112,27 @@ def _approve(mirror: Mirror, plan: str) -> str:
     return f"approved: {said}"
 
 
-def _resolve(mirror: Mirror, path: str, choice: str) -> str:
+def _resolve(mirror: Mirror, path: str, choice: str) -> Said:
+    row, remote = _contested(mirror, path)
+    choices: dict[str, Callable[..., Said]] = {
+        "local": _take_local, "remote": _take_remote, "both": _take_both,
+    }  # fmt: skip
+    if choice not in choices:
+        raise UsageError(f"{choice!r} is no answer: it is one of {', '.join(choices)}", path=path)
+    said = choices[choice](mirror, row, remote)
+    return _settled(mirror, path, choice, said) if isinstance(said, str) else said
+
+
+def _contested(mirror: Mirror, path: str) -> tuple[Row, Item | None]:
+    """A file in conflict and what the remote has of it; NotFoundError where it is in none."""
     row = mirror.state.files.row(path)
     trouble = next((t for t in mirror.state.troubles.all() if t.path == path), None)
     if row is None or trouble is None or trouble.kind not in ("conflict", "held"):
         raise NotFoundError("is in no conflict", path=path)
-    choices = {"local": _take_local, "remote": _take_remote, "both": _take_both}
-    if choice not in choices:
-        raise UsageError(f"{choice!r} is no answer: it is one of {', '.join(choices)}", path=path)
-    remote = _remote(mirror, row, trouble.key or row.key or "")
-    said = choices[choice](mirror, row, remote)
+    return row, _remote(mirror, row, trouble.key or row.key or "")
+
+
+def _settled(mirror: Mirror, path: str, choice: str, said: str) -> str:
     mirror.state.troubles.clear(path)
     mirror.state.agenda.settle(path, mirror.clock.now_ns())
     mirror.state.history.note(mirror.clock.now_ns(), path, "resolved", f"by a person: {choice}")
@@ -146,17 +164,49 @@ def _take_local(mirror: Mirror, row: Row, remote: Item | None) -> str:
     return f"{row.path}: the local file will replace the remote one"
 
 
-def _take_remote(mirror: Mirror, row: Row, remote: Item | None) -> str:
-    """The remote is right: its content takes the local file's place."""
+def _take_remote(mirror: Mirror, row: Row, remote: Item | None) -> Future[str]:
+    """The remote is right: once a worker has its content here, that takes the file's place."""
     if remote is None or remote.state is not ItemState.PRESENT:
         raise UsageError(
             "the remote holds nothing to take", path=row.path,
             hint="delete the local file to agree, or use --local",
         )  # fmt: skip
-    replace_by(mirror.dataset, remote, inside(mirror.subject.root, row.path))
+    place, before = inside(mirror.subject.root, row.path), _seen(mirror, row)
+    later: Future[str] = Future()
+
+    def brought(error: Exception | None) -> None:
+        try:
+            if error:
+                raise error
+            if (_seen(mirror, row), _contested(mirror, row.path)[1]) != (before, remote):
+                raise ConflictError("changed meanwhile: look at it again", path=row.path)
+            later.set_result(_exchange(mirror, row, remote, place))
+        except Exception as fault:
+            if not error:
+                discard(remote, place)
+            later.set_exception(fault)
+
+    def fetch() -> None:
+        failed: Exception | None = None
+        try:
+            bring(mirror.dataset, remote, place)
+        except Exception as fault:
+            failed = fault
+        mirror.post(Command(run=lambda mirror: brought(failed), answer=lambda said: None))
+
+    mirror.dispatcher.pool.give(fetch)
+    return later
+
+
+def _seen(mirror: Mirror, row: Row) -> object:
+    return look(mirror.subject.root, mirror.subject.chosen, row.path)
+
+
+def _exchange(mirror: Mirror, row: Row, remote: Item, place: Path) -> str:
+    exchange(remote, place)
     _take_local(mirror, row, remote)
     mirror.observer.branch(row.dir)
-    return f"{row.path}: the remote content was taken"
+    return _settled(mirror, row.path, "remote", f"{row.path}: the remote content was taken")
 
 
 def _take_both(mirror: Mirror, row: Row, remote: Item | None) -> str:

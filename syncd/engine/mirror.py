@@ -70,7 +70,7 @@ class Nudge:
     """Nothing but a reason to end a wait."""
 
 
-Message = Hint | Doubt | Changes | Command | DeniedError | Nudge | list[Result] | Answers
+Message = Hint | Doubt | Changes | Command | DeniedError | Nudge | list[Result] | Answers | None
 
 
 class Mirror:
@@ -254,7 +254,7 @@ class Mirror:
                 self.hear_of(message)
             case Command():
                 message.answer(message.run(self))
-            case Nudge():
+            case Nudge() | None:
                 pass
             case DeniedError():
                 self.settlement.denied = message

@@ -11,15 +11,16 @@ from collections.abc import Callable
 from typing import Protocol
 
 from syncd.engine.job import Job, Result
-from syncd.engine.sidecar_work import Answers, Errand, broken_off
+from syncd.engine.sidecar_work import Answers, Errand, Favour, broken_off
 from syncd.errors import TransientError
 
 log = logging.getLogger(__name__)
 
 DRAIN_S = 20.0
 
-Task = Job | Errand
-Told = list[Result] | Answers
+Task = Job | Errand | Favour
+Told = list[Result] | Answers | None
+"""What came of a task; a favour tells by itself."""
 Workers = Callable[[Callable[[Task], Told], Callable[[Told], None]], "Pool"]
 """Makes the workers from what they do, and from where what came of it goes."""
 
@@ -79,4 +80,4 @@ def _broken(job: Task) -> Told:
     error = TransientError("syncd itself failed; see the log")
     if isinstance(job, Errand):
         return broken_off(job, error)
-    return [Result(step=step, error=error) for step in job.steps]
+    return [Result(step=s, error=error) for s in job.steps] if isinstance(job, Job) else None

@@ -133,12 +133,20 @@ def fetch(dataset: Dataset, item: Item, place: Path) -> int | None:
     return sent
 
 
-def replace_by(dataset: Dataset, item: Item, place: Path) -> None:
-    """Put the item's content where something else is now; the old file is gone only then."""
-    part = _part(item, place)
+def bring(dataset: Dataset, item: Item, place: Path) -> None:
+    """Fetch an item beside the place where something else is now; `exchange` then puts it there."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    _download(dataset, item, part)
-    os.replace(part, place)  # noqa: PTH105
+    _download(dataset, item, _part(item, place))
+
+
+def exchange(item: Item, place: Path) -> None:
+    """Put an item that was brought in its place; the old file is gone only then."""
+    os.replace(_part(item, place), place)  # noqa: PTH105
+
+
+def discard(item: Item, place: Path) -> None:
+    """Forget an item that was brought and is not wanted any more."""
+    _part(item, place).unlink(missing_ok=True)
 
 
 def _part(item: Item, place: Path) -> Path:

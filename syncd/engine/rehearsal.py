@@ -93,6 +93,8 @@ class Script:
             told = tuple(Delivery(parcel=parcel) for parcel in job.parcels)
             self._deliver(Answers(deliveries=told) if told else self._work(job))
             return
+        if not isinstance(job, Job):
+            return  # nobody asks for a favour here
         if job.verb is Verb.READ:
             self._compare(job)
             self._deliver(self._work(job))

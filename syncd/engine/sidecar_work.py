@@ -25,6 +25,8 @@ MOST_BYTES = 8 * 1024 * 1024
 """A sidecar that is larger is not read."""
 
 Sets = Mapping[str, AnnotationSet]
+Favour = Callable[[], None]
+"""What else takes long; it posts by itself what came of it, and never raises."""
 
 
 @value
@@ -166,6 +168,15 @@ def broken_off(errand: Errand, error: SyncdError) -> Answers:
 
 def either(
     job: Callable[[Job], list[Result]], errand: Callable[[Errand], Answers]
-) -> Callable[[Job | Errand], list[Result] | Answers]:
-    """One function for workers that do both."""
-    return lambda task: job(task) if isinstance(task, Job) else errand(task)
+) -> Callable[[Job | Errand | Favour], list[Result] | Answers | None]:
+    """One function for workers that do all of these; a favour has no answer."""
+
+    def work(task: Job | Errand | Favour) -> list[Result] | Answers | None:
+        if isinstance(task, Job):
+            return job(task)
+        if isinstance(task, Errand):
+            return errand(task)
+        task()
+        return None
+
+    return work

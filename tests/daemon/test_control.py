@@ -1,11 +1,16 @@
-"""The control socket: its end waits for no answer."""
+"""The control socket: its end waits for no answer, and nobody waits long for a worker's."""
 
 from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import Future
 
-from syncd.daemon.control import ControlSocket, ask
+import pytest
+
+from syncd.daemon import control
+from syncd.daemon.control import ControlSocket, ask, of_mirror_thread
+from syncd.errors import ConflictError
 
 
 def test_the_end_waits_a_second_for_an_answer_under_way(tmp_path):
@@ -16,17 +21,33 @@ def test_the_end_waits_a_second_for_an_answer_under_way(tmp_path):
         release.wait(20)
         return "late"
 
-    control = ControlSocket(tmp_path, answer)
-    control.start()
+    listening = ControlSocket(tmp_path, answer)
+    listening.start()
     said: list[str] = []
     asking = threading.Thread(target=lambda: said.append(ask(tmp_path, ["left"])))
     asking.start()
     try:
         assert asked.wait(5)
         before = time.monotonic()
-        control.stop()
+        listening.stop()
         assert time.monotonic() - before < 4
     finally:
         release.set()
         asking.join(10)
     assert said == ["late"], "who asked is answered all the same"
+
+
+def test_what_a_worker_does_is_waited_for_and_not_for_long(monkeypatch):
+    later: Future[str] = Future()
+    answer = of_mirror_thread(lambda command: command.answer(later))
+    monkeypatch.setattr(control, "LONG_S", 0.05)
+    assert "goes on" in answer(["resolve", "a.jpg", "remote"])
+    later.set_result("it was taken")
+    assert answer(["resolve", "a.jpg", "remote"]) == "it was taken"
+
+
+def test_the_fault_of_a_worker_is_told(monkeypatch):
+    later: Future[str] = Future()
+    later.set_exception(ConflictError("changed meanwhile"))
+    with pytest.raises(ConflictError):
+        of_mirror_thread(lambda command: command.answer(later))(["resolve", "a.jpg", "remote"])

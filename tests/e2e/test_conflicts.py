@@ -96,6 +96,12 @@ def test_it_is_settled_without_a_daemon_too(root, syncd, watched, shelf, name):
     assert "the next watch or push" in syncd("resolve", root / "a.jpg", "--local").out
     syncd("push", root, "--to", name)
     shelf.becomes({"a.jpg": picture("local")})
+    (root / "a.jpg").write_bytes(picture("later"))
+    put(shelf, "a.jpg", picture("remote once more"))
+    syncd("push", root, "--to", name, code=1)
+    assert "content was taken" in syncd("resolve", root / "a.jpg", "--remote").out
+    assert (root / "a.jpg").read_bytes() == picture("remote once more")
+    assert not list(root.glob(".syncd-part*"))
 
 
 def test_what_somebody_trashed_is_held_and_heals_when_restored(root, syncd, watched, shelf, name):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from syncd.engine.commands import carry_out
-from syncd.errors import NotFoundError, UsageError
+from syncd.engine.pull import PARTIAL
+from syncd.errors import ConflictError, NotFoundError, TransientError, UsageError
 from syncd.model import Layout, OnConflict
+from syncd.remotes.memory import Fault
 
 
 @pytest.fixture(autouse=True)
@@ -194,6 +196,56 @@ def test_settled_for_the_remote_one(torn):
     assert torn.troubles() == {}
     torn.finish()
     torn.check()
+
+
+def fetching(world):
+    """Ask for the remote content, and see that turns are taken while no worker has it yet."""
+    later = world.tell(lambda mirror: carry_out(mirror, ["resolve", "a/1.jpg", "remote"]))
+    world.disk.write("a/2.jpg", b"another")
+    world.turn()
+    assert not later.done()
+    assert world.files()["a/1.jpg"] == b"edited"
+    assert "a/1.jpg" in world.troubles()
+    return later
+
+
+def test_the_remote_content_is_fetched_beside_the_loop(torn):
+    later = fetching(torn)
+    torn.settle()
+    assert later.result(0) == "a/1.jpg: the remote content was taken"
+    assert torn.files() == {"a/1.jpg": b"theirs", "a/2.jpg": b"another"}
+    assert torn.stored() == torn.files()
+
+
+def test_what_changed_while_it_was_fetched_is_not_replaced(torn):
+    later = fetching(torn)
+    torn.disk.write("a/1.jpg", b"edited once more")
+    torn.settle()
+    with pytest.raises(ConflictError, match="changed meanwhile"):
+        later.result(0)
+    assert torn.files()["a/1.jpg"] == b"edited once more"
+    assert "conflict" in torn.troubles()["a/1.jpg"]
+    resolve(torn, "a/1.jpg", "remote")
+    assert torn.files()["a/1.jpg"] == b"theirs"
+
+
+def test_what_was_settled_otherwise_while_it_was_fetched_stays_so(torn):
+    later = fetching(torn)
+    torn.tell(lambda mirror: carry_out(mirror, ["resolve", "a/1.jpg", "local"]))
+    torn.settle()
+    with pytest.raises(NotFoundError, match="is in no conflict"):
+        later.result(0)
+    assert torn.stored()["a/1.jpg"] == b"edited"
+    assert not list(torn.root.rglob(f"{PARTIAL}*"))
+
+
+def test_a_content_that_cannot_be_fetched_changes_nothing(torn):
+    torn.faults.append(Fault.UNREACHABLE)
+    said = resolve(torn, "a/1.jpg", "remote")
+    with pytest.raises(TransientError):
+        said.result(0)
+    assert torn.files() == {"a/1.jpg": b"edited"}
+    assert "conflict" in torn.troubles()["a/1.jpg"]
 
 
 def test_settled_for_both(torn):

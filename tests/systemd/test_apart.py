@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests.systemd.conftest import MOUNT, SCANS, SHOWN, Machine, eventually
@@ -48,7 +50,7 @@ def test_three_users_each_read_their_own_token_and_no_other(apart):
 def test_others_see_what_one_user_watches_and_another_mounts(apart):
     apart.drop("seen.jpg", b"seen by all")
     for user in ("guest", "cam", ""):
-        eventually(lambda user=user: shown(apart, "seen.jpg", user))
+        eventually(partial(shown, apart, "seen.jpg", user))
         assert apart.run("cat", SHOWN / "seen.jpg", user=user) == "seen by all"
 
 
