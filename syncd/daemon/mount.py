@@ -13,6 +13,7 @@ import os
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import count
@@ -108,7 +109,7 @@ class Mounting:
             shown.fill()
         except BaseException:
             del self._datasets[info.id]
-            shown.close()
+            shown.close(time.monotonic() + END_S)
             raise
         self._operations.add(name, shown.branch())
         return shown
@@ -170,7 +171,6 @@ class Mounting:
             if not session.is_alive():
                 reason = self._news.get() or "libfuse did not begin"
                 raise SyncdError(reason, path=str(self._wanted.point), hint="see the lines above")
-        self._wanted.point.stat()
 
     def _told_of(self) -> str:
         files, _ = self._operations.totals()
@@ -218,8 +218,9 @@ class Mounting:
             _leave()
 
     def _close(self) -> None:
+        until = time.monotonic() + END_S
         for shown in list(self._datasets.values()):
-            shown.close()
+            shown.close(until)
         self._cache.close()
 
 

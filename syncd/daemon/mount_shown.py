@@ -5,6 +5,7 @@ Made and ended by `daemon/mount`. The folder of the index is held against other 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Container
 from contextlib import suppress
 from hashlib import sha256
@@ -27,7 +28,8 @@ from syncd.mount.turning import Turner
 from syncd.remotes.base import DatasetInfo
 from syncd.state.lock import FolderLock
 
-END_S = 5.0
+END_S = 3.0
+"""So long the end waits for all that is under way."""
 
 
 class Shown:
@@ -98,11 +100,13 @@ class Shown:
     def stop(self) -> None:
         """Whoever waits for bytes gets an error now."""
         self.follower.stop()
-        self.reader.close()
+        self.reader.stop()
 
-    def close(self) -> None:
-        self.reader.close()
-        if self.follower.join(END_S):
+    def close(self, until: float) -> None:
+        """End, and wait at most until then for what is under way at the remote."""
+        self.stop()
+        self.reader.close(max(0.0, until - time.monotonic()))
+        if self.follower.join(max(0.0, until - time.monotonic())):
             self.tree.index.close()
         self._lock.close()
 

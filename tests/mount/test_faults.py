@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -61,6 +62,24 @@ def test_a_frozen_hub_stops_no_listing_and_no_read_for_ever(own, mounts, allow_l
     until(lambda: readable(mounted / "b.jpg"), 10.0)
     assert whole(mounted / "b.jpg") == FILES["b.jpg"]
     mounted.stop()
+
+
+@pytest.mark.parametrize("readers", [0, 3])
+def test_a_frozen_hub_delays_no_end(own, mounts, readers):
+    hub, dataset = own
+    mounted = mounts(hub, "signs")
+    dataset.put({"c.jpg": b"the feed is heard"})
+    until(lambda: (mounted / "c.jpg").exists())
+    hub.freeze()
+    keys = [key for key, _ in zip(FILES, range(readers), strict=False)]
+    with ThreadPoolExecutor(3) as reading:
+        waiting = [reading.submit(readable, mounted / key) for key in keys]
+        time.sleep(0.3)
+        begun = time.monotonic()
+        mounted.stop()
+        assert time.monotonic() - begun < 5.0
+        assert not any(one.result() for one in waiting)
+    assert stuck() == []
 
 
 def readable(path: Path) -> bool:

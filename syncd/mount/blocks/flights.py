@@ -185,10 +185,12 @@ class Flights:
         self.fail(waiting, error)
 
     def close(self) -> None:
+        """No more of it: who waits gets an error, also for what was asked for already."""
         with self._ready:
             self._closed = True
             self._ready.notify_all()
-        self.fail_waiting(TransientError("the mount is being ended"))
+            waiting = list(self._all.values())
+        self.fail(waiting, TransientError("the mount is being ended"))
 
     # --- under the lock -------------------------------------------------------------------------
 

@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 PAUSE_SECONDS = 1.0
 BAD_SECONDS = 30.0
 """A big file that was not what its digest says is not tried again for so long."""
-END_SECONDS = 20.0
-"""No request stays without an answer for longer."""
+END_SECONDS = 3.0
+"""So long the end waits for requests under way; what they bring later is dropped."""
 PREFETCH_FILES = 64
 HELD = 256
 GROUP_BYTES = BLOCK // 2
@@ -99,14 +99,19 @@ class Reader:
         self._threads.append(thread)
         thread.start()
 
-    def close(self) -> None:
-        """End what is under way; who still waits gets a TransientError."""
+    def stop(self) -> None:
+        """Ask for nothing more; who still waits gets a TransientError now."""
         self._closing.set()
+        self._flights.close()
+
+    def close(self, patience_s: float = END_SECONDS) -> None:
+        """Stop, and wait so long for what is under way."""
+        self.stop()
         while self._held:
             self._cache.unpin(self._held.popleft())
-        self._flights.close()
+        until = time.monotonic() + patience_s
         for thread in self._threads:
-            thread.join(END_SECONDS)
+            thread.join(max(0.0, until - time.monotonic()))
 
     # --- reading --------------------------------------------------------------------------------
 
