@@ -32,9 +32,11 @@ def lacking() -> str | None:
         missing.append("fuse3 (for fusermount)")
     if missing:
         return f"mounting needs {' and '.join(missing)}: apt-get install them"
-    if not os.access(DEVICE, os.R_OK | os.W_OK):
+    if not DEVICE.exists():
         return f"mounting needs {DEVICE}: load the kernel's module with `modprobe fuse`, and in a" \
             " container pass that device and the right to mount"  # fmt: skip
+    if not os.access(DEVICE, os.R_OK | os.W_OK):
+        return f"mounting needs {DEVICE}, which this user may not open: `sudo chmod 666 {DEVICE}`"
     return None
 
 

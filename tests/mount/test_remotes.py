@@ -44,8 +44,9 @@ def serving(fuse: None, tmp_path: Path) -> Iterator[Callable[..., Mounted]]:
 
     def begin(kind: str, root: Path, *dataset: str) -> Mounted:
         point = tmp_path / "mnt"
-        words = [kind, str(root), str(STALE_S), str(point), *dataset]
-        begun.append(serve(["-m", "tests.mount.folders", *words], tmp_path / "home", point, {}))
+        words = ["-m", "tests.mount.folders", kind, str(root), "mount", *dataset, str(point)]
+        words += ["--foreground", "--staleness", str(STALE_S)]
+        begun.append(serve(words, tmp_path / "home", point, {}))
         return begun[-1]
 
     yield begin
@@ -121,7 +122,7 @@ def readable(file: Path) -> bool:
 
 
 def test_all_datasets_of_it_and_those_to_come(root, serving):
-    mounted = serving("least", root)
+    mounted = serving("least", root, "--all")
     assert os.listdir(mounted.point) == ["signs"]
     shutil.copytree(root / "signs/a", root / "more/b")
     until(lambda: (mounted / "more/b/3.jpg").exists())
