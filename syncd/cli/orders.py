@@ -112,11 +112,11 @@ def log_level(
         str | None, typer.Argument(metavar="LEVEL", help="debug, info, warning, error.")
     ] = None,
 ) -> None:
-    """Say or set how much the running daemon logs."""
-    from syncd.daemon.overview import tell_running
+    """Say or set how much running mirrors and mounts log, until they end."""
+    from syncd.daemon.overview import log_levels
 
-    for root, said in tell_running(["log-level", *([level] if level else [])]):
-        render.out(f"{root}: {said}")
+    for said in log_levels(level):
+        render.out(said)
 
 
 def metrics() -> None:

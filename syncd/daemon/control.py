@@ -40,10 +40,13 @@ Answer = Callable[[list[str]], str]
 
 
 class ControlSocket:
-    """Listens in one folder; every line is answered by `answer`, in this socket's thread."""
+    """Listens in one folder; every line is answered by `answer`, in this socket's thread.
 
-    def __init__(self, folder: Path, answer: Answer) -> None:
+    `name` is what it speaks for, as a person knows it: a root, a mount point."""
+
+    def __init__(self, folder: Path, answer: Answer, name: str) -> None:
         self._folder = folder
+        self._name = name
         self._respond = answer
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._thread = threading.Thread(target=self._serve, name="syncd-control", daemon=True)
@@ -95,7 +98,9 @@ class ControlSocket:
             return {"error": f"unexpected fault: {error!r}", "kind": "SyncdError"}
 
     def _said(self, words: list[str]) -> str:
-        return log_level(words[1:]) if words[:1] == ["log-level"] else self._respond(words)
+        if words[:1] != ["log-level"]:
+            return self._respond(words)
+        return f"{self._name}: {log_level(words[1:])}"
 
 
 def log_level(words: Sequence[str]) -> str:

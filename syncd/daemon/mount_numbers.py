@@ -40,7 +40,7 @@ class MountNumbers:
     def start(self) -> None:
         """Tell them from now on to whoever asks."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._socket = ControlSocket(self._folder, self._answer)
+        self._socket = ControlSocket(self._folder, self._answer, str(self._point))
         self._socket.start()
 
     def stop(self) -> None:

@@ -137,12 +137,27 @@ def flush_all(remote: str | None, timeout: float) -> list[str]:
 
 def samples() -> list[Sample]:
     """The numbers of everything that runs now; what does not answer is left out."""
-    where = places()
     found: list[Sample] = []
-    for socket in sorted(where.state.glob(f"*/*/{NAME}")):
+    for folder in _listening():
         with suppress(SyncdError, ValueError, TypeError):
-            found += from_fields(json.loads(ask(socket.parent, ["metrics"])))
+            found += from_fields(json.loads(ask(folder, ["metrics"])))
     return found
+
+
+def log_levels(level: str | None) -> list[str]:
+    """Have all mirrors and mounts that run say, or set, how much they log. Raises UsageError."""
+    said = []
+    for folder in _listening():
+        with suppress(TransientError):
+            said.append(ask(folder, ["log-level", *([level] if level else [])]))
+    if not said:
+        raise NotFoundError("no daemon runs", hint="syncd watch FOLDER")
+    return said
+
+
+def _listening() -> list[Path]:
+    """Where something that runs takes orders; what was killed may have left its socket."""
+    return [socket.parent for socket in sorted(places().state.glob(f"*/*/{NAME}"))]
 
 
 def past(path: Path | None, *, since_ns: int, limit: int) -> list[tuple[MirrorStatus, Deed]]:

@@ -124,8 +124,9 @@ class Watching:
             )
             feed = Feed(mirror, self._revive)
             control = ControlSocket(
-                self.target.folder(self._mirrors), of_mirror_thread(mirror.post)
-            )
+                self.target.folder(self._mirrors), of_mirror_thread(mirror.post),
+                str(self.target.root),
+            )  # fmt: skip
             try:
                 control.start()
                 loop = _Loop(mirror, watcher, self.target.options, self._mirrors.parent)

@@ -21,7 +21,7 @@ def test_the_end_waits_a_second_for_an_answer_under_way(tmp_path):
         release.wait(20)
         return "late"
 
-    listening = ControlSocket(tmp_path, answer)
+    listening = ControlSocket(tmp_path, answer, "pics")
     listening.start()
     said: list[str] = []
     asking = threading.Thread(target=lambda: said.append(ask(tmp_path, ["left"])))

@@ -1,4 +1,4 @@
-"""What a mount counts, asked of a real one by `syncd metrics`."""
+"""What a mount counts, asked of a real one by `syncd metrics`; and how much it logs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.isolation import environment
 
 
-def numbers(home):
-    said = subprocess.run(
-        [sys.executable, "-m", "syncd", "metrics"], env=environment(home), check=True,
+def told(home, *words):
+    done = subprocess.run(
+        [sys.executable, "-m", "syncd", *words], env=environment(home), check=False,
         capture_output=True, text=True,
-    ).stdout  # fmt: skip
+    )  # fmt: skip
+    return done.stdout + done.stderr
+
+
+def numbers(home):
+    said = told(home, "metrics")
     return {
         (sample.name, sample.labels.get("request")): sample.value
         for family in text_string_to_metric_families(said)
@@ -77,3 +82,14 @@ def test_a_mount_tells_its_requests_and_what_its_cache_had(mount, dataset, tmp_p
     mounted.stop()
     assert numbers(home) == {}
     assert list((home / "state").rglob("control.sock")) == []
+
+
+def test_how_much_it_logs_is_changed_while_it_runs(mount, dataset):
+    dataset.put({"a/one.jpg": b"1"})
+    mounted = mount()
+    home = mounted.log_file.parent
+    assert told(home, "log-level", "debug") == f"{mounted.point}: the log level is debug\n"
+    assert told(home, "log-level") == f"{mounted.point}: the log level is debug\n"
+    assert "is no level" in told(home, "log-level", "loud")
+    mounted.stop()
+    assert "no daemon runs" in told(home, "log-level")

@@ -53,3 +53,6 @@ def test_the_lines_for_the_person_on_call_work(box):
     assert "resumed" in typed("syncd resume")
     box.arrives("held.jpg")
     assert "syncd_mount_requests_total" in typed("syncd metrics")
+    of_mounts = "SYNCD_STATE_DIR=/var/lib/syncd-mount"
+    said = box.sh(f"{of_mounts} {' '.join(map(str, SYNCD))} log-level debug")
+    assert said == "/mnt/scans: the log level is debug\n"
