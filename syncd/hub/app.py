@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, HTTPException, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from syncd import __version__
@@ -62,8 +62,8 @@ async def link(hub: TheHub) -> Any:
 @router.get("/enter", response_class=RedirectResponse, status_code=303)
 async def enter(request: Request, hub: TheHub, code: str) -> Any:
     value = hub.auth.enter(code)
-    if value is None:
-        raise HTTPException(403, "this link was used, or is older than a minute: ask for a new one")
+    if value is None:  # used, or too old: the page says how to get another
+        return page.shown(request, 403)
     answer = RedirectResponse("/", 303, {"cache-control": "no-store"})
     answer.set_cookie(
         request.app.state.cookie,

@@ -66,6 +66,11 @@ def _serve(request: Request, name: str, status: int = 200) -> Response:
     return Response(data, status, headers, _TYPES[Path(name).suffix])
 
 
+def shown(request: Request, status: int) -> Response:
+    """The page itself, which says the way in to whoever is not let in."""
+    return _serve(request, "index.html", status)
+
+
 @router.get("/", include_in_schema=False)
 async def page(request: Request) -> Response:
     """The one page there is; what it shows is in the address behind #.
@@ -77,7 +82,7 @@ async def page(request: Request) -> Response:
     known = auth.bearer(request.headers.get("Authorization", "").encode()) or auth.cookie(
         request.cookies.get(request.app.state.cookie, "")
     )
-    return _serve(request, "index.html", 200 if known else 401)
+    return shown(request, 200 if known else 401)
 
 
 @router.get("/static/{file}", include_in_schema=False)

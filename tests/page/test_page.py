@@ -34,7 +34,21 @@ def test_the_link_lets_in_once(page: Page, hub: RunningHub):
     page.wait_for_selector("#app:not([hidden])")
     assert page.url.startswith(f"{hub.url}/")
     assert "code" not in page.url
-    assert httpx.get(link).status_code == 403
+    again = page.goto(link)
+    assert again is not None
+    assert again.status == 403
+    page.wait_for_selector("#app:not([hidden])")
+
+
+def test_a_used_link_tells_a_stranger_the_way_in(page: Page, hub: RunningHub):
+    link = hub.link()
+    assert httpx.get(link).status_code == 303
+    answer = page.goto(link)
+    assert answer is not None
+    assert answer.status == 403
+    expect(page.get_by_text("Ask for a fresh link")).to_be_visible()
+    expect(page.get_by_text("syncd open")).to_be_visible()
+    expect(page.locator("#app")).to_be_hidden()
 
 
 def test_a_stranger_is_told_the_way_in(page: Page, hub: RunningHub):
