@@ -19,7 +19,9 @@ from typing import Any
 
 from syncd.annotation.model import AnnotationSet, Size
 from syncd.config import checked
+from syncd.config.load import load
 from syncd.config.places import Places, places
+from syncd.daemon.choices import options_of
 from syncd.daemon.embedded import ensure
 from syncd.daemon.remote import EMBEDDED, resolve
 from syncd.engine.annotate import AnnotationReport, Source, annotate
@@ -142,12 +144,13 @@ class RemoteDataset:
     ) -> Report:
         """Send folders and files, whatever is new or changed; nothing is removed.
 
-        First-level subfolders become folders of the dataset; `preserve_folders` keeps the whole
-        structure, `path` puts it all below a folder of the dataset. `progress` hears every file,
-        `watcher` the whole tally. Raises SyncdError for what stops everything; what concerns
+        First-level subfolders become folders of the dataset, or what `[mirror]` of the
+        configuration says; `preserve_folders` keeps the whole structure, `path` puts it all below
+        a folder of the dataset. `options` takes the place of all of this. `progress` hears every
+        file, `watcher` the whole tally. Raises SyncdError for what stops everything; what concerns
         single files is in the report.
         """
-        chosen = options or Options()
+        chosen = options or options_of(load(self._client.places).mirror)
         if preserve_folders:
             chosen = replace(chosen, layout=Layout.TREE)
         if path:

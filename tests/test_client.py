@@ -65,6 +65,19 @@ def test_structure_and_place_are_chosen(client, photos):
     ]  # fmt: skip
 
 
+def test_the_configuration_holds_where_a_call_says_nothing(client, hub, photos):
+    client.places.config.mkdir(parents=True)
+    client.places.config_file.write_text(
+        '[mirror]\nlayout = "flat"\nextensions = [".png", ".txt"]\nignore = ["day/"]\n'
+    )
+    dataset = client.dataset("client-configured")
+    dataset.push([photos])
+    assert {item.key for item in dataset.items()} == {"b.png", "x.txt"}
+    whole = client.dataset("client-configured-whole")
+    whole.push([photos], preserve_folders=True)
+    assert {item.key for item in whole.items()} == {"trip/b.png", "x.txt"}
+
+
 def test_progress_is_told_for_every_file(client, photos):
     heard: list[tuple[int, int, str]] = []
     client.dataset("client-progress").push([photos], progress=lambda *told: heard.append(told))

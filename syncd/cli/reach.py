@@ -39,7 +39,7 @@ def options(
     """Mirror options from the command line, on top of the configuration's."""
     from syncd.config.load import load
     from syncd.config.places import places
-    from syncd.daemon.roster import options_of
+    from syncd.daemon.choices import options_of
     from syncd.local.kind import EXTENSIONS
 
     if preserve_folders and flat:

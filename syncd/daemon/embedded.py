@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -21,7 +20,7 @@ from syncd.config.parts import HubConfig
 from syncd.config.places import Places
 from syncd.daemon.shorten import shorten_logs
 from syncd.errors import StateError, SyncdError, TransientError
-from syncd.remotes.trust import exactly
+from syncd.remotes.trust import Exactly, Trust
 from syncd.remotes.wire import Wire
 from syncd.value import value
 
@@ -43,9 +42,8 @@ class Address:
     """The certificate it shows, where it listens with TLS."""
 
     @property
-    def trust(self) -> ssl.SSLContext | None:
-        """What is to be believed of it. Raises ConfigError."""
-        return exactly(self.ca) if self.ca else None
+    def trust(self) -> Trust | None:
+        return Exactly(self.ca) if self.ca else None
 
     def __repr__(self) -> str:
         return f"Address(url={self.url!r}, pid={self.pid})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import field
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from syncd.config.parts import Config, RemoteConfig
 from syncd.config.places import Ambient, Places, ambient
 from syncd.daemon.embedded import is_own, running, told
 from syncd.errors import ConfigError
-from syncd.remotes.trust import signed_by
+from syncd.remotes.trust import SignedBy, Trust
 from syncd.value import value
 
 EMBEDDED = "hub"
@@ -24,7 +23,7 @@ class Found:
     name: str
     url: str | None
     token: str = field(repr=False)
-    trust: ssl.SSLContext | None = None
+    trust: Trust | None = None
 
 
 def resolve(
@@ -65,11 +64,11 @@ def _named(url: str, config: Config) -> str | None:
     return next((n for n, known in config.remotes.items() if known.url.rstrip("/") == url), None)
 
 
-def _trust(url: str, entry: RemoteConfig | None, where: Places) -> ssl.SSLContext | None:
+def _trust(url: str, entry: RemoteConfig | None, where: Places) -> Trust | None:
     if not url.startswith("https:"):
         return None
     if entry and entry.ca:
-        return signed_by(entry.ca)
+        return SignedBy(entry.ca)
     own = told(where)
     return own.trust if own and own.url == url else None
 

@@ -5,7 +5,6 @@ Pure but for the real paths of folders. What cannot be is said before anything r
 
 from __future__ import annotations
 
-import socket
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,18 +12,16 @@ from pathlib import Path
 
 from syncd.client import checked_name
 from syncd.config.load import load
-from syncd.config.parts import Config, MirrorConfig, MirrorEntry
+from syncd.config.parts import Config, MirrorEntry
 from syncd.config.places import Places
-from syncd.config.quantity import hours, rate
+from syncd.daemon.choices import options_of
 from syncd.daemon.remote import Found, resolve
 from syncd.engine.errand import distinct, refuse_nesting
 from syncd.engine.opening import Target, root_of
 from syncd.engine.options import Options
 from syncd.errors import ConfigError, UsageError
 from syncd.local.ignore import Filter
-from syncd.local.kind import EXTENSIONS
-from syncd.model import Layout, OnConflict, OnDelete
-from syncd.state.history import DAYS
+from syncd.model import OnConflict
 from syncd.value import value
 
 
@@ -60,36 +57,6 @@ def configured(where: Places) -> tuple[Config, list[Duty]]:
     if problems:
         raise ConfigError("; ".join(problems), path=str(where.config_file))
     return config, _told_apart(duties)
-
-
-def options_of(said: MirrorConfig, prefix: str = "") -> Options:
-    """Mirror options from the words of a configuration, which were found to be known ones."""
-    beside = OnConflict(said.on_conflict or OnConflict.KEEP)
-    taken = {extension(one) for one in said.extensions or EXTENSIONS}
-    return Options(
-        layout=Layout(said.layout or Layout.FIRST_LEVEL),
-        prefix=prefix,
-        on_delete=OnDelete(said.on_delete or OnDelete.TRASH),
-        on_conflict=beside,
-        source=said.source or (machine() if beside is OnConflict.SUFFIX else ""),
-        extensions=frozenset() if "*" in taken else frozenset(taken),
-        ignore=said.ignore,
-        rate=rate(said.bandwidth) if said.bandwidth else None,
-        hours=hours(said.active_hours or ""),
-        history_days=DAYS if said.history_days is None else said.history_days,
-    )
-
-
-def machine() -> str:
-    """This machine's name, where files are to be told apart by it."""
-    return socket.gethostname().partition(".")[0]
-
-
-def extension(text: str) -> str:
-    """A suffix as it is compared: lower case, with its dot; `*` stands for all."""
-    if text == "*":
-        return text
-    return (text if text.startswith(".") else f".{text}").lower()
 
 
 def _duty(entry: MirrorEntry, config: Config, where: Places) -> Duty:

@@ -6,7 +6,6 @@ their digest; what does not fit a batch goes in parts that can be resumed.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -33,6 +32,7 @@ from syncd.remotes.base import (
     Upload,
 )
 from syncd.remotes.pace import Pace
+from syncd.remotes.trust import Trust
 from syncd.remotes.wire import PIECE, Body, Wire
 
 PART = 8 * 1024 * 1024
@@ -42,7 +42,7 @@ BYTES = "application/octet-stream"
 class HubRemote:
     """A hub at an address."""
 
-    def __init__(self, url: str, token: str, *, trust: ssl.SSLContext | None = None) -> None:
+    def __init__(self, url: str, token: str, *, trust: Trust | None = None) -> None:
         self.url = url
         self._wire = Wire(url, token, trust=trust)
 

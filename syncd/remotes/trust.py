@@ -1,11 +1,12 @@
 """Which TLS certificates are believed where those of the machine's authorities are not meant.
 
-Made by whoever names a remote (`daemon/remote`, `daemon/embedded`), used by `Wire`.
+Said by whoever names a remote (`daemon/remote`, `daemon/embedded`), asked by `Wire`.
 """
 
 from __future__ import annotations
 
 import ssl
+from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.errors import ConfigError
@@ -13,30 +14,43 @@ from syncd.errors import ConfigError
 END = "-----END CERTIFICATE-----\n"
 
 
-def signed_by(file: Path) -> ssl.SSLContext:
-    """Believe the certificates of a PEM file and what they signed, for the hosts they name.
+@dataclass(frozen=True, slots=True)
+class SignedBy:
+    """The certificates of a PEM file and what they signed, for the hosts they name."""
 
-    Raises ConfigError where it holds none."""
-    return _believing(_read(file), file)
+    file: Path
+
+    def context(self) -> ssl.SSLContext:
+        """What a connection believes. Raises ConfigError where the file holds no certificate."""
+        return _believing(_read(self.file), self.file)
 
 
-def exactly(file: Path) -> ssl.SSLContext:
-    """Believe the first certificate of a PEM file, the one a server shows, and no other.
+@dataclass(frozen=True, slots=True)
+class Exactly:
+    """The first certificate of a PEM file, the one a server shows, and no other.
 
     Whatever names it has: a hub is found on its own machine by a number that is not among them."""
-    first, end, _ = _read(file).partition(END)
-    trust = _believing(first + end, file)
-    trust.check_hostname = False
-    return trust
+
+    file: Path
+
+    def context(self) -> ssl.SSLContext:
+        """What a connection believes. Raises ConfigError where the file holds no certificate."""
+        first, end, _ = _read(self.file).partition(END)
+        believed = _believing(first + end, self.file)
+        believed.check_hostname = False
+        return believed
+
+
+Trust = SignedBy | Exactly
 
 
 def _believing(certificates: str, file: Path) -> ssl.SSLContext:
     try:
-        trust = ssl.create_default_context(cadata=certificates)
+        believed = ssl.create_default_context(cadata=certificates)
     except (ssl.SSLError, ValueError) as error:
         raise ConfigError("holds no certificate in PEM", path=str(file)) from error
-    trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    return trust
+    believed.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return believed
 
 
 def _read(file: Path) -> str:

@@ -7,7 +7,6 @@ proxies of the environment are not asked for addresses of this machine.
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPResponse, IncompleteRead
@@ -30,6 +29,7 @@ from syncd.errors import (
 )
 from syncd.remotes.bodies import FAULTS, Bodies
 from syncd.remotes.pace import Pace
+from syncd.remotes.trust import Trust
 from syncd.value import value
 
 PIECE = 256 * 1024
@@ -71,24 +71,25 @@ class Wire:
         token: str,
         *,
         timeout: float = 60.0,
-        trust: ssl.SSLContext | None = None,
+        trust: Trust | None = None,
     ) -> None:
         """`trust` says which certificates are believed instead of the machine's."""
         parts = _parts(url)
         proxies = parts.hostname not in _LOOPBACK
         # Reading the machine's certificates takes 0.1 s, and plain HTTP has no use for them.
-        if trust is None and parts.scheme == "https":
-            trust = httpx.create_ssl_context()
+        believed = trust.context() if trust else None
+        if believed is None and parts.scheme == "https":
+            believed = httpx.create_ssl_context()
         self._timeout = timeout
         self._headers = _headers(token)
         self.url = url.rstrip("/")
-        self._bodies = Bodies(self.url, trust=trust, proxies=proxies)
+        self._bodies = Bodies(self.url, trust=believed, proxies=proxies)
         self._client = httpx.Client(
             base_url=self.url,
             headers=self._headers,
             timeout=httpx.Timeout(timeout, connect=5.0, pool=None),
             trust_env=proxies,
-            verify=trust or False,
+            verify=believed or False,
             limits=httpx.Limits(max_connections=32, keepalive_expiry=30.0),
         )
 
