@@ -6,6 +6,7 @@ named after the mount point tells who serves it.
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -25,6 +26,8 @@ from syncd.mount import point as points
 from syncd.state.lock import FolderLock, holder
 
 END_S = 15.0
+SAY_S = 0.5
+"""So long after its mount answers a program may take to say so; a quiet one says nothing."""
 
 
 @contextmanager
@@ -64,14 +67,16 @@ def begin(wanted: Wanted) -> tuple[int, str]:
             stderr=output,
             start_new_session=True,
         )
+    until = math.inf
     while child.poll() is None:
         if points.own_at(point):
             point.stat()
             said = _said(log, start)
-            return 0, said if "mounted on" in said else f"{said}\nmounted on {point}".strip()
+            if f"mounted on {point}" in said or time.monotonic() > until:
+                return 0, said
+            until = min(until, time.monotonic() + SAY_S)
         time.sleep(0.02)
-    last = _said(log, start).rpartition("\n")[2]
-    return child.returncode or 1, last or f"it ended at once: see {log}"
+    return child.returncode or 1, _said(log, start) or f"it ended at once: see {log}"
 
 
 def ended(point: Path) -> bool:

@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 from syncd.daemon.mount_numbers import MountNumbers
 from syncd.daemon.mount_shown import END_S, Shown, free_slot
 from syncd.daemon.mount_wanted import Reached, Wanted, asked, found
-from syncd.errors import BusyError, NotFoundError, RemoteError, SyncdError
+from syncd.errors import BusyError, NotFoundError, RemoteError, SyncdError, UsageError
 from syncd.mount import point as points
 from syncd.mount.blocks.cache import BlockCache
 from syncd.remotes.base import DatasetInfo
@@ -38,6 +38,7 @@ NEGATIVE_S = 1
 GARBAGE = 200_000
 """So many new objects before garbage is looked for: the usual 700 doubled the time of listing a
 folder of 100,000, where there is none."""
+NO_RIGHT = "the lines above say why; in a container it needs the right to mount"
 LOOK_S = 1.0
 DATASETS_S = 1.5
 """With --all, how often new datasets are looked for."""
@@ -57,7 +58,7 @@ class Mounting:
         self._datasets: dict[str, Shown] = {}
         self._missed: set[str] = set()
         self._ending = threading.Event()
-        self._signals = 0
+        self._signals = self._device = 0
         look = Look(
             uid=wanted.uid, gid=wanted.gid, file_mode=wanted.mode, folder_mode=_folder(wanted.mode)
         )
@@ -170,7 +171,8 @@ class Mounting:
         while not self._operations.started.wait(0.05):
             if not session.is_alive():
                 reason = self._news.get() or "libfuse did not begin"
-                raise SyncdError(reason, path=str(self._wanted.point), hint="see the lines above")
+                raise SyncdError(reason, path=str(self._wanted.point), hint=NO_RIGHT)
+        self._device = points.device_at(self._wanted.point)
 
     def _told_of(self) -> str:
         files, _ = self._operations.totals()
@@ -203,8 +205,8 @@ class Mounting:
             self._numbers.stop()
         for shown in list(self._datasets.values()):
             shown.stop()
-        point, patience = self._wanted.point, END_S
-        if session.is_alive() and points.own_at(point):
+        point, patience = points.now_at(self._device), END_S
+        if session.is_alive() and point:
             try:
                 points.detach(point, lazy=False)
             except BusyError:
@@ -228,8 +230,14 @@ def _cache(wanted: Wanted) -> BlockCache:
     """The block cache; where another mount has it, one of our own."""
     for number in count(1):
         folder = wanted.cache / ("blocks" if number == 1 else f"blocks-{number}")
-        with suppress(BusyError):
+        try:
             return BlockCache(folder, wanted.cache_bytes)
+        except BusyError:
+            continue
+        except OSError as error:
+            reason = f"cannot hold the cache: {error.strerror}"
+            hint = "name another --cache-dir"
+            raise UsageError(reason, path=str(wanted.cache), hint=hint) from error
     raise AssertionError
 
 

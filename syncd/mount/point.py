@@ -161,6 +161,8 @@ def detach(point: Path, *, lazy: bool) -> None:
         if "busy" not in said:
             break
         time.sleep(pause)
+    if not own_at(point):  # which is not asked: it may hang
+        point = Path(os.path.realpath(point))
     if "busy" in said:
         raise BusyError("in use: files in it are open, or a program works in it", path=str(point),
                         hint="end it, or syncd umount --lazy")  # fmt: skip

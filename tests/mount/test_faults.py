@@ -82,6 +82,20 @@ def test_a_frozen_hub_delays_no_end(own, mounts, readers):
     assert stuck() == []
 
 
+def test_folders_above_a_mount_may_be_renamed(own, mounts, tmp_path):
+    hub, dataset = own
+    mounted = mounts(hub, "signs", at="above/mnt")
+    assert whole(mounted / "b.jpg") == FILES["b.jpg"]
+    now = (tmp_path / "above").rename(tmp_path / "elsewhere") / "mnt"
+    try:
+        dataset.put({"b.jpg": content(5, SIZE)})
+        until(lambda: whole(now / "b.jpg") == content(5, SIZE), 2.0)
+        mounted.stop()
+        assert points.mounted(now) is None
+    finally:
+        subprocess.run(["fusermount", "-uzq", str(now)], check=False)
+
+
 def readable(path: Path) -> bool:
     try:
         return bool(whole(path))
@@ -152,6 +166,18 @@ def test_a_signal_unmounts_and_a_second_umount_says_so(own, mounts):
     said = syncd(mounted, "umount", str(mounted.point))
     assert said.returncode == 4
     assert "no dataset is mounted here" in said.stderr
+
+
+def test_a_mount_point_may_be_named_by_a_link(own, mounts, tmp_path):
+    hub, _ = own
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    mounted = mounts(hub, "signs", at="link")
+    assert points.own_at(tmp_path / "real")
+    said = syncd(mounted, "umount", str(mounted.point))
+    assert (said.returncode, said.stderr) == (0, "")
+    assert mounted.process.wait(1.0) == 0
+    assert os.listdir(tmp_path / "real") == []
 
 
 def test_umount_ends_the_program(own, mounts):
@@ -253,6 +279,8 @@ def test_calls_that_make_no_sense(own, mounts, tmp_path):
         (("signs", place, "--prefetch", "no/such"), 4, "--prefetch no/such"),
         (("signs", place, "--mode", "666"), 2, "--mode"),
         (("signs", place, "--cache-size", "much"), 2, "--cache-size"),
+        (("signs", place, "--cache-dir", str(token)), 2, "name another --cache-dir"),
+        (("signs", str(token)), 2, "is no folder"),
         (("signs", place, "--all"), 2, "--all MOUNTPOINT"),
         (("signs",), 2, "DATASET MOUNTPOINT"),
         (("a/b", place), 2, "a/b"),

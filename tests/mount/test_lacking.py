@@ -103,6 +103,14 @@ def test_a_device_that_this_user_may_not_open(apart):
     assert (done.returncode, "this user may not open" in done.stderr) == (2, True), done
 
 
+def test_without_the_right_to_mount(apart, hub: RunningHub, dataset, name):
+    script = f'setpriv --bounding-set -sys_admin $SYNCD mount {name} "$HERE/mnt"'
+    done = apart(script, SYNCD_REMOTE=hub.url, SYNCD_TOKEN=hub.token)
+    assert done.returncode == 1, done
+    assert "mount failed: Operation not permitted" in done.stderr
+    assert "in a container it needs the right to mount" in done.stderr
+
+
 @pytest.mark.parametrize("allowed", [False, True])
 def test_others_may_look_where_root_allowed_it(
     apart, tmp_path, hub: RunningHub, dataset, name, allowed
