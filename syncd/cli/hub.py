@@ -67,10 +67,15 @@ def run(
     """Run a hub until it is stopped. This user's commands find its address and token."""
     if context.invoked_subcommand is not None:
         return
+    from syncd.config import checked
     from syncd.config.load import load
     from syncd.config.places import places
     from syncd.hub.core import HubSettings
 
+    if retention_days is not None:
+        o.checked("--retention-days", checked.days, retention_days)
+    if min_free is not None:
+        o.checked("--min-free", checked.room, min_free)
     where = places()
     configured = load(where).hub
     render.log_to_stderr(logging.INFO, as_json=log_json)

@@ -100,7 +100,8 @@ def history(
     from syncd.config.quantity import duration
     from syncd.daemon.overview import past
 
-    found = past(path, since_ns=time_ns() - int(duration(since) * 1e9), limit=limit)
+    seconds = o.checked("--since", duration, since)
+    found = past(path, since_ns=time_ns() - int(seconds * 1e9), limit=limit)
     if json:
         for mirror, deed in found:
             render.as_json(render.deed_fields(deed, mirror))

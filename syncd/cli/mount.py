@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -187,27 +186,18 @@ def _wanted(
         point=point.absolute(),
         dataset=dataset,
         cache=cache.absolute() if cache else places().cache,
-        cache_bytes=_checked("--cache-size", checked.cache_size, cache_size),
+        cache_bytes=o.checked("--cache-size", checked.cache_size, cache_size),
         staleness_s=staleness,
         timeout_s=timeout,
         sidecars=Mode(sidecars),
         prefetch=prefetch,
         uid=_owner(uid),
         gid=os.getgid() if gid is None else gid,
-        mode=_checked("--mode", checked.mode, mode),
+        mode=o.checked("--mode", checked.mode, mode),
         allow_other=allow_other,
         xattrs=xattrs,
         create=create,
     )
-
-
-def _checked(option: str, read: Callable[[str], int], text: str) -> int:
-    from syncd.errors import UsageError
-
-    try:
-        return read(text)
-    except UsageError as error:
-        raise UsageError(f"{option} {error.message}") from None
 
 
 def _owner(uid: int | None) -> int:

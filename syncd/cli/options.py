@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
+
+from syncd.errors import UsageError
+
+Given = TypeVar("Given")
+Value = TypeVar("Value")
 
 Remote = Annotated[
     str | None,
@@ -73,6 +79,14 @@ Extensions = Annotated[
         " `--extension '*'` takes every file.",
     ),
 ]
+
+
+def checked(option: str, measure: Callable[[Given], Value], given: Given) -> Value:
+    """What an option was given, held against its measure. Raises UsageError, with its name."""
+    try:
+        return measure(given)
+    except UsageError as error:
+        raise UsageError(f"{option} {error.message}", hint=error.hint) from None
 
 
 class Delete(StrEnum):

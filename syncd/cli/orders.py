@@ -80,7 +80,9 @@ def pause(
     from syncd.config import quantity
     from syncd.daemon.overview import tell_all
 
-    words = ["pause", *([str(quantity.duration(duration))] if duration else [])]
+    words = ["pause"]
+    if duration is not None:
+        words.append(str(o.checked("--for", quantity.duration, duration)))
     _say(tell_all(words, remote, folder), json=json)
 
 
@@ -101,9 +103,10 @@ def flush(
 
     It returns once that is stored. Exit status 5 where that is not so in time.
     """
+    from syncd.config.checked import seconds
     from syncd.daemon.overview import flush_all
 
-    for said in flush_all(remote, timeout):
+    for said in flush_all(remote, o.checked("--timeout", seconds, timeout)):
         render.out(said)
 
 
@@ -112,7 +115,7 @@ def log_level(
         str | None, typer.Argument(metavar="LEVEL", help="debug, info, warning, error.")
     ] = None,
 ) -> None:
-    """Say or set how much running mirrors and mounts log, until they end."""
+    """Say or set how much mirrors and mounts log."""
     from syncd.daemon.overview import log_levels
 
     for said in log_levels(level):

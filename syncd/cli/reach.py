@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from syncd.cli.options import checked as checked_option
 from syncd.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -39,9 +40,12 @@ def options(
     """Mirror options from the command line, on top of the configuration's."""
     from syncd.config.load import load
     from syncd.config.places import places
+    from syncd.config.quantity import rate
     from syncd.daemon.choices import options_of
     from syncd.local.kind import EXTENSIONS
 
+    if bandwidth is not None:
+        checked_option("--bandwidth", rate, bandwidth)
     if preserve_folders and flat:
         raise UsageError("--preserve-folders and --flat are two different layouts: choose one")
     said = load(places()).mirror
@@ -52,7 +56,7 @@ def options(
         on_delete=on_delete or said.on_delete,
         on_conflict=on_conflict or said.on_conflict,
         source=source or said.source,
-        bandwidth=bandwidth or said.bandwidth,
+        bandwidth=said.bandwidth if bandwidth is None else bandwidth,
         extensions=(*(said.extensions or EXTENSIONS), *(extensions or ())),
     )
     return options_of(chosen, _prefix(path))

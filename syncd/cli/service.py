@@ -57,12 +57,13 @@ def install(
 
     Called again with other folders it adds them.
     """
+    from syncd.config.secret import Secret
     from syncd.engine.opening import root_of
     from syncd.service.install import install as carry_out
     from syncd.service.plan import Wish, plan
 
     scope, where = _scope(system, writes=not dry_run)
-    token = token_file.read_text().strip() if token_file else None
+    token = Secret(file=str(token_file)).reveal() if token_file else None
     wish = Wish(
         folders=[root_of(folder) for folder in folders or []],
         mounts=[_shown(text) for text in mount or []],

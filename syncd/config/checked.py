@@ -13,6 +13,8 @@ from syncd.errors import UsageError
 
 MAX_NAME = 255
 SHORTEST_S = 0.1
+MOST_DAYS = 36_500
+MOST_PORT = 65_535
 SIDECARS = ("annotated", "all", "none")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {unit: 1024**n for n, unit in enumerate(("", "K", "M", "G", "T"))}
@@ -58,6 +60,27 @@ def seconds(value: float) -> float:
     if not SHORTEST_S <= value < math.inf:
         raise UsageError(f"{value}: say seconds, at least {SHORTEST_S}")
     return value
+
+
+def days(number: float) -> float:
+    """How long something is kept."""
+    if not 0 <= number <= MOST_DAYS:
+        raise UsageError(f"{number}: say days, from 0 to {MOST_DAYS}")
+    return number
+
+
+def room(number: int) -> int:
+    """Bytes on a disk."""
+    if not 0 <= number < 2**63:
+        raise UsageError(f"{number}: say bytes, 0 or more")
+    return number
+
+
+def port(number: int) -> int:
+    """Where something listens; 0 is any port that is free."""
+    if not 0 <= number <= MOST_PORT:
+        raise UsageError(f"{number}: say a port, from 0 to {MOST_PORT}")
+    return number
 
 
 def owner(number: int) -> int:

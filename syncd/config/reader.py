@@ -39,7 +39,11 @@ MEASURES: dict[str, Callable[[Any], object]] = {
     "cache_size": checked.cache_size,
     "dataset": checked.dataset,
     "gid": checked.owner,
+    "history_days": checked.days,
+    "min_free": checked.room,
     "mode": checked.mode,
+    "port": checked.port,
+    "retention_days": checked.days,
     "sidecars": checked.sidecars,
     "staleness": checked.seconds,
     "timeout": checked.seconds,
@@ -139,8 +143,6 @@ class Reader:
         for name in (*CHOICES, "source", "bandwidth", "active_hours"):
             said[name] = self._one(table, name, f"{where}.{name}", str)
         said["history_days"] = self._one(table, "history_days", f"{where}.history_days", int)
-        if (said["history_days"] or 0) < 0:
-            self.problems.append(f"{where}.history_days must not be negative")
         return MirrorConfig(**said)
 
     def _entry(self, table: Table, where: str, defaults: MirrorConfig) -> MirrorEntry:
@@ -171,18 +173,11 @@ class Reader:
         names = [part.name for part in fields(HubConfig)]
         self._known(table, "hub", set(names))
         found = {name: self._one(table, name, f"hub.{name}", int) for name in names}
-        if not 0 <= (found["port"] or 0) <= 65535:
-            self.problems.append("hub.port must be between 0 and 65535")
-        for name in ("min_free", "retention_days"):
-            if (found[name] or 0) < 0:
-                self.problems.append(f"hub.{name} must not be negative")
         return HubConfig(**found)
 
     def _metrics(self, table: Table) -> MetricsConfig:
         self._known(table, "metrics", {"port", "textfile"})
         port = self._one(table, "port", "metrics.port", int)
-        if not 0 <= (port or 0) <= 65535:
-            self.problems.append("metrics.port must be between 0 and 65535")
         textfile = self._one(table, "textfile", "metrics.textfile", str)
         return MetricsConfig(port=port, textfile=textfile)
 

@@ -56,7 +56,10 @@ def _credential(name: str) -> Path:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text().strip()
+        secret = file.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is no text"
         raise ConfigError(f"the token cannot be read: {why}", path=str(file)) from error
+    if not secret:
+        raise ConfigError("holds no token: it is empty", path=str(file))
+    return secret

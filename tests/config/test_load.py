@@ -121,9 +121,9 @@ def test_all_faults_are_told_at_once_with_the_nearest_key(write):
         ("mirror = 3", "[mirror] is no table"),
         ("remotes = []", "[remotes] is no table"),
         ("[remotes]\nnas = 'x'", "[remotes.nas] is no table"),
-        ("[hub]\nport = 70000", "hub.port must be between 0 and 65535"),
-        ("[hub]\nretention_days = -1", "hub.retention_days must not be negative"),
-        ("[hub]\nmin_free = -1", "hub.min_free must not be negative"),
+        ("[hub]\nport = 70000", "hub.port: 70000: say a port, from 0 to 65535"),
+        ("[hub]\nretention_days = -1", "hub.retention_days: -1: say days, from 0 to 36500"),
+        ("[hub]\nmin_free = -1", "hub.min_free: -1: say bytes, 0 or more"),
     ],
 )
 def test_what_makes_no_sense_is_told(write, text, fault):
