@@ -63,7 +63,7 @@ def drop_in(
     lines += [USER + user] if user else []
     lines += ["ExecStart=", f"ExecStart={' '.join(map(word, command))}"]
     # Without the dash a folder that is not there now would keep the unit from starting.
-    lines += [f"ReadWritePaths={word(f'-{folder}')}" for folder in writable]
+    lines += [f"ReadWritePaths={_quoted(f'-{folder}')}" for folder in writable]
     return "\n".join(lines) + "\n"
 
 
@@ -80,10 +80,15 @@ def user_of(addition: str) -> str | None:
 
 
 def word(text: str) -> str:
-    """One word of a unit file. Specifiers and variables that are meant begin with `%` or `${`."""
+    """One word of a command. Specifiers and variables that are meant begin with `%` or `${`."""
     if text.startswith(("%", "${")):
         return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return _quoted(text).replace("$", "$$")
+
+
+def _quoted(text: str) -> str:
+    """As in any line that takes several words; variables are known in commands alone."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     escaped = "".join(c if c >= " " and c != "\x7f" else f"\\x{ord(c):02x}" for c in escaped)
     plain = all(c.isalnum() or c in "/._-:=+@" for c in text)
     return text if plain else f'"{escaped}"'

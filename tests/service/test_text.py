@@ -53,8 +53,10 @@ def test_what_is_meant_for_systemd_is_left_to_it():
 
 
 def test_a_drop_in_names_who_runs_and_what_was_made():
-    text = drop_in(["/bin/x", "run"], user="cam", writable=[Path("/srv/a b")], made=Path("/mnt/x"))
+    text = drop_in(
+        ["/bin/x", "run"], user="cam", writable=[Path("/srv/$a 5%")], made=Path("/mnt/x")
+    )
     assert text.splitlines()[1:] == [
         f"{MADE}/mnt/x", "[Service]", "User=cam", "ExecStart=", "ExecStart=/bin/x run",
-        'ReadWritePaths="-/srv/a b"',
+        'ReadWritePaths="-/srv/$a 5%%"',
     ]  # fmt: skip

@@ -103,6 +103,22 @@ def test_uninstalling_leaves_nothing_but_the_data(own):
     assert "syncd" not in own.run("systemctl", "list-units", "--all", "syncd*", "--no-legend")
 
 
+def test_folders_and_mounts_may_be_called_anything(own):
+    folder, shown = Path("/srv/Müllers 100% $HOME/x y"), Path("/mnt/Ünser Bild %i -x\\y")
+    own.run("mkdir", "-p", folder)
+    own.run("chown", "-R", "cam:", "/srv")
+    own.install(folder, "--mount", f"x y={shown}")
+    own.drop("a b%.jpg", b"anything", folder)
+    eventually(lambda: "a b%.jpg" in own.run("ls", shown, user="guest", code=None))
+    seen = ("nsenter", "-t", str(own.pid("syncd.service")), "-m", "touch")
+    own.run(*seen, folder / "a b%.jpg")
+    assert "Read-only" in own.run(*seen, "/srv/elsewhere", code=1)
+    assert all("active" in line for line in own.syncd("service", "status").splitlines())
+    own.syncd("service", "uninstall")
+    assert not own.path(shown).exists()
+    assert [path.name for path in own.path(folder).iterdir()] == ["a b%.jpg"]
+
+
 def test_a_dry_run_shows_everything_and_changes_nothing(own):
     before = listing(own)
     said = own.install("--dry-run", SCANS, "--mount", f"scans={SHOWN}")
