@@ -142,6 +142,8 @@ def prepare(point: Path) -> Path:
 def unmount(point: Path, *, lazy: bool = False) -> None:
     """Take away a mount of ours; raises NotFoundError, BusyError."""
     point = Path(os.path.realpath(point.parent)) / point.name if point.name else point
+    if not own_at(point):  # which is not asked: it may hang
+        point = Path(os.path.realpath(point))
     if not own_at(point):
         raise NotFoundError("no dataset is mounted here", path=str(point))
     detach(point, lazy=lazy or not alive(point))
@@ -161,8 +163,6 @@ def detach(point: Path, *, lazy: bool) -> None:
         if "busy" not in said:
             break
         time.sleep(pause)
-    if not own_at(point):  # which is not asked: it may hang
-        point = Path(os.path.realpath(point))
     if "busy" in said:
         raise BusyError("in use: files in it are open, or a program works in it", path=str(point),
                         hint="end it, or syncd umount --lazy")  # fmt: skip

@@ -198,8 +198,11 @@ def test_what_is_in_use_is_not_unmounted_but_on_demand(own, mounts):
         assert said.returncode == 6
         assert "in use" in said.stderr
         assert whole(held) == FILES["b.jpg"]
+        kept = os.open(mounted / "a/7.jpg", os.O_RDONLY)
         assert syncd(mounted, "umount", "--lazy", str(mounted.point)).returncode == 0
         assert os.listdir(mounted.point) == []
+        assert whole(kept) == FILES["a/7.jpg"], "read for the first time"
+        os.close(kept)
     finally:
         os.close(held)
     assert mounted.process.wait(20.0) == 0
