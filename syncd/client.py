@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from syncd.annotation.model import AnnotationSet, Size
 from syncd.config import checked
@@ -24,7 +24,6 @@ from syncd.config.places import Places, places
 from syncd.daemon.choices import options_of
 from syncd.daemon.embedded import ensure
 from syncd.daemon.remote import EMBEDDED, resolve
-from syncd.engine.annotate import AnnotationReport, Source, annotate
 from syncd.engine.errand import Errand, group, merge
 from syncd.engine.mirror import Mirror
 from syncd.engine.opening import opened
@@ -36,6 +35,9 @@ from syncd.engine.session import bind, push
 from syncd.errors import FormatError, UsageError
 from syncd.model import Action, Item, Layout, Verb
 from syncd.remotes.hub import HubDataset, HubRemote
+
+if TYPE_CHECKING:
+    from syncd.engine.annotate import AnnotationReport
 
 Progress = Callable[[int, int, str], None]
 """Called with (files done, files known so far, path) after each file."""
@@ -189,6 +191,8 @@ class RemoteDataset:
         Entries that cannot be stored are in the report. Raises FormatError where it is no such
         document.
         """
+        from syncd.engine.annotate import Source, annotate
+
         source = Source(operation=operation, model=model, normalized=normalized, folder=folder)
         try:
             return annotate(self._open(), _content(document), source)
