@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from syncd.hub import annotating, forms
-from syncd.hub.answers import TheHub, dump, sent
+from syncd.hub.answers import TheHub, dump, received, sent
 from syncd.hub.calls import Source
 from syncd.hub.sizes import Extent
 
@@ -52,17 +52,14 @@ class AllSized(_Model):
 @router.post("/v1/datasets/{id}/annotations", response_model=forms.Outcomes)
 async def annotate(request: Request, hub: TheHub, id: str, source: Source = "") -> Any:
     """Put sets of annotations in the place of those of the same item and operation."""
-    data = bytearray()
 
-    def call() -> bytes:
+    def call(data: bytearray) -> bytes:
         results = annotating.annotate(hub.store, id, source, annotating.taken(data))
         hub.metrics.did(results)
         return dump({"results": [forms.outcome(result) for result in results]})
 
     async with hub.seats:
-        async for chunk in request.stream():
-            data += chunk
-        return sent(await hub.write(call))
+        return sent(await hub.write(call, await received(request)))
 
 
 @router.post("/v1/datasets/{id}/annotations/read", response_model=AllAnnotated)

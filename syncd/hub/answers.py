@@ -1,4 +1,5 @@
-"""How routes reach the hub, and how answers and errors look. All errors are one sentence."""
+"""How routes reach the hub and what they are given, and how answers and errors look. All errors are
+one sentence."""
 
 from __future__ import annotations
 
@@ -43,6 +44,18 @@ async def _hub(request: Request) -> Hub:
 
 TheHub = Annotated[Hub, Depends(_hub)]
 """The hub that answers; a coroutine, because anything else would cost a thread each request."""
+
+
+async def received(request: Request) -> bytearray:
+    """The body, laid where its announced length has room: one that grows is copied again and
+    again. The gate has limited what may be announced."""
+    announced = request.headers.get("content-length", "")
+    data, end = bytearray(int(announced) if announced.isdigit() else 0), 0
+    async for chunk in request.stream():
+        data[end : end + len(chunk)] = chunk
+        end += len(chunk)
+    del data[end:]
+    return data
 
 
 def dump(answer: dict[str, Any]) -> bytes:

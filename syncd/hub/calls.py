@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 
 from syncd.frame import CONTENT_TYPE
 from syncd.hub import feed, forms, keys, room, trash
-from syncd.hub.answers import MAX_PAGE, TheHub, dump, from_cursor, sent, to_cursor
+from syncd.hub.answers import MAX_PAGE, TheHub, dump, from_cursor, received, sent, to_cursor
 from syncd.hub.catalogue import News
 from syncd.hub.core import Hub
 
@@ -136,10 +136,9 @@ async def _news(
 async def batch(
     request: Request, hub: TheHub, id: str, source: Source = "", *, brief: bool = False
 ) -> Any:
-    data = bytearray()
     form = forms.brief if brief else forms.outcome
 
-    def call() -> bytes:
+    def call(data: bytearray) -> bytes:
         results = hub.store.batch(id, source, data)
         hub.metrics.did(results)
         if any(result.item is not None and result.item.state == "purged" for result in results):
@@ -147,10 +146,9 @@ async def batch(
         return dump({"results": [form(result) for result in results]})
 
     async with hub.seats:
-        async for chunk in request.stream():
-            data += chunk
+        data = await received(request)
         hub.metrics.received(len(data))
-        return sent(await hub.write(call))
+        return sent(await hub.write(call, data))
 
 
 @router.post("/v1/missing", response_model=forms.Missing)
