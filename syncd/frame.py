@@ -14,11 +14,13 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 MAGIC = b"SYNCD\x00\x01\n"
 CONTENT_TYPE = "application/vnd.syncd.batch"
 PIECE = 256 * 1024
+"""So much is joined to be sent at once."""
 _HEAD = struct.Struct(">8sI")
 
 
@@ -30,14 +32,19 @@ def pack(ops: Sequence[dict[str, Any]], bodies: Iterable[bytes]) -> list[bytes]:
     """Frame ops and the bodies of those that announce one (`"body": length`), in order; it comes
     in pieces to send one after the other: small bodies joined, large ones without a copy."""
     manifest = json.dumps({"ops": ops}, separators=(",", ":")).encode()
-    pieces, small, size = [], [_HEAD.pack(MAGIC, len(manifest)), manifest], len(manifest)
+    return list(_joined(chain((_HEAD.pack(MAGIC, len(manifest)) + manifest,), bodies)))
+
+
+def _joined(bodies: Iterable[bytes]) -> Iterator[bytes]:
+    some: list[bytes] = []
+    size = 0
     for body in bodies:
-        small.append(body)
+        if some and size + len(body) > PIECE:
+            yield b"".join(some)  # which is no copy of a single one
+            some, size = [], 0
+        some.append(body)
         size += len(body)
-        if size >= PIECE:
-            pieces.append(b"".join(small))
-            small, size = [], 0
-    return [*pieces, b"".join(small)]
+    yield b"".join(some)
 
 
 def unpack(data: bytes | bytearray) -> Iterator[tuple[dict[str, Any], memoryview | None]]:

@@ -30,7 +30,7 @@ class Traits:
     """Listings carry SHA-256, so an item can be adopted without sending it."""
     inline_bytes: int = 64 * 1024
     """Bodies up to this size are sent without asking first."""
-    batch_files: int = 200
+    batch_files: int = 400
     batch_bytes: int = 8 * 1024 * 1024
     parallel: int = 3
     max_name_bytes: int = 255
