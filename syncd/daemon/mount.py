@@ -26,6 +26,7 @@ from syncd.daemon.mount_wanted import Reached, Wanted, asked, found
 from syncd.errors import BusyError, NotFoundError, RemoteError, SyncdError, UsageError
 from syncd.mount import point as points
 from syncd.mount.blocks.cache import BlockCache
+from syncd.mount.looks import Looks
 from syncd.remotes.base import DatasetInfo
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,9 @@ class Mounting:
         look = Look(
             uid=wanted.uid, gid=wanted.gid, file_mode=wanted.mode, folder_mode=_folder(wanted.mode)
         )
+        self._looks = Looks(wanted.point)
         self._operations = Operations(look, xattrs=wanted.xattrs)
+        self._operations.seen = self._looks.add
         self._cache = _cache(wanted)
         self._numbers = MountNumbers(
             wanted.point, self._operations, self._cache, client.places.state
@@ -87,6 +90,7 @@ class Mounting:
         try:
             session.start()
             self._wait_for_start(session)
+            self._looks.start()
             for shown in self._datasets.values():
                 shown.follow(self._wanted.point, self._operations)
             watch = threading.Thread(target=self._watch, name="syncd-mount-datasets", daemon=True)
@@ -201,6 +205,7 @@ class Mounting:
 
     def _end(self, session: threading.Thread, say: Callable[[str], None]) -> None:
         self._ending.set()
+        self._looks.stop()
         with suppress(OSError):  # nothing of it may keep the mount from going
             self._numbers.stop()
         for shown in list(self._datasets.values()):

@@ -78,6 +78,8 @@ class Operations:
         self.own: set[int] = set()
         """The threads that may change something through the mount: a `Teller` for each branch."""
         self.reading: dict[int, tuple[int, float]] = {}
+        self.seen: Callable[[str], None] = lambda path: None
+        """Told of each path that was listed, or read to its end."""
         self.started = threading.Event()
         self._began_ns = time.time_ns()
         if xattrs:
@@ -114,6 +116,7 @@ class Operations:
         branch, inner = self._branch(path)
         slot, kinds = branch.tree.slot, self._modes()
         found = branch.tree.listing(inner)
+        self.seen(path)
         return [(name, slot | seen.ino, kinds[seen.rank == 0]) for name, seen in found.items()]
 
     def content(self, path: str, offset: int, size: int) -> bytes:
@@ -125,13 +128,22 @@ class Operations:
             row = branch.tree.file(inner)
         wanted = max(0, min(size, row.size - offset))
         if row.content is not None:
-            return row.content[offset : offset + wanted]
-        if not wanted:
-            return b""
-        item, token = branch.tree.item(row), threading.get_ident()
+            data = row.content[offset : offset + wanted]
+        else:
+            data = self._bytes(path, branch, row, offset, wanted) if wanted else b""
+        if len(data) != wanted:
+            log.error("short read path=%s offset=%d wanted=%d got=%d", path, offset, wanted,
+                      len(data))  # fmt: skip
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        if offset + wanted == row.size:
+            self.seen(path)
+        return data
+
+    def _bytes(self, path: str, branch: Branch, row: Row, offset: int, size: int) -> bytes:
+        token = threading.get_ident()
         self.reading[token] = (branch.tree.slot | row.ino, time.monotonic())
         try:
-            data = branch.reads.read(item, offset, wanted)
+            return branch.reads.read(branch.tree.item(row), offset, size)
         except OSError as error:
             if error.errno is None:
                 raise
@@ -140,11 +152,6 @@ class Operations:
             raise OSError(errno.EIO, os.strerror(errno.EIO)) from error
         finally:
             del self.reading[token]
-        if len(data) != wanted:
-            log.error("short read path=%s offset=%d wanted=%d got=%d", path, offset, wanted,
-                      len(data))  # fmt: skip
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return data
 
     def lasting(self, number: int) -> float:
         """For how many seconds a read of this inode has been waiting for its bytes; 0: none is."""

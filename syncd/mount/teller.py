@@ -57,7 +57,7 @@ class Teller:
             self._calls.put(None)
 
     def _run(self) -> None:
-        _leave_descriptors()
+        leave_descriptors()
         while (asked := self._calls.get()) is not None:
             call, answer = asked
             try:
@@ -67,7 +67,7 @@ class Teller:
             del asked, call, answer  # what they hold must not end in here
 
 
-def _leave_descriptors() -> None:
+def leave_descriptors() -> None:
     """Give this thread a table of descriptors of its own, and close what it took along."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_FILES) != 0:

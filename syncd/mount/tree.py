@@ -20,7 +20,8 @@ from syncd.mount.rows import ROOT, Row, Seen, Step, item_of
 
 KEPT_NAMES = 150_000
 """Names of listed folders kept in memory, 45 MB at most; others are looked up in the index."""
-KEPT_ITEMS = 4096
+KEPT_FILES, KEPT_FOLDERS = 4096, 50_000
+"""Rows of files that are being read, and paths, kept in memory until there are so many."""
 ASKED, LISTED_AT_ONCE = 4, 2_000
 """A folder that was asked about so often is read whole, unless it holds more than that."""
 
@@ -37,7 +38,8 @@ class Tree:
         self._listed: OrderedDict[int, dict[str, Seen]] = OrderedDict()
         self._asked: dict[int, int] = {}
         self._names = 0
-        self._rows: OrderedDict[int, Row] = OrderedDict()
+        self._files: dict[str, Row] = {}
+        self._where: dict[int, str] = {}
 
     # --- what the kernel asks -------------------------------------------------------------------
 
@@ -56,20 +58,24 @@ class Tree:
 
     def file(self, path: str) -> Row:
         """The row of the file at a path; raises OSError."""
+        found = self._files.get(path)
+        if found is not None:
+            return found
         above, _, name = path.rpartition("/")
         with self.lock:
-            return self.row(self._seen(self._folder(above), name).ino)
+            row = self.row(self._seen(self._folder(above), name).ino)
+            if row.content is None:
+                if len(self._files) >= KEPT_FILES:
+                    self._files.clear()
+                self._files[path] = row
+            return row
 
     def row(self, ino: int) -> Row:
         """The row of a number, also one that went while it was held; raises OSError."""
         with self.lock:
-            row = self._rows.get(ino) or self.index.rows.row(ino)
+            row = self.index.rows.row(ino)
             if row is None:
                 raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
-            if row.content is None:
-                self._rows[ino] = row
-                if len(self._rows) > KEPT_ITEMS:
-                    self._rows.popitem(last=False)
             return row
 
     def item(self, row: Row) -> Item:
@@ -111,6 +117,7 @@ class Tree:
         with self.lock:
             keep = step.remove is not None and self.knows(step.remove.ino)
             self.index.apply(step, keep=keep)
+            self._files.clear()
             if step.remove:
                 self._forget(step.remove)
             self._relist(step.folder, step.name)
@@ -127,7 +134,7 @@ class Tree:
         """Put down another time of a row that shows the same bytes."""
         with self.lock:
             self.index.refresh(row)
-            self._rows.pop(row.ino, None)
+            self._files.clear()
             self._relist(row.folder, row.name)
 
     def knows(self, ino: int) -> bool:
@@ -159,7 +166,7 @@ class Tree:
         seen = self._seen(self._folder(above), name)
         if seen.rank != Rank.FOLDER:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        if len(self._paths) > 50_000:
+        if len(self._paths) > KEPT_FOLDERS:
             self._paths = {"": ROOT}
         self._paths[path] = seen.ino
         return seen.ino
@@ -222,11 +229,15 @@ class Tree:
         self._names += len(listed)
 
     def _forget(self, row: Row) -> None:
-        self._rows.pop(row.ino, None)
         if row.rank == Rank.FOLDER:
             self._paths = {"": ROOT}
             gone = self._listed.pop(row.ino, None)
             self._names -= len(gone) + 1 if gone is not None else 0
 
     def _path(self, folder: int) -> str:
-        return self.index.rows.path(folder)
+        path = self._where.get(folder)
+        if path is None:
+            if len(self._where) >= KEPT_FOLDERS:
+                self._where.clear()
+            path = self._where[folder] = self.index.rows.path(folder)
+        return path
