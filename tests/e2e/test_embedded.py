@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from syncd.daemon.embedded import IDLE_S
 from tests.e2e.program import eventually, shelf_of
 from tests.e2e.test_watch import picture
 
@@ -43,19 +45,38 @@ def test_racing_commands_start_one_hub(home, alone, root):
     assert (home / "data" / "syncd" / "hub" / "token").stat().st_mode & 0o777 == 0o600
 
 
-def test_it_stops_when_its_last_client_has_gone_and_not_before(home, alone, root):
-    places = ("--data", home / "data" / "syncd" / "hub")
-    where = ("--address-file", home / "state" / "syncd" / "hub.json")
-    command = (sys.executable, "-m", "syncd.hub")
-    hub = alone.start(*places, *where, "--idle", "4", command=command)
-    eventually(where[1].exists)
-    running = alone.watch(root)
-    assert hubs(home) == {hub.pid}
-    with pytest.raises(subprocess.TimeoutExpired):
-        hub.process.wait(8)  # twice as long as it may idle: the watch alone keeps it
+FASTER = 20
+
+
+@pytest.fixture
+def fast(alone, tmp_path):
+    """The program, whose hub's clock runs faster than those of others."""
+    folder = tmp_path / "faster"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        "import sys, time\n"
+        "if 'syncd.hub' in sys.orig_argv:\n"
+        "    slow = time.monotonic\n"
+        f"    time.monotonic = lambda: slow() * {FASTER}\n"
+    )
+    before = os.environ.get("PYTHONPATH")
+    alone.extra["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), before]))
+    return alone
+
+
+def test_it_stops_a_minute_after_its_last_client(home, fast, root):
+    assert IDLE_S == 60
+    running = fast.watch(root)
+    (hub,) = hubs(home)
+    time.sleep(2 * IDLE_S / FASTER)
+    assert hubs(home) == {hub}, "the watch keeps it"
     running.stop()
-    assert hub.ended() == 0
-    assert not where[1].exists()
+    began = time.monotonic()
+    eventually(lambda: not hubs(home))
+    assert time.monotonic() - began > 0.5 * IDLE_S / FASTER, "not at once"
+    assert not (home / "state" / "syncd" / "hub.json").exists()
+    fast("ls")
+    assert hubs(home) not in (set(), {hub}), "the next command has one again"
 
 
 def test_one_that_was_started_by_hand_stays(home, alone, root):

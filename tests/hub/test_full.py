@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from syncd.hub.store import FullError, Store
+from syncd.hub.store import GIB, FullError, Store
 from tests.hub.asking import asking, digest, opened, packed, put
 
 MIB = 1024 * 1024
@@ -33,6 +33,26 @@ def test_below_the_low_water_mark_uploads_are_refused_and_the_rest_goes_on(start
             assert pets.post("trash/empty")["purged"] == 1
     finally:
         full.stop()
+
+
+@pytest.mark.parametrize(
+    ("disk", "kept"),
+    [(4 << 40, GIB), (50 * GIB, GIB), (50 * GIB - 50, GIB - 1), (10 * GIB, GIB // 5)],
+)
+def test_a_gibibyte_or_a_fiftieth_of_the_disk_stays_free_unasked(tmp_path, monkeypatch, disk, kept):
+    with opened(tmp_path / "data", min_free=None) as store:
+        told = os.statvfs(tmp_path)
+        free = kept + 1000
+
+        def statvfs(path):
+            assert path == store.root
+            return os.statvfs_result((1, 1, disk, free, free, *tuple(told)[5:]))
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "statvfs", statvfs)
+            store.check_room(1000)
+            with pytest.raises(FullError, match=f"{free} bytes are free and {kept} must stay"):
+                store.check_room(1001)
 
 
 @pytest.mark.parametrize("call", ["pwritev", "fdatasync"])
@@ -86,7 +106,7 @@ def fill(store: Store, pets: str) -> dict[str, bytes]:
     raise AssertionError("a disk of 12 MiB took 200 MB")
 
 
-@pytest.mark.parametrize("min_free", [0, MIB], ids=["no mark", "a mark"])
+@pytest.mark.parametrize("min_free", [0, MIB, None], ids=["no mark", "a mark", "the default"])
 def test_a_really_full_disk_loses_nothing_and_recovers(disk, min_free):
     with opened(disk / "data", min_free=min_free) as store:
         pets = store.make_dataset("pets")[0].id
