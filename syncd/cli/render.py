@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from syncd.daemon.log import Outlet
-    from syncd.engine.report import Report
+    from syncd.engine.report import Failure, Report
     from syncd.model import Action, Item
     from syncd.state.history import Deed
     from syncd.state.report import FileStatus, MirrorStatus
 
 _outlets: list[Outlet] = []
 STDERR = 2
+LINES = 50
+NAMED = 5
+"""Failures are told in so many lines at most, so many of one reason by their names."""
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -107,13 +110,26 @@ def report(done: Report, *, json: bool, verb: str = "uploaded") -> None:
     words += [f"{done.ignored} ignored ({by_rule(done.rules)})"] if done.ignored else []
     words += [f"{len(done.failed)} failed"] if done.failed else []
     out(f"{shown(done.dataset)}: {', '.join(words)}, {amount(done.bytes)} in {done.seconds:.1f} s")
-    for failure in done.failed[:50]:
-        note(f"  {shown(failure.path)}: {failure.reason}")
-    if len(done.failed) > 50:
-        note(f"  and {len(done.failed) - 50} more: syncd status --json lists them")
+    lines = list(_failures(done.failed))
+    for line in lines[:LINES]:
+        note(line)
+    if len(lines) < len(done.failed) or len(lines) > LINES:
+        note("  all of them, one by one: syncd status --json")
     if any(failure.kind == "conflict" for failure in done.failed):
         note("  to settle a conflict: syncd resolve PATH --local|--remote|--both")
         note("  to keep both whenever a name is taken: --on-conflict suffix")
+
+
+def _failures(failed: Sequence[Failure]) -> Iterator[str]:
+    """One line a file; where many fail for one reason, one for the rest of them."""
+    by_reason: dict[str, list[str]] = {}
+    for failure in failed:
+        by_reason.setdefault(failure.reason, []).append(failure.path)
+    for reason, paths in by_reason.items():
+        named = paths if len(paths) <= NAMED + 1 else paths[:NAMED]
+        yield from (f"  {shown(path)}: {reason}" for path in named)
+        if len(named) < len(paths):
+            yield f"  {len(paths) - len(named)} more: {reason}"
 
 
 def by_rule(ignored: Mapping[str, int]) -> str:
