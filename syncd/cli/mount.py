@@ -129,7 +129,8 @@ def mount(
 def umount(
     mountpoint: Annotated[Path, typer.Argument(metavar="MOUNTPOINT")],
     lazy: Annotated[
-        bool, typer.Option("--lazy", help="Also while it is in use; who has files open there reads on.")
+        bool,
+        typer.Option("--lazy", help="Also while it is in use; who has files open there reads on."),
     ] = False,
 ) -> None:
     """Unmount a dataset."""

@@ -40,6 +40,8 @@ GARBAGE = 200_000
 """So many new objects before garbage is looked for: the usual 700 doubled the time of listing a
 folder of 100,000, where there is none."""
 NO_RIGHT = "the lines above say why; in a container it needs the right to mount"
+CATCH_UP_S = 1.0
+"""So long a start takes in what changed since the last one, before anybody can look."""
 LOOK_S = 1.0
 DATASETS_S = 1.5
 """With --all, how often new datasets are looked for."""
@@ -58,6 +60,7 @@ class Mounting:
         self._news: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._datasets: dict[str, Shown] = {}
         self._missed: set[str] = set()
+        self._until = 0.0
         self._ending = threading.Event()
         self._signals = self._device = 0
         look = Look(
@@ -72,6 +75,7 @@ class Mounting:
         )
         try:
             there, self._heard = found(client, wanted)
+            self._until = time.monotonic() + CATCH_UP_S if self._heard else 0.0
             if wanted.dataset is None:
                 self._add_all(there)
             else:
@@ -111,7 +115,7 @@ class Mounting:
         shown = Shown(self._client, info, name, slot, self._wanted, self._cache)
         self._datasets[info.id] = shown
         try:
-            shown.fill()
+            shown.fill(self._until)
         except BaseException:
             del self._datasets[info.id]
             shown.close(time.monotonic() + END_S)

@@ -5,6 +5,7 @@ Made and ended by `daemon/mount`. The folder of the index is held against other 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Container
 from contextlib import suppress
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from syncd.daemon.mount_wanted import Reached, Wanted
-from syncd.errors import BusyError
+from syncd.errors import BusyError, SyncdError
 from syncd.mount.blocks.cache import BlockCache
 from syncd.mount.blocks.reader import Reader
 from syncd.mount.follow import Follower
@@ -25,8 +26,10 @@ from syncd.mount.rows import Row
 from syncd.mount.sidecars import Beside
 from syncd.mount.tree import Tree
 from syncd.mount.turning import Turner
-from syncd.remotes.base import DatasetInfo
+from syncd.remotes.base import DatasetInfo, Feeds
 from syncd.state.lock import FolderLock
+
+log = logging.getLogger(__name__)
 
 END_S = 3.0
 """So long the end waits for all that is under way."""
@@ -46,6 +49,7 @@ class Shown:
     ) -> None:
         """Open its index, in a folder of `name` below the mount point or at that itself."""
         remote, dataset = client.address, client.remote.bind(info)
+        self._dataset = dataset
         self._lock, folder = _own_folder(wanted.cache / "mounts", f"{remote} {info.id}")
         index = Index(folder / "index.db", binding(remote, info.id, wanted.sidecars))
         self.tree = Tree(index, slot=slot)
@@ -60,10 +64,24 @@ class Shown:
         self.reader = Reader(dataset, cache, deadline_s=wanted.timeout_s)
         self.reader.follow(self.tree.next_items)
 
-    def fill(self) -> None:
-        """Have the index whole, and known to a start without the remote; raises RemoteError."""
+    def fill(self, until: float) -> None:
+        """Have the index whole, as fresh as can be had up to this moment of the clock, and known
+        to a start without the remote; raises RemoteError."""
         self.follower.fill()
         remember(self.tree.index, self._info)
+        self._catch_up(until)
+
+    def _catch_up(self, until: float) -> None:
+        """Hear what changed since the last run before anybody looks; what does not come in time
+        is heard later, and so is all of a remote without a feed."""
+        before = None
+        try:
+            while isinstance(self._dataset, Feeds) and time.monotonic() < until:
+                self.follower.hear(0.0)
+                if before == (before := self.tree.index.word("cursor")):
+                    return
+        except SyncdError as error:
+            log.debug("not caught up dataset=%s reason=%s", self._info.name, error)
 
     def branch(self) -> Any:
         from syncd.mount.operations import Branch

@@ -366,9 +366,11 @@ def kept(folder: Path) -> int:
 def test_a_restart_needs_no_listing_and_shows_what_changed_meanwhile(own, mounts):
     hub, dataset = own
     mounts(hub, "signs").stop()
-    dataset.put({"b.jpg": content(5, SIZE)})
+    more = {f"new/{n}.jpg": b"%d" % n for n in range(200)}
+    dataset.put({"b.jpg": content(5, SIZE)} | more)
     dataset.trash("a/1.jpg")
     mounted = mounts(hub, "signs")
-    until(lambda: not (mounted / "a/1.jpg").exists(), 3.0)
+    assert not (mounted / "a/1.jpg").exists(), "heard before anybody could look"
+    assert len(os.listdir(mounted / "new")) == len(more)
     assert whole(mounted / "b.jpg") == content(5, SIZE)
     mounted.stop()
