@@ -20,7 +20,7 @@ from syncd.model import Item, ItemState
 from syncd.mount.names import Rank, beside, place
 from syncd.mount.rows import ROOT, Row, Step
 from syncd.mount.tree import Tree
-from syncd.mount.turning import SlowReaderError, Turner
+from syncd.mount.turning import NotNowError, Turner
 from syncd.remotes.base import Dataset, Feeds
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ WAIT_S = 50.0
 """How long the remote may sit on a question before it says that nothing changed."""
 PAUSES = (0.2, 1.0, 2.0, 5.0)
 AGAIN_S = 1.0
-"""How often it is tried again to show what a slow reader stands in the way of."""
+"""How often it is tried again to show what somebody stands in the way of."""
 END = 1 << 62
 """A cursor beyond all changes: its answer holds none, and the cursor of the last."""
 SOME = 1000
@@ -73,7 +73,7 @@ class Follower:
         self._asking = False
         self._fresh = False
         self._later: dict[str, tuple[Item, bytes | None]] = {}
-        """Items, and their sidecars, that wait for slow readers; the others go on."""
+        """Items, and their sidecars, that somebody stands in the way of; the others go on."""
         self._heard: dict[str, str] = {}
         """Words that are put down once nothing waits: a restart hears again what did."""
         self._thread = threading.Thread(target=self._run, name="syncd-mount-feed", daemon=True)
@@ -175,7 +175,7 @@ class Follower:
         self._put_words(cursor=str(changes.cursor))
 
     def _rest(self, seconds: float) -> None:
-        """Wait so long, or for the end, and try meanwhile what waits for slow readers."""
+        """Wait so long, or for the end, and try meanwhile what waits."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             if self._stop.wait(min(left, AGAIN_S) if self._later else left):
@@ -183,7 +183,7 @@ class Follower:
             self._make_up()
 
     def _make_up(self) -> None:
-        """Try again what waits for slow readers."""
+        """Try again what waits."""
         if self._later:
             for item, sidecar in list(self._later.values()):
                 self._show(item, sidecar)
@@ -239,11 +239,13 @@ class Follower:
         self._turner.settle()
 
     def _show(self, item: Item, sidecar: bytes | None) -> None:
-        """Make the tree show an item as it is now, or later where a slow reader has it."""
+        """Make the tree show an item as it is now, or later where somebody is in the way."""
         try:
             self._say(item, sidecar)
             self._later.pop(item.id, None)
-        except SlowReaderError:
+        except NotNowError as error:
+            if item.id not in self._later:
+                log.warning("shown later than it came %s", error)
             self._later[item.id] = (item, sidecar)
 
     def _say(self, item: Item, sidecar: bytes | None) -> None:

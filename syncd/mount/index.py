@@ -12,7 +12,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from syncd.mount.names import Rank
@@ -155,13 +155,13 @@ class Index:
     def _opened(self, binding: str) -> sqlite3.Connection:
         try:
             db = self._connect()
+        except sqlite3.DatabaseError:
+            return self._made(binding)
+        with suppress(sqlite3.DatabaseError):  # a new file, or a damaged one
             known = db.execute("SELECT value FROM meta WHERE name = 'binding'").fetchone()
             if known and known[0] == f"{SCHEMA} {binding}":
                 return db
-        except sqlite3.DatabaseError:
-            pass
-        else:
-            db.close()
+        db.close()
         return self._made(binding)
 
     def _made(self, binding: str) -> sqlite3.Connection:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from syncd.errors import BusyError, NotFoundError, SyncdError, UsageError
 
@@ -68,7 +69,8 @@ def around(point: Path) -> Path | None:
 
 def below(folder: Path) -> list[Path]:
     """The mounts of ours within a folder."""
-    return [Path(at) for at, type in _mounts() if type == TYPE and folder in Path(at).parents]
+    ours = [Path(one.at) for one in _mounts() if one.type == TYPE]
+    return [at for at in ours if folder in at.parents]
 
 
 def fusermount() -> str | None:
@@ -77,17 +79,35 @@ def fusermount() -> str | None:
 
 def mounted(point: Path) -> str | None:
     """The type of what is mounted on top of exactly this folder; None where nothing is."""
-    return next((type for at, type in reversed(_mounts()) if at == str(point)), None)
+    return next((one.type for one in reversed(_mounts()) if one.at == str(point)), None)
 
 
-def _mounts() -> list[tuple[str, str]]:
-    """Every mount point with its type, the one on top last."""
+def device_at(point: Path) -> int:
+    """The device number of what is mounted on top of exactly this folder; 0 where nothing is."""
+    return next((one.device for one in reversed(_mounts()) if one.at == str(point)), 0)
+
+
+def now_at(device: int) -> Path | None:
+    """Where our mount with this device number is: folders above it may have been renamed."""
+    ours = [one for one in _mounts() if one.type == TYPE and one.device == device]
+    return Path(ours[0].at) if ours else None
+
+
+class _Mount(NamedTuple):
+    at: str
+    type: str
+    device: int
+
+
+def _mounts() -> list[_Mount]:
+    """Every mount, the one on top last."""
     found = []
     for line in MOUNTINFO.read_text(errors="surrogateescape").splitlines():
         before, _, after = line.partition(" - ")
         fields = before.split(" ")
         if len(fields) > 4:
-            found.append((_plain(fields[4]), after.split(" ")[0]))
+            device = os.makedev(*map(int, fields[2].split(":")))
+            found.append(_Mount(_plain(fields[4]), after.split(" ")[0], device))
     return found
 
 

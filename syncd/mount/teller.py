@@ -16,7 +16,6 @@ import os
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,26 +28,41 @@ STANDARD = 2
 """Descriptors up to this one stay: what is printed goes where it goes elsewhere."""
 
 
+class _Call:
+    """A call that is asked for, and what came of it once `done` is set."""
+
+    __slots__ = ("call", "done", "error", "result")
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self.call = call
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.done = threading.Event()
+
+
 class Teller:
     """A thread that makes calls for others, one after the other, from the first until closed."""
 
     def __init__(self) -> None:
-        self._calls: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None]
-        self._calls = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._begun = self._closed = False
 
     def ask(self, call: Callable[[], T]) -> T:
         """What the call returns, made there; raises what it raises, OSError once closed."""
-        answer: Future[T] = Future()
+        asked = _Call(call)
         with self._lock:
             if self._closed:
                 raise OSError(errno.ENOTCONN, "the mount is being ended")
             if not self._begun:
                 self._begun = True
                 threading.Thread(target=self._run, name="syncd-mount-tell", daemon=True).start()
-            self._calls.put((call, answer))
-        return answer.result()
+            self._calls.put(asked)
+        asked.done.wait()
+        if asked.error is not None:
+            raise asked.error
+        result: T = asked.result
+        return result
 
     def close(self) -> None:
         """End once what was asked is answered; that is not waited for, as it may take a while."""
@@ -59,12 +73,14 @@ class Teller:
     def _run(self) -> None:
         leave_descriptors()
         while (asked := self._calls.get()) is not None:
-            call, answer = asked
             try:
-                answer.set_result(call())
+                asked.result = asked.call()
             except BaseException as error:
-                answer.set_exception(error)
-            del asked, call, answer  # what they hold must not end in here
+                asked.error = error
+            done = asked.done
+            # What it holds must not end in here: it would be closed in the wrong table.
+            del asked
+            done.set()
 
 
 def leave_descriptors() -> None:

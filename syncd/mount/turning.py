@@ -18,11 +18,13 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Protocol
 
 from syncd.errors import SyncdError
+from syncd.mount import point as points
 from syncd.mount.names import OLD, Rank
 from syncd.mount.rows import ROOT, Row, Step
 from syncd.mount.teller import Teller
@@ -36,8 +38,8 @@ PATIENCE_S = 60.0
 """But not later than this: then whoever looks into the folder waits for that read as well."""
 
 
-class SlowReaderError(SyncdError):
-    """Somebody reads the file and waits for the remote: it is to be replaced later."""
+class NotNowError(SyncdError):
+    """Somebody stands in the way of this one change: it is to be made later."""
 
 
 class Pending(Protocol):
@@ -79,7 +81,7 @@ class Turner:
 
     def carry_out(self, step: Step) -> None:
         """Make a step true, in the index and in the kernel; raises SyncdError, and changes
-        nothing, where the kernel cannot be told, SlowReaderError where it had better be later."""
+        nothing, where the kernel cannot be told, NotNowError where others need not wait for it."""
         known = self._tree.apply_unless_known(step)
         if known is not None:
             self._turn(step, known)
@@ -132,6 +134,8 @@ class Turner:
             self._tell(change)
         except OSError as error:
             reason = str(error.strerror)
+            if error.errno == errno.EBUSY:
+                raise NotNowError("something else is mounted on it", path=step.name) from error
             if error.errno == errno.ENAMETOOLONG:  # it never can be told, and must not stop all
                 log.warning("kernel not told, too long a path name=%r", step.name)
                 apply()
@@ -150,7 +154,7 @@ class Turner:
 
     def _let_read(self, operations: Pending, number: int, name: str) -> None:
         """Give a read of the old file, for which libfuse would have us wait in the kernel, a moment
-        to end; raises SlowReaderError where it takes longer."""
+        to end; raises NotNowError where it takes longer."""
         begun = time.monotonic()
         since = self._slow.pop(number, begun)
         while 0 < (lasts := operations.lasting(number)) < MOMENT_S:
@@ -159,25 +163,32 @@ class Turner:
             time.sleep(0.002)
         if lasts and begun - since < PATIENCE_S:
             self._slow[number] = since
-            raise SlowReaderError("is being read", path=name)
+            raise NotNowError("somebody reads it, and waits for the remote", path=name)
 
     def _tell(self, change: Callable[[int], None]) -> None:
         """Change something below the mount's own root; raises OSError, also where that cannot be
         reached: nothing that lies over or under it may be renamed."""
-        point = self._point
-        if point is None:
-            return
 
         def below() -> None:
-            top = os.open(point, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            top = self._top()
             try:
-                if os.fstat(top).st_dev != self._device:
-                    raise OSError(errno.ENOTCONN, "the mount point cannot be reached")
                 change(top)
             finally:
                 os.close(top)
 
-        self._teller.ask(below)
+        if self._point:
+            self._teller.ask(below)
+
+    def _top(self) -> int:
+        """The mount's root, opened; folders above it may have been renamed since it was mounted."""
+        for point in (self._point, points.now_at(self._device)):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                top = os.open(point or "", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+                if os.fstat(top).st_dev == self._device:
+                    self._point = point
+                    return top
+                os.close(top)
+        raise OSError(errno.ENOTCONN, "the mount point cannot be reached")
 
     def _where(self, folder: int, name: str) -> str:
         above = self._tree.path(folder) if folder != ROOT else ""

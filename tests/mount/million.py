@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from syncd.daemon.mount import GARBAGE
 from syncd.model import Item
 from syncd.mount.follow import Follower
 from syncd.mount.index import Index
@@ -68,7 +67,7 @@ def main(number: int, folder: Path) -> None:
     operations.add("", Branch(tree=tree, reads=many))
     mount = threading.Thread(target=lambda: Session(operations, str(point), **OPTIONS))
     gc.freeze()
-    gc.set_threshold(GARBAGE, 20, 100)
+    gc.disable()
     mount.start()
     operations.started.wait()
     print(f"mounted {time.monotonic() - begun:.2f} s {memory()}", flush=True)

@@ -96,7 +96,7 @@ def later(told, reason, monkeypatch):
 def test_a_mount_point_that_is_not_reachable(told, monkeypatch):
     told.shelf.store("a.jpg", b"newer")
     told.point.rmdir()
-    later(told, "No such file", monkeypatch)
+    later(told, "cannot be reached", monkeypatch)
 
 
 def test_a_rename_that_fails(told, monkeypatch):
@@ -147,7 +147,23 @@ def test_a_time_that_cannot_be_told_stops_nothing(told, monkeypatch, expect_log,
     assert list(told.tree.listing("")) == ["a.jpg", "b.jpg"]
 
 
-def test_what_a_slow_reader_has_waits_and_the_others_do_not(told, monkeypatch):
+def test_what_is_mounted_over_waits_and_the_others_do_not(told, monkeypatch, expect_log):
+    def refuse(old, new, **folders):
+        raise OSError(errno.EBUSY, "busy")
+
+    expect_log("shown later than it came a.jpg: something else is mounted on it")
+    monkeypatch.setattr(os, "rename", refuse)
+    told.shelf.store("a.jpg", b"newer")
+    told.shelf.store("b.jpg", b"y")
+    told.follower.hear(0.0)
+    assert (told.shown(), "b.jpg" in told.tree.listing("")) == (3, True)
+    monkeypatch.setattr(os, "rename", told.kernel.rename)
+    told.follower.hear(0.0)
+    assert told.shown() == 5
+
+
+def test_what_a_slow_reader_has_waits_and_the_others_do_not(told, monkeypatch, expect_log):
+    expect_log("shown later than it came a.jpg: somebody reads it")
     monkeypatch.setattr(os, "rename", told.kernel.rename)
     cursor = told.tree.index.word("cursor")
     told.kernel.lasts = 1.0
@@ -166,7 +182,8 @@ def test_what_a_slow_reader_has_waits_and_the_others_do_not(told, monkeypatch):
     assert told.tree.index.word("cursor") != cursor
 
 
-def test_no_reader_is_waited_for_without_end(told, monkeypatch):
+def test_no_reader_is_waited_for_without_end(told, monkeypatch, expect_log):
+    expect_log("shown later")
     monkeypatch.setattr(os, "rename", told.kernel.rename)
     told.kernel.lasts = 1.0
     told.shelf.store("a.jpg", b"newer")
