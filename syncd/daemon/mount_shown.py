@@ -62,7 +62,7 @@ class Shown:
             staleness_s=wanted.staleness_s, revive=client.revive,
         )  # fmt: skip
         self.reader = Reader(dataset, cache, deadline_s=wanted.timeout_s)
-        self.reader.follow(self.tree.next_items)
+        self.reader.follow(self.tree.next_items, lambda: self.tree.items(""))
 
     def fill(self, until: float) -> None:
         """Have the index whole, as fresh as can be had up to this moment of the clock, and known

@@ -37,7 +37,7 @@ class Pets:
             self.shelf.store(f"a/{n:04}", random.randbytes(size))
         items = self.shelf.present()
         place = {item.id: n for n, item in enumerate(items)}
-        self.reader.follow(lambda item, n: items[place[item.id] + 1 :][:n])
+        self.reader.follow(lambda item, n: items[place[item.id] + 1 :][:n], lambda: items)
         return items
 
     def bytes_of(self, item):

@@ -207,6 +207,24 @@ def test_bytes_that_were_harmed_are_never_served(folder, opened, harm, allow_log
         assert again.read(name(number), 0, 0, 5000) == body(number)
 
 
+def test_what_is_named_by_its_digest_is_held_against_that(folder, opened, allow_log):
+    allow_log("was damaged")
+    bodies = [body(number) for number in range(2)]
+    names = [sha256(data).hexdigest() for data in bodies]
+    cache = opened()
+    cache.put_all(
+        [(name, 0, data) for name, data in zip(names, bodies, strict=True)], digested=True
+    )
+    cache.close()
+    (file,) = (folder / "segments").iterdir()
+    with file.open("r+b") as segment:
+        segment.seek(1500)
+        segment.write(b"!")
+    again = opened()
+    assert again.read(names[0], 0, 0, 2000) == bodies[0]
+    assert again.read(names[1], 0, 0, 2000) is None
+
+
 def test_a_damaged_index_begins_anew(folder, opened, allow_log):
     allow_log("begins anew")
     cache = opened()

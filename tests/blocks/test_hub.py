@@ -36,7 +36,7 @@ def test_an_epoch_and_then_silence(shelf):
     hub, dataset, items, bodies, cache = shelf
     reader = Reader(dataset, cache)
     place = {item.id: n for n, item in enumerate(items)}
-    reader.follow(lambda item, count: items[place[item.id] + 1 :][:count])
+    reader.follow(lambda item, count: items[place[item.id] + 1 :][:count], lambda: items)
     for item in items:
         assert reader.read(item, 0, 1 << 30) == bodies[item.key]
     hub.freeze()

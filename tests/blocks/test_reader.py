@@ -56,10 +56,25 @@ def test_an_epoch_in_any_order_takes_fewer_requests_than_files(bulk):
     bulk.dataset = bulk.remote.open("pets", create=False)  # which knows how many there are
     bulk.again()
     place = {item.id: n for n, item in enumerate(items)}
-    bulk.reader.follow(lambda item, n: items[place[item.id] + 1 :][:n])
+    bulk.reader.follow(lambda item, n: items[place[item.id] + 1 :][:n], lambda: items)
     for item in random.sample(items, len(items)):
         assert bulk.reader.read(item, 0, 131072) == bulk.bytes_of(item)
     assert bulk.requests() < 300
+
+
+@pytest.mark.parametrize(("lull", "all_of_it"), [(30.0, True), (-1.0, False)])
+def test_who_reads_in_any_order_is_brought_the_rest_for_as_long_as_he_does(
+    bulk, monkeypatch, lull, all_of_it
+):
+    monkeypatch.setattr(module, "LULL_SECONDS", lull)
+    items = bulk.fill(1000)
+    bulk.dataset = bulk.remote.open("pets", create=False)
+    bulk.again()
+    bulk.reader.follow(lambda item, n: [], lambda: items)
+    for item in items[::20]:
+        assert bulk.reader.read(item, 0, 131072) == bulk.bytes_of(item)
+    wait_for(lambda: not bulk.reader._prefetching and bulk.reader._flights.idle())
+    assert all(bulk.cache.has(item.digest, 0) for item in items) == all_of_it
 
 
 def test_readers_of_one_block_share_a_request(pets):

@@ -21,8 +21,8 @@ Neighbours = Callable[[Item, int], Sequence[Item]]
 WINDOW_BLOCKS = 24
 WINDOW_FILES = 512
 WINDOW_BYTES = 8 * BLOCK
-MISSES, NEIGHBOURS, EPOCH_SECONDS = 32, 8, 60.0
-"""So many misses at least tell of an epoch; then so many neighbours are asked for, later more."""
+MISSES, EPOCH_SECONDS = 32, 60.0
+"""So many misses at least, within so long, tell of an epoch."""
 HINTS = 4
 """Files after one that was read by itself: reading one of these means reading in order."""
 THIN = 6
@@ -139,24 +139,26 @@ class Epochs:
     """Recognises that a whole dataset is being read, in whatever order.
 
     A trainer reads every file once, shuffled: once a good part of a dataset that fits the cache
-    was asked for within a minute, the neighbours of what is missed will be wanted as well.
+    was missed within a minute, the rest will be wanted as well.
     """
 
     def __init__(self, files: int, *, fits: bool) -> None:
         self._enough = max(MISSES, files // 50) if fits else None
         self._began = 0.0
         self._missed = 0
+        self.latest = 0.0
+        """When a file was missed for the last time."""
 
-    def missed(self, now: float) -> int:
-        """A file was not in the cache: how many of its neighbours to ask for with it."""
-        if self._enough is None:
-            return 0
+    def missed(self, now: float) -> bool:
+        """A file was not in the cache: whether this one makes it an epoch."""
         if now - self._began > EPOCH_SECONDS:
             self._began, self._missed = now, 0
         self._missed += 1
-        if self._missed < self._enough:
-            return 0
-        return NEIGHBOURS * (1 if self._missed < 2 * self._enough else 4)
+        self.latest = now
+        if self._enough is None or self._missed < self._enough:
+            return False
+        self._missed = 0
+        return True
 
 
 def _fitting(items: Sequence[Item]) -> Sequence[Item]:

@@ -17,6 +17,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -33,6 +34,8 @@ BLOCK = 1 << 20
 SEGMENTS = 64
 KNOWN = 65_536
 """Places kept in memory: those whose bytes were found right in this run."""
+DIGESTED = -1
+"""In the place of a checksum: the name is one."""
 SPARE_BYTES = 32 * BLOCK
 FLUSH_ROWS, FLUSH_SECONDS = 256, 1.0
 SULK_SECONDS = 5.0
@@ -126,7 +129,7 @@ class BlockCache:
         if place is None or segment is None:
             return None
         data = segment.read(place.offset, place.length)
-        if len(data) != place.length or _sum(name, block, data) != place.sum:
+        if len(data) != place.length or not _good(name, block, data, place.sum):
             log.warning("a block of the cache was damaged and is fetched again")
             self.forget(name)
             return None
@@ -140,8 +143,9 @@ class BlockCache:
     def put(self, name: str, block: int, data: bytes) -> None:
         self.put_all([(name, block, data)])
 
-    def put_all(self, entries: Sequence[Entry]) -> None:
-        """Store blocks, in one write. Who calls vouches for the bytes."""
+    def put_all(self, entries: Sequence[Entry], *, digested: bool = False) -> None:
+        """Store blocks, in one write. Who calls vouches for the bytes; where they are `digested`,
+        each name is the digest of these very bytes, and no other checksum is needed."""
         pieces = [data for _, _, data in entries]
         with self._lock:
             room = (
@@ -155,7 +159,10 @@ class BlockCache:
             return
         segment, at = room
         segment.used = time.time()
-        rows = [(name, block, len(data), _sum(name, block, data)) for name, block, data in entries]
+        rows = [
+            (name, block, len(data), DIGESTED if digested else _sum(name, block, data))
+            for name, block, data in entries
+        ]
         with self._lock:
             for name, block, length, total in rows:
                 self._know(name, block, (segment, at, length))
@@ -299,12 +306,18 @@ class BlockCache:
             if room < 0:
                 return
             data, name = victim.read(place.offset, place.length), pinned[raw]
-            if _sum(name, block, data) == place.sum:
+            if _good(name, block, data, place.sum):
                 self._carried.append((name, block, data))
 
     def _complain(self, error: Exception) -> None:
         log.warning("the cache in %s is in trouble: %s", self.folder, str(error))
         self._sulking = time.monotonic() + SULK_SECONDS
+
+
+def _good(name: str, block: int, data: bytes, total: int) -> bool:
+    if total == DIGESTED:
+        return sha256(data).hexdigest() == name
+    return _sum(name, block, data) == total
 
 
 def _sum(name: str, block: int, data: bytes | memoryview) -> int:

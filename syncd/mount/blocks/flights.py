@@ -99,7 +99,7 @@ class Flights:
                 flight.waiter = threading.Event()
             if not flight.taken:
                 self._queues[Level.DEMAND].append(flight)
-                self._ready.notify()
+                self._wake()
             return flight
 
     def want_ahead(self, wanted: Iterable[tuple[Item, str, int]]) -> None:
@@ -112,7 +112,7 @@ class Flights:
                 if key not in self._all and not self._held(name, block):
                     flight = self._all[key] = Flight(item, name, block)
                     self._queues[Level.AHEAD].append(flight)
-            self._ready.notify()
+            self._wake()
 
     def take(self) -> tuple[Level, list[Flight]] | None:
         """What to ask for next in one request, waiting for it; None when all is over. Who took it
@@ -128,10 +128,9 @@ class Flights:
             return None
 
     def done(self, level: Level) -> None:
-        """The request that `take` gave is over."""
+        """The request that `take` gave is over; who says so takes the next."""
         with self._ready:
             self._room[level] += 1
-            self._ready.notify()
 
     def idle(self) -> bool:
         """Whether nothing is waiting to be asked for."""
@@ -194,6 +193,13 @@ class Flights:
 
     # --- under the lock -------------------------------------------------------------------------
 
+    def _wake(self) -> None:
+        """Have another one take something, if there is something he may take."""
+        if any(
+            queue and self._room[level] for level, queue in zip(Level, self._queues, strict=True)
+        ):
+            self._ready.notify()
+
     def _forget(self, flight: Flight) -> None:
         if self._all.get((flight.name, flight.block)) is flight:
             del self._all[flight.name, flight.block]
@@ -205,8 +211,7 @@ class Flights:
             company = self._batch(level, first)
         else:
             company = [first]
-        if any(self._queues):
-            self._ready.notify()
+        self._wake()
         return company
 
     def _batch(self, level: Level, first: Flight) -> list[Flight]:

@@ -12,9 +12,9 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
-from itertools import islice
+from itertools import islice, takewhile
 
 from syncd.errors import GarbledError, RejectedError, SyncdError, TransientError
 from syncd.model import Item
@@ -30,6 +30,8 @@ BAD_SECONDS = 30.0
 END_SECONDS = 3.0
 """So long the end waits for requests under way; what they bring later is dropped."""
 PREFETCH_FILES = 64
+LULL_SECONDS = 2.0
+"""Where nothing was missed for so long, nobody goes through the whole dataset any more."""
 HELD = 256
 GROUP_BYTES = BLOCK // 2
 """Small files are stored so many bytes at a time."""
@@ -49,6 +51,8 @@ class Reader:
         self._orders = Orders()
         info = dataset.info
         self._epochs = Epochs(info.items, fits=0 < info.bytes <= cache.max_bytes // 2)
+        self._everything: Callable[[], Iterable[Item]] = lambda: ()
+        self._prefetching = 0
         self._paused: tuple[float, SyncdError] | None = None
         self._bad: dict[str, float] = {}
         self._held: deque[str] = deque()
@@ -77,10 +81,11 @@ class Reader:
             parts.append(self._part(item, name, block, start, stop - start, until))
         return b"".join(parts)
 
-    def follow(self, neighbours: Neighbours) -> None:
-        """Give what tells the next files of a listing, so that reading in order is fast; it is
-        called from reading threads, holding no lock of ours."""
+    def follow(self, neighbours: Neighbours, everything: Callable[[], Iterable[Item]]) -> None:
+        """Give what tells the next files of a listing, so that reading in order is fast, and all
+        files, for who reads them in any order; called from threads that hold no lock of ours."""
         self._orders.neighbours = neighbours
+        self._everything = everything
 
     def hold(self, item: Item) -> None:
         """Keep what the cache has of a version that was replaced, for those who have it open: not
@@ -93,6 +98,7 @@ class Reader:
 
     def prefetch(self, items: Iterable[Item]) -> None:
         """Fetch these in the background, as many as fit, while nobody waits for anything."""
+        self._prefetching += 1
         thread = threading.Thread(
             target=self._prefetch, args=(iter(items),), name="syncd-prefetch", daemon=True
         )
@@ -154,11 +160,11 @@ class Reader:
             if blocks:
                 self._flights.want_ahead((item, name, number) for number in blocks)
         else:
-            items = self._orders.seen(item, missed=missed)
-            if missed and not items and (count := self._epochs.missed(time.monotonic())):
-                items = self._orders.neighbours(item, count)
+            items = self._orders.seen(item, missed=missed and not self._prefetching)
             if items:
                 self._want_ahead(items)
+            elif missed and self._epochs.missed(time.monotonic()) and not self._prefetching:
+                self.prefetch(self._while_missed(self._everything()))
 
     # --- fetching -------------------------------------------------------------------------------
 
@@ -285,7 +291,9 @@ class Reader:
 
     def _store(self, flights: Sequence[Flight]) -> None:
         if flights:
-            self._cache.put_all([(f.name, f.block, f.data or b"") for f in flights])
+            digested = all(flight.small and flight.item.digest for flight in flights)
+            blocks = [(flight.name, flight.block, flight.data or b"") for flight in flights]
+            self._cache.put_all(blocks, digested=digested)
             self._flights.land(flights)
 
     def _failed(self, batch: Sequence[Flight], error: SyncdError) -> None:
@@ -294,7 +302,17 @@ class Reader:
             self._flights.fail_waiting(error)
         self._flights.fail(batch, error)
 
+    def _while_missed(self, items: Iterable[Item]) -> Iterator[Item]:
+        """These, until for a while nobody reads what is not there."""
+        return takewhile(lambda _: time.monotonic() - self._epochs.latest < LULL_SECONDS, items)
+
     def _prefetch(self, items: Iterator[Item]) -> None:
+        try:
+            self._prefetch_all(items)
+        finally:
+            self._prefetching -= 1
+
+    def _prefetch_all(self, items: Iterator[Item]) -> None:
         room = self._cache.max_bytes * 9 // 10
         while room > 0 and (some := list(islice(items, PREFETCH_FILES))):
             room -= sum(item.size or 0 for item in some)
