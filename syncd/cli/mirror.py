@@ -68,6 +68,7 @@ def status(
 
     if path is None:
         overview.show(lambda: every_mirror(remote), json=json, watch=watch)
+        _name_damaged()
         return
     mirror, file = one_file(path, remote)
     if json:
@@ -105,13 +106,25 @@ def history(
     if json:
         for mirror, deed in found:
             render.as_json(render.deed_fields(deed, mirror))
-        return
-    render.rows(
-        (render.moment(deed.at_ns) or "", deed.verb, render.shown(deed.path), deed.reason)
-        for _, deed in found
-    )
-    if not found:
+    else:
+        render.rows(
+            (render.moment(deed.at_ns) or "", deed.verb, render.shown(deed.path), deed.reason)
+            for _, deed in found
+        )
+    if not found and not json:
         render.note("nothing was done since then")
+    _name_damaged()
+
+
+def _name_damaged() -> None:
+    """What can be shown was shown; state files that cannot be read come last, with status 1."""
+    from syncd.daemon.overview import damaged
+
+    found = damaged()
+    for reason in found:
+        render.note(f"syncd: {reason}")
+    if found:
+        raise typer.Exit(1)
 
 
 def add_to(app: typer.Typer) -> None:

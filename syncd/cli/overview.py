@@ -114,8 +114,9 @@ def _table(mirrors: Sequence[MirrorStatus]) -> Table:
         troubles = sum(len(fields[kind]) for kind in TROUBLES)
         state = Text(mirror.state, style=COLORS.get(mirror.state, "yellow"))
         table.add_row(
-            Text(shown(mirror.root)), Text(shown(mirror.dataset)), state, str(mirror.synced),
-            str(mirror.pending), Text(str(troubles), style="red" if troubles else ""),
+            Text(shown(mirror.root or mirror.name)), Text(shown(mirror.dataset)), state,
+            str(mirror.synced), str(mirror.pending),
+            Text(str(troubles), style="red" if troubles else ""),
             ago(mirror.last_sweep), render.amount(mirror.room.bytes),
         )  # fmt: skip
     return table
@@ -124,7 +125,7 @@ def _table(mirrors: Sequence[MirrorStatus]) -> Table:
 def lines(mirror: MirrorStatus) -> None:
     """One mirror for a person, without a terminal."""
     fields = mirror_fields(mirror)
-    render.out(f"{mirror.root} -> {mirror.dataset}")
+    render.out(f"{mirror.root or mirror.name} -> {mirror.dataset or '?'}")
     render.out(f"  {mirror.state}{f': {mirror.reason}' if mirror.reason else ''}")
     counts = [f"{mirror.synced} synced", f"{mirror.pending} pending"]
     counts += [f"{len(fields[kind])} {kind}" for kind in TROUBLES if fields[kind]]

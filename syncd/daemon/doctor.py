@@ -17,7 +17,7 @@ from syncd.daemon.remote import resolve
 from syncd.errors import DeniedError, SyncdError
 from syncd.local.mounts import mounts_of
 from syncd.remotes.hub import HubRemote
-from syncd.state.report import MirrorStatus, mirrors, status
+from syncd.state.report import DAMAGED, MirrorStatus, examined, mirrors, status
 
 UNITS = ("syncd.service", "syncd-hub.service")
 MOUNT_UNITS = "syncd-mount@"
@@ -94,11 +94,9 @@ def _others(where: Places, token_file: Path | None) -> Iterator[Finding]:
 
 def _roots(where: Places) -> Iterator[Finding]:
     """The mirrored folders, and what they lie on."""
-    try:
-        known = [status(folder) for folder in mirrors(where.mirrors)]
-    except SyncdError:
-        return  # That a state file cannot be read is a finding of its own.
-    yield from map(_root, known)
+    known = [examined(folder) for folder in mirrors(where.mirrors)]
+    # That a state file cannot be read is a finding of its own.
+    yield from (_root(mirror) for mirror in known if mirror.state != DAMAGED)
 
 
 def _root(mirror: MirrorStatus) -> Finding:

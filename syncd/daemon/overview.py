@@ -22,7 +22,15 @@ from syncd.errors import NotFoundError, SyncdError, TransientError
 from syncd.model import Layout, OnConflict, OnDelete, Stat
 from syncd.state.history import DAYS, Deed
 from syncd.state.lock import holder
-from syncd.state.report import FileStatus, MirrorStatus, deeds_of, file_status, mirrors, status
+from syncd.state.report import (
+    DAMAGED,
+    FileStatus,
+    MirrorStatus,
+    deeds_of,
+    examined,
+    file_status,
+    mirrors,
+)
 from syncd.value import by_name, value
 
 DEFAULTS = {
@@ -59,7 +67,7 @@ def every_mirror(remote: str | None = None) -> list[MirrorStatus]:
     """How every mirror of this user is, or every one of a remote, by its name or address.
 
     Raises ConfigError for a name that is no remote's."""
-    found = [status(folder) for folder in mirrors(places().mirrors)]
+    found = [examined(folder) for folder in mirrors(places().mirrors)]
     if remote is None:
         return found
     where = places()
@@ -76,8 +84,14 @@ def one_file(path: Path, remote: str | None = None) -> tuple[MirrorStatus, FileS
         if (found := _now(path, relative, file_status(mirror.folder, relative)))
     ]
     if not answers:
-        raise NotFoundError("no mirror knows this file", path=str(path), hint="see syncd status")
+        hint = "; ".join(["see syncd status", *damaged()])
+        raise NotFoundError("no mirror knows this file", path=str(path), hint=hint)
     return max(answers, key=lambda answer: (answer[1].safe, answer[0].pid is not None))
+
+
+def damaged() -> list[str]:
+    """What is wrong with the state files that cannot be read, and the way back."""
+    return [mirror.reason for mirror in every_mirror() if mirror.state == DAMAGED]
 
 
 def _now(path: Path, relative: str, known: FileStatus | None) -> FileStatus | None:
@@ -163,7 +177,7 @@ def _listening() -> list[Path]:
 def past(path: Path | None, *, since_ns: int, limit: int) -> list[tuple[MirrorStatus, Deed]]:
     """What was done to a file, below a folder or to everything, the newest first."""
     if path is None:
-        chosen = [(mirror, "") for mirror in every_mirror()]
+        chosen = [(mirror, "") for mirror in every_mirror() if mirror.state != DAMAGED]
     else:
         real = path.resolve()
         chosen = [(mirror, "") for mirror in every_mirror() if Path(mirror.root) == real]
@@ -267,10 +281,11 @@ def _listed(config: Config) -> dict[str, Any]:
 
 
 def _reply(mirror: MirrorStatus, words: Sequence[str]) -> Reply:
+    root = mirror.root or str(mirror.folder)
     try:
-        return Reply(root=mirror.root, said=_tell(mirror.folder, words))
+        return Reply(root=root, said=_tell(mirror.folder, words))
     except SyncdError as error:
-        return Reply(root=mirror.root, error=error)
+        return Reply(root=root, error=error)
 
 
 def _tell(folder: Path, words: Sequence[str]) -> str:

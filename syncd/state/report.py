@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from syncd.state.troubles import Trouble, Troubles, split
 from syncd.value import value
 
 MOST = 1000
+DAMAGED = "damaged"
 
 
 @value
@@ -43,7 +44,7 @@ class Room:
 @value
 class MirrorStatus:
     """How one mirror is. `state` is watching, scanning, waiting, resting, paused, held,
-    denied or stopped."""
+    denied, stopped or damaged; of a damaged one nothing else may be known."""
 
     name: str
     root: str
@@ -86,8 +87,36 @@ def mirrors(folder: Path) -> list[Path]:
 
 def _begun(folder: Path) -> bool:
     """Not so where a run was killed before the file had its tables."""
-    with _reading(folder) as sql:
-        return bool(sql.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone())
+    try:
+        with _reading(folder) as sql:
+            return bool(sql.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone())
+    except StateError:
+        return True
+
+
+def examined(folder: Path) -> MirrorStatus:
+    """As `status`; of a damaged file that is the state, and its reason says the way back."""
+    try:
+        return status(folder)
+    except StateError as error:
+        return _damaged(folder, str(error))
+
+
+def _damaged(folder: Path, reason: str) -> MirrorStatus:
+    meta: Mapping[str, Any] = {}
+    with suppress(StateError, ValueError), _reading(folder) as sql:
+        meta = _meta(sql)
+    return MirrorStatus(
+        name=str(meta.get("name", folder.name)),
+        root=str(meta.get("root_path", "")),
+        dataset=str(meta.get("dataset_name", "")),
+        remote=str(meta.get("remote", "")),
+        state=DAMAGED, reason=reason, plan=None, synced=0, pending=0, renamed=0, troubles=(),
+        refused=(), ignored={}, last_sweep=None, pid=holder(folder), folder=folder,
+        room=Room(
+            state=_size(folder / FILE), journal=_size(folder / f"{FILE}-wal"), lines=0, days=DAYS
+        ),
+    )  # fmt: skip
 
 
 def status(folder: Path) -> MirrorStatus:

@@ -44,13 +44,13 @@ class State:
         try:
             self._sql = sqlite3.connect(self._file or ":memory:")
         except sqlite3.Error as error:
-            raise self._damage(error) from error
+            raise _damage(self._file, error) from error
         try:
             self._prepare()
         except BaseException as error:
             self._sql.close()
             if isinstance(error, sqlite3.Error | OSError):
-                raise self._damage(error) from error
+                raise _damage(self._file, error) from error
             raise
 
     def _prepare(self) -> None:
@@ -86,26 +86,27 @@ class State:
 
             upgrade(self._sql, VERSION)
 
-    def _damage(self, error: sqlite3.Error | OSError) -> StateError:
-        return StateError(
-            f"the state file cannot be used: {error}",
-            path=str(self._file),
-            hint="free space or mend its rights; or delete it: the next run compares everything"
-            " by digest and sends nothing twice",
-        )
-
     @classmethod
     def snapshot(cls, folder: Path) -> State:
         """A private copy in memory of what is there: a plan can be tried on it."""
         twin = cls(None)
         file = folder / FILE
         if file.exists():
-            with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as source:
-                source.backup(twin._sql)
-            twin._migrate()
-            twin.meta.reload()
-            twin.sidecars.recall()
+            try:
+                twin._take(file)
+            except BaseException as error:
+                twin._sql.close()
+                if isinstance(error, sqlite3.Error):
+                    raise _damage(file, error) from error
+                raise
         return twin
+
+    def _take(self, file: Path) -> None:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as source:
+            source.backup(self._sql)
+        self._migrate()
+        self.meta.reload()
+        self.sidecars.recall()
 
     def commit(self) -> None:
         with self.in_use():
@@ -136,10 +137,19 @@ class State:
         try:
             yield
         except sqlite3.Error as error:
-            raise self._damage(error) from error
+            raise _damage(self._file, error) from error
 
     def reset(self) -> None:
         """Forget everything: the file is about another dataset now."""
         for table in ("files", "sidecars", "folders", "items", "troubles", "meta"):
             self._sql.execute(f"DELETE FROM {table}")  # noqa: S608
         self.meta.reload()
+
+
+def _damage(file: Path | None, error: sqlite3.Error | OSError) -> StateError:
+    return StateError(
+        f"the state file cannot be used: {error}",
+        path=str(file),
+        hint="free space or mend its rights; or delete it: the next run compares everything"
+        " by digest and sends nothing twice",
+    )

@@ -179,6 +179,53 @@ def test_a_damaged_state_file_names_the_way_back(program, own, root, home):
     Shelf(own.url, own.token, "x").becomes(pictures)
 
 
+@pytest.mark.parametrize("damage", ["rubbish", "torn", "empty", "a folder"])
+def test_a_damaged_state_file_leaves_the_other_mirrors_alone(program, own, root, home, damage):
+    other = root.with_name("other")
+    other.mkdir()
+    for folder in (root, other):
+        fill(folder, 3)
+        program("push", folder, "--to", folder.name)
+    (file,) = (home / "state" / "syncd" / "mirrors").glob("inbox-*/state.db")
+    harm(file, damage)
+    told = program("status", "--json", code=1)
+    states = {mirror["state"]: mirror for mirror in told.json["mirrors"]}
+    assert states.keys() == {"damaged", "stopped"}
+    assert states["stopped"]["synced"] == 3
+    assert states["damaged"]["name"].startswith("inbox")
+    assert f"{file}" in states["damaged"]["reason"]
+    assert "delete it" in states["damaged"]["reason"]
+    assert told.err.count("delete it") == 1
+    shown = program("status", code=1).out
+    assert f"{other} -> other\n  stopped" in shown
+    assert "inbox" in shown
+    assert "safe: stored" in program("status", other / "0000.jpg").out
+    assert "delete it" in program("status", root / "0000.jpg", code=4).err
+    assert len(program("history", "--json", code=1).lines) >= 3
+    assert program("history", other, "--json", code=1).lines
+    assert "delete it" in program("push", root, "--to", "inbox", "--dry-run", code=1).err
+    retried = program("retry", code=1)
+    assert f"{other}: " in retried.out
+    assert "delete it" in retried.err
+    paused = program("pause", other)
+    assert str(other) in paused.out
+
+
+def harm(file: Path, damage: str) -> None:
+    for side in ("-wal", "-shm"):
+        file.with_name(file.name + side).unlink(missing_ok=True)
+    content = file.read_bytes()
+    if damage == "a folder":
+        file.unlink()
+        file.mkdir()
+    else:
+        file.write_bytes(
+            {"rubbish": b"not a database" * 100, "torn": content[:5000], "empty": b"\0" * 5000}[
+                damage
+            ]
+        )
+
+
 def test_a_state_of_a_newer_syncd_is_left_alone(program, own, root, home):
     program("push", root, "--to", "x")
     (file,) = (home / "state" / "syncd" / "mirrors").glob("*/state.db")
