@@ -38,7 +38,8 @@ NEGATIVE_S = 1
 """So long it believes that a name is not there: nobody tells it of new names."""
 GARBAGE = 200_000
 """So many new objects before garbage is looked for: the usual 700 doubled the time of listing a
-folder of 100,000, where there is none."""
+folder of 100,000, where there is none. The main thread looks, as others have no descriptors of
+ours: what ends in them would not be closed."""
 NO_RIGHT = "the lines above say why; in a container it needs the right to mount"
 CATCH_UP_S = 1.0
 """So long a start takes in what changed since the last one, before anybody can look."""
@@ -89,7 +90,7 @@ class Mounting:
         """Mount, and return when the mount is gone again."""
         before = {number: signal.signal(number, self._told) for number in STOPPING}
         gc.freeze()
-        gc.set_threshold(GARBAGE, 20, 100)
+        gc.disable()
         session = threading.Thread(target=self._session, name="syncd-mount", daemon=True)
         try:
             session.start()
@@ -200,6 +201,8 @@ class Mounting:
                 if reason:
                     raise SyncdError(reason, path=str(self._wanted.point))
                 return
+            if gc.get_count()[0] > GARBAGE:
+                gc.collect(1)
 
     def _told(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
