@@ -22,7 +22,7 @@ from syncd.config import checked
 from syncd.config.load import load
 from syncd.config.places import Places, places
 from syncd.daemon.choices import options_of
-from syncd.daemon.embedded import ensure
+from syncd.daemon.embedded import Address, ensure
 from syncd.daemon.remote import EMBEDDED, resolve
 from syncd.engine.errand import Errand, group, merge
 from syncd.engine.mirror import Mirror
@@ -65,13 +65,14 @@ class Client:
         token: str | None = None,
         token_file: Path | None = None,
         where: Places | None = None,
+        own: Callable[[Places], Address] = ensure,
     ) -> None:
-        """Find the remote by address, by its name in the configuration, or start our own."""
+        """Find the remote by address, by its name in the configuration, or start our `own`."""
         self.places = where or places()
         found = resolve(url, token=token, token_file=token_file, where=self.places)
         self.name = found.name
         if found.url is None:
-            address = ensure(self.places)
+            address = own(self.places)
             self.remote = HubRemote(address.url, address.token, trust=address.trust)
         else:
             self.remote = HubRemote(found.url, found.token, trust=found.trust)

@@ -14,7 +14,10 @@ from syncd.cli import options as o
 from syncd.cli import reach, render
 
 if TYPE_CHECKING:
+    from syncd.client import Client
     from syncd.daemon.mount_wanted import Wanted
+
+log = logging.getLogger(__name__)
 
 
 class Sidecars(StrEnum):
@@ -146,9 +149,27 @@ def _stay(wanted: Wanted, remote: str | None, token_file: Path | None, *, quiet:
     from syncd.daemon.background import claimed
     from syncd.daemon.mount import Mounting
 
-    with claimed(wanted) as mine, reach.client(remote, token_file) as client:
+    with claimed(wanted) as mine, _client(remote, token_file, mine) as client:
         os.chdir("/")
         Mounting(client, mine).run((lambda text: None) if quiet else render.note)
+
+
+def _client(remote: str | None, token_file: Path | None, wanted: Wanted) -> Client:
+    """The client; one without a hub where our own cannot be started and is not needed for now."""
+    from syncd.client import Client
+    from syncd.daemon.embedded import last
+    from syncd.daemon.mount_wanted import known
+    from syncd.errors import StateError, TransientError
+
+    try:
+        return reach.client(remote, token_file)
+    except (StateError, TransientError) as error:
+        client = Client(remote, token_file=token_file, own=last)
+        if known(client, wanted):
+            log.warning("the hub is not there, and not started: %s", error)
+            return client
+        client.close()
+        raise
 
 
 def _background(wanted: Wanted, *, quiet: bool) -> None:

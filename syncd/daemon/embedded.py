@@ -67,6 +67,13 @@ def running(places: Places) -> Address | None:
     return address if address and _answers(address) else None
 
 
+def last(places: Places) -> Address:
+    """Where the hub was when it last ran, or where nobody answers: for who can do without it until
+    it is started again."""
+    nowhere = Address(url="http://127.0.0.1:1", token="", pid=0, data=places.hub_data)
+    return told(places) or nowhere
+
+
 def is_own(url: str, places: Places) -> bool:
     """Whether an address is that of this user's own hub, or where it would listen if it ran."""
     own = told(places)

@@ -71,16 +71,16 @@ class Wanted:
 def found(client: Reached, wanted: Wanted) -> tuple[list[DatasetInfo], bool]:
     """The datasets that are wanted, and whether the remote told so: where it is away, they are
     those that were mounted before. Raises what the remote raises where there are none."""
-    known = _known(client, wanted)
+    before = known(client, wanted)
     try:
-        return _within(AWAY_S, partial(asked, client, wanted)) if known else asked(
-            client, wanted
-        ), True
+        if before:
+            return _within(AWAY_S, partial(asked, client, wanted)), True
+        return asked(client, wanted), True
     except TransientError as error:
-        if not known:
+        if not before:
             raise
         log.warning("the remote is away, shown is what it showed before reason=%s", error)
-        return known, False
+        return before, False
 
 
 def asked(client: Reached, wanted: Wanted) -> list[DatasetInfo]:
@@ -90,7 +90,7 @@ def asked(client: Reached, wanted: Wanted) -> list[DatasetInfo]:
     return [client.remote.open(wanted.dataset, create=wanted.create).info]
 
 
-def _known(client: Reached, wanted: Wanted) -> list[DatasetInfo]:
+def known(client: Reached, wanted: Wanted) -> list[DatasetInfo]:
     """Those that were mounted before, and can be shown without the remote."""
     before = remembered(wanted.cache / "mounts", client.address, wanted.sidecars)
     return [info for info in before if wanted.dataset in (None, info.name)]

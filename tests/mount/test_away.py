@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,8 +15,10 @@ from syncd.mount.index import Index
 from syncd.mount.remembered import binding, remember, remembered
 from syncd.mount.sidecars import Mode
 from syncd.remotes.base import DatasetInfo
-from tests.mount.mounted import Signs, content, signs, until, whole
-from tests.mount.test_faults import syncd
+from tests.e2e.program import Program
+from tests.e2e.test_embedded import hubs
+from tests.mount.mounted import Signs, content, serve, signs, until, whole
+from tests.mount.test_faults import readable, syncd
 from tests.running import RunningHub
 
 FILES = {f"a/{n}.jpg": content(n, 5000) for n in range(5)} | {"b.jpg": content(99, 5000)}
@@ -122,6 +125,32 @@ def test_what_was_never_shown_needs_the_hub(own, mounts, tmp_path):
         assert len(os.listdir(place / "a")) == 5
     finally:
         assert syncd(mounted, "umount", str(place)).returncode == 0
+
+
+def test_an_embedded_hub_that_cannot_be_started_is_away_as_well(fuse, home, tmp_path, tree):
+    alone = Program(home)
+    point, data = tmp_path / "mnt", home / "data/syncd/hub"
+    words = ["-m", "syncd", "mount", "signs", str(point), "--foreground"]
+    alone("push", tree({"a/b.jpg": b"picture"}), "--to", "signs")
+    serve(words, home, point, {}).stop()
+    for hub in hubs(home):
+        os.kill(hub, signal.SIGKILL)
+    until(lambda: not hubs(home))
+    data.rename(home / "its disk")
+    data.write_bytes(b"no folder")
+    said = alone("mount", "others", tmp_path / "other", code=1)
+    assert "the embedded hub did not start" in said.err
+    mounted = serve(words, home, point, {})
+    try:
+        assert "the hub is not there, and not started" in mounted.log
+        assert os.listdir(mounted.point) == ["a"]
+        data.unlink()
+        (home / "its disk").rename(data)
+        until(lambda: readable(mounted / "a/b.jpg"), 30.0)
+        assert whole(mounted / "a/b.jpg") == b"picture"
+        mounted.stop()
+    finally:
+        mounted.clear()
 
 
 def test_a_hub_that_refuses_is_not_one_that_is_away(own, mounts, tmp_path):

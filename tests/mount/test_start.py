@@ -95,9 +95,7 @@ def test_the_root_is_not_listed_at_the_start(begin, monkeypatch):
 
 def test_of_all_datasets_those_that_have_it_fetch_a_folder_ahead(begin, expect_log):
     made = begin("signs", "other", prefetch="signs/a")
-    assert {shown._name: shown.ahead() for shown in made._datasets.values()} == {
-        "signs": "a", "other": None,
-    }  # fmt: skip
+    assert {shown.ahead() for shown in made._datasets.values()} == {"a", None}
     expect_log("no dataset has the folder prefetch=signs/b")
     made = begin("signs", "other", prefetch="signs/b")
     assert len(made._datasets) == 2
