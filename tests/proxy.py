@@ -65,9 +65,10 @@ def torn(request: Request) -> Answer:
 
 @dataclass
 class Proxy:
-    """Where clients find it, and what it has spoiled so far."""
+    """Where clients find it, what they asked, and what it has spoiled so far."""
 
     url: str
+    asked: list[str]
     spoiled: set[str]
 
 
@@ -78,7 +79,8 @@ def before(hub: str, fault: Fault, kinds: set[str]) -> Iterator[Proxy]:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
-            yield Proxy(f"http://127.0.0.1:{server.server_address[1]}", server.spoiled)
+            url = f"http://127.0.0.1:{server.server_address[1]}"
+            yield Proxy(url, server.asked, server.spoiled)
         finally:
             server.shutdown()
             thread.join()
@@ -93,6 +95,7 @@ class _Server(socketserver.ThreadingTCPServer):
     def __init__(self, hub: str, fault: Fault, kinds: set[str]) -> None:
         super().__init__(("127.0.0.1", 0), _Connection)
         self.hub = hub
+        self.asked: list[str] = []
         self.spoiled: set[str] = set()
         self.open: set[socket.socket] = set()
         self._fault = fault
@@ -101,6 +104,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
     def fault_for(self, kind: str) -> Fault | None:
         with self._lock:
+            self.asked.append(kind)
             if kind not in self._kinds - self.spoiled:
                 return None
             self.spoiled.add(kind)
