@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from types import FrameType
 from typing import Any, NoReturn
@@ -60,6 +61,8 @@ class Mounting:
         self._wanted = wanted
         self._news: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._datasets: dict[str, Shown] = {}
+        self._former: list[Shown] = []
+        """Those whose names others have by now: somebody may hold their files."""
         self._missed: set[str] = set()
         self._until = 0.0
         self._ending = threading.Event()
@@ -99,8 +102,7 @@ class Mounting:
             for shown in self._datasets.values():
                 shown.follow(self._wanted.point, self._operations)
             watch = threading.Thread(target=self._watch, name="syncd-mount-datasets", daemon=True)
-            if self._wanted.dataset is None:
-                watch.start()
+            watch.start()
             self._numbers.start()
             say(f"mounted on {self._wanted.point}: {self._told_of()}")
             self._wait(session)
@@ -112,7 +114,8 @@ class Mounting:
     # --- starting -------------------------------------------------------------------------------
 
     def _add(self, info: DatasetInfo, name: str) -> Shown:
-        slot = free_slot(info.id, self._operations.slots) if name else 0
+        slots = self._operations.slots
+        slot = free_slot(info.id, slots) if name or slots else 0
         shown = Shown(self._client, info, name, slot, self._wanted, self._cache)
         self._datasets[info.id] = shown
         try:
@@ -121,8 +124,18 @@ class Mounting:
             del self._datasets[info.id]
             shown.close(time.monotonic() + END_S)
             raise
+        for former in [one for one in self._datasets.values() if one.name == name]:
+            if former is not shown:
+                self._give_up(former)
         self._operations.add(name, shown.branch())
         return shown
+
+    def _give_up(self, former: Shown) -> None:
+        """Show nothing of a dataset whose name another one has by now, as after a restore."""
+        log.warning("another dataset has this name by now, and is shown name=%s", former.info.name)
+        former.follower.retire()
+        del self._datasets[former.info.id]
+        self._former.append(former)
 
     def _check_ahead(self) -> None:
         """Tell where there is nothing to fetch ahead: NotFoundError, but of datasets to come."""
@@ -138,7 +151,7 @@ class Mounting:
         added = []
         for info in [info for info in there if info.id not in self._datasets]:
             try:
-                added.append(self._add(info, info.name))
+                added.append(self._add(info, info.name if self._wanted.dataset is None else ""))
             except RemoteError as error:
                 said = log.debug if info.id in self._missed else log.warning
                 said("dataset not shown yet name=%s reason=%s", info.name, error)
@@ -146,11 +159,14 @@ class Mounting:
         return added
 
     def _watch(self) -> None:
-        """With --all: show datasets as they are made."""
+        """Show datasets as they are made: with --all any, else one that has the name by now."""
+        wanted = replace(self._wanted, create=False)
         while not self._ending.wait(DATASETS_S):
             try:
-                for shown in self._add_all(asked(self._client, self._wanted)):
-                    shown.follow(self._wanted.point, self._operations)
+                gone = any(shown.follower.gone for shown in self._datasets.values())
+                if wanted.dataset is None or gone:
+                    for shown in self._add_all(asked(self._client, wanted)):
+                        shown.follow(wanted.point, self._operations)
             except SyncdError as error:
                 log.debug("datasets not listed reason=%s", error)
             except Exception:
@@ -215,7 +231,7 @@ class Mounting:
         self._looks.stop()
         with suppress(OSError):  # nothing of it may keep the mount from going
             self._numbers.stop()
-        for shown in list(self._datasets.values()):
+        for shown in [*self._datasets.values(), *self._former]:
             shown.stop()
         point, patience = points.now_at(self._device), END_S
         if session.is_alive() and point:
@@ -233,7 +249,7 @@ class Mounting:
 
     def _close(self) -> None:
         until = time.monotonic() + END_S
-        for shown in list(self._datasets.values()):
+        for shown in [*self._datasets.values(), *self._former]:
             shown.close(until)
         self._cache.close()
 

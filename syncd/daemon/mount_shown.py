@@ -53,8 +53,8 @@ class Shown:
         self._lock, folder = _own_folder(wanted.cache / "mounts", f"{remote} {info.id}")
         index = Index(folder / "index.db", binding(remote, info.id, wanted.sidecars))
         self.tree = Tree(index, slot=slot)
-        self._info = info
-        self._name = name
+        self.info = info
+        self.name = name
         self._wanted = wanted
         self._turner = Turner(self.tree, name, self._hold)
         self.follower = Follower(
@@ -68,7 +68,7 @@ class Shown:
         """Have the index whole, as fresh as can be had up to this moment of the clock, and known
         to a start without the remote; raises RemoteError."""
         self.follower.fill()
-        remember(self.tree.index, self._info)
+        remember(self.tree.index, self.info)
         self._catch_up(until)
 
     def _catch_up(self, until: float) -> None:
@@ -81,12 +81,12 @@ class Shown:
                 if before == (before := self.tree.index.word("cursor")):
                     return
         except SyncdError as error:
-            log.debug("not caught up dataset=%s reason=%s", self._info.name, error)
+            log.debug("not caught up dataset=%s reason=%s", self.info.name, error)
 
     def branch(self) -> Any:
         from syncd.mount.operations import Branch
 
-        files, size = self._info.items, self._info.bytes
+        files, size = self.info.items, self.info.bytes
         return Branch(tree=self.tree, reads=self.reader, files=files, bytes=size)
 
     def follow(self, point: Path, operations: Any) -> None:
@@ -100,9 +100,9 @@ class Shown:
         """The folder of this dataset to fetch ahead, "" for all of it, None where it has none."""
         wanted = self._wanted.prefetch
         folder = wanted.strip("/") if wanted is not None else None
-        if folder and self._name:
+        if folder and self.name:
             first, _, folder = folder.partition("/")
-            folder = folder if first == self._name else None
+            folder = folder if first == self.name else None
         return folder if not folder or self._has(folder) else None
 
     def _has(self, folder: str) -> bool:

@@ -11,13 +11,13 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import Protocol
 
-from syncd.errors import DeniedError, SyncdError
+from syncd.errors import DeniedError, MissingError, NotFoundError, SyncdError
 from syncd.model import Item, ItemState
-from syncd.mount.names import Rank, beside, place
+from syncd.mount.filling import SOME, Filling, Sidecars, rows_of
+from syncd.mount.names import Rank, place
 from syncd.mount.rows import ROOT, Row, Step
 from syncd.mount.tree import Tree
 from syncd.mount.turning import NotNowError, Turner
@@ -32,20 +32,8 @@ AGAIN_S = 1.0
 """How often it is tried again to show what somebody stands in the way of."""
 END = 1 << 62
 """A cursor beyond all changes: its answer holds none, and the cursor of the last."""
-SOME = 1000
-SECOND = 1_000_000_000
-"""Nobody tells when annotations were made: each revision of them counts as so much later, so
-that whoever compares times sees another."""
 _RENAMED = "shown under another name item=%r as=%r"
 _HIDDEN = "several things have this name, one is shown path=%r"
-
-
-class Sidecars(Protocol):
-    """Which items have a sidecar, and its bytes."""
-
-    def of(self, items: Sequence[Item]) -> dict[str, bytes]:
-        """The sidecars of those items that have one, by id; raises RemoteError."""
-        ...
 
 
 class Follower:
@@ -69,6 +57,9 @@ class Follower:
         self._sidecars = sidecars
         self._staleness = staleness_s
         self._revive = revive
+        self.gone = False
+        """Whether the remote said last that there is no such dataset."""
+        self._retired = threading.Event()
         self._stop = threading.Event()
         self._asking = False
         self._fresh = False
@@ -86,7 +77,7 @@ class Follower:
         cursor, generation = self._end()
         self._index.begin()
         with self._index.together():
-            _Filling(self._index.number, self._index.insert, self._sidecars).take(
+            Filling(self._index.number, self._index.insert, self._sidecars).take(
                 self._dataset.items()
             )
         self._index.put_word("cursor", str(cursor))
@@ -103,6 +94,12 @@ class Follower:
         """Stop following; a question under way is left to itself."""
         self._stop.set()
         self._turner.detach()
+
+    def retire(self) -> None:
+        """Show nothing any more, once what is asked is answered: another dataset has the name."""
+        self._retired.set()
+        while self._thread.is_alive() and not self._stop.is_set():
+            self._thread.join(0.1)
 
     def join(self, timeout: float) -> bool:
         """Wait, after `stop`, until the thread needs the tree no more; whether that came true."""
@@ -123,12 +120,16 @@ class Follower:
                     self._attach()
                     attached = True
                     self._report()
+                if self._retired.is_set():
+                    self._clear()
+                    return
                 self.hear(WAIT_S if in_touch else 0.0)
-                in_touch, failures = True, 0
+                in_touch, failures, self.gone = True, 0, False
             except Exception as error:
                 if self._stop.is_set():
                     return  # The connection was closed under a question nobody waits for.
                 in_touch = self._asking = False
+                self.gone = isinstance(error, MissingError | NotFoundError)
                 self._complain(error, failures)
                 self._stop.wait(PAUSES[min(failures, len(PAUSES) - 1)])
                 failures += 1
@@ -223,10 +224,21 @@ class Follower:
         while some := list(islice(items, SOME)):
             self.take(some)
             missing.difference_update(item.id for item in some)
-        for id in missing:
+        self._remove(missing)
+        self._put_words(cursor=str(cursor), generation=generation)
+
+    def _clear(self) -> None:
+        """Show nothing, as soon as nobody stands in the way."""
+        with self._tree.lock:
+            left = {id for _, id in self._index.rows.numbers()}
+        self._remove(left)
+        while self._later and not self._stop.wait(AGAIN_S):
+            self._make_up()
+
+    def _remove(self, ids: Iterable[str]) -> None:
+        for id in ids:
             self._show(Item(key="", id=id, state=ItemState.PURGED), None)
         self._turner.settle()
-        self._put_words(cursor=str(cursor), generation=generation)
 
     def take(self, items: Sequence[Item]) -> None:
         """Make the tree show these items as they are now; raises RemoteError."""
@@ -324,65 +336,5 @@ class Follower:
             folder = row.folder
 
 
-class _Filling:
-    """The first filling: rows in the order of the listing, folders as they come."""
-
-    def __init__(
-        self, number: Callable[[], int], insert: Callable[[list[Row]], None], sidecars: Sidecars
-    ) -> None:
-        self._number = number
-        self._insert = insert
-        self._sidecars = sidecars
-        self._folders: dict[tuple[str, ...], list[int]] = {(): [ROOT, 0]}
-
-    def take(self, items: Iterable[Item]) -> None:
-        """Insert all there is."""
-        found = iter(items)
-        while some := list(islice(found, SOME)):
-            sidecars = self._sidecars.of(some)
-            rows: list[Row] = []
-            for item in some:
-                rows += self._rows(item, sidecars.get(item.id))
-            self._insert(rows)
-        self._insert([
-            Row(at[0], self._folders[path[:-1]][0], path[-1], Rank.FOLDER, 0, at[1])
-            for path, at in self._folders.items()
-            if path
-        ])  # fmt: skip
-
-    def _rows(self, item: Item, sidecar: bytes | None) -> Iterator[Row]:
-        folder = self._folder(place(item.key).folders)
-        folder[1] = max(folder[1], item.modified_ns or 0)
-        for row in rows_of(item, sidecar):
-            yield row._replace(ino=self._number(), folder=folder[0])
-
-    def _folder(self, path: tuple[str, ...]) -> list[int]:
-        found = self._folders.get(path)
-        if found is None:
-            if path:
-                self._folder(path[:-1])
-            found = self._folders[path] = [self._number(), 0]
-        return found
-
-
 def _joined(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
-
-
-def rows_of(item: Item, sidecar: bytes | None) -> Iterator[Row]:
-    """What an item shows: itself where its size is told, and its sidecar; numbers come later."""
-    at = place(item.key)
-    digest = bytes.fromhex(item.digest) if item.digest else None
-    if item.size is None:
-        log.warning("not shown for it has no size item=%s", item.key)
-        return
-    when = item.modified_ns or 0
-    yield Row(
-        0, ROOT, at.name, at.rank, item.size, when, item.id, item.version, digest,
-        item.key if at.rank == Rank.RENAMED else None,
-    )  # fmt: skip
-    if sidecar is not None:
-        yield Row(
-            0, ROOT, beside(at.name), Rank.SIDECAR, len(sidecar), when + item.annotated * SECOND,
-            item.id, item.version, None, None, sidecar,
-        )  # fmt: skip

@@ -74,6 +74,7 @@ class Turner:
         self._device = self._teller.ask(point.stat).st_dev
         operations.own.add(self._teller.ask(threading.get_native_id))
         self._point, self._operations = point, operations
+        self._touched.add(ROOT)  # another dataset may have been there
 
     def detach(self) -> None:
         """The mount is about to go: nothing more is said to the kernel."""

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from syncd.errors import TransientError
 from syncd.model import Item
-from syncd.mount.follow import Follower, rows_of
+from syncd.mount.filling import rows_of
+from syncd.mount.follow import Follower
 from syncd.mount.index import Index
 from syncd.mount.names import Rank, beside, place
 from syncd.mount.rows import ROOT, Row, Step
