@@ -11,12 +11,13 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from syncd.errors import DeniedError, MissingError, NotFoundError, SyncdError
 from syncd.model import Item, ItemState
 from syncd.mount.filling import SOME, Filling, Sidecars, rows_of
+from syncd.mount.marks import Marks
 from syncd.mount.names import Rank, place
 from syncd.mount.rows import ROOT, Row, Step
 from syncd.mount.tree import Tree
@@ -217,27 +218,33 @@ class Follower:
     def compare(self) -> None:
         """List everything, and make the tree so; raises RemoteError before anything is removed."""
         cursor, generation = self._end()
-        missing = set()
-        with self._tree.lock:
-            missing = {id for _, id in self._index.rows.numbers()}
+        heard = Marks()
         items = self._dataset.items()
         while some := list(islice(items, SOME)):
             self.take(some)
-            missing.difference_update(item.id for item in some)
-        self._remove(missing)
+            with self._tree.lock:
+                for item in some:
+                    heard.update(row.ino for row in self._index.rows.of_item(item.id))
+        self._remove_but(heard)
         self._put_words(cursor=str(cursor), generation=generation)
 
     def _clear(self) -> None:
         """Show nothing, as soon as nobody stands in the way."""
-        with self._tree.lock:
-            left = {id for _, id in self._index.rows.numbers()}
-        self._remove(left)
+        self._remove_but(Marks())
         while self._later and not self._stop.wait(AGAIN_S):
             self._make_up()
 
-    def _remove(self, ids: Iterable[str]) -> None:
-        for id in ids:
-            self._show(Item(key="", id=id, state=ItemState.PURGED), None)
+    def _remove_but(self, heard: Marks) -> None:
+        """Show no items any more but those of these rows."""
+        number = 0
+        while True:
+            with self._tree.lock:
+                some = self._index.rows.items(number, SOME)
+            if not some:
+                break
+            for number, id in some:
+                if number not in heard:
+                    self._show(Item(key="", id=id, state=ItemState.PURGED), None)
         self._turner.settle()
 
     def take(self, items: Sequence[Item]) -> None:

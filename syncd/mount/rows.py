@@ -166,10 +166,13 @@ class Rows:
         found = self._db.execute(_ROWS + "WHERE key IS NOT NULL")
         return [Row(*row) for row in found]
 
-    def numbers(self) -> Iterator[tuple[int, str]]:
-        """Every item's row and id, for comparison with a listing."""
-        wanted = "SELECT ino, item FROM rows WHERE rank IN (1, 2) AND folder <> ?"
-        yield from self._db.execute(wanted, (AWAY,)).fetchall()
+    def items(self, after: int, limit: int) -> list[tuple[int, str]]:
+        """The number and the id of the next items that are shown, in the order of numbers."""
+        return self._db.execute(
+            "SELECT ino, item FROM rows WHERE ino > ? AND rank IN (1, 2) AND folder <> ?"
+            " ORDER BY ino LIMIT ?",
+            (after, AWAY, limit),
+        ).fetchall()
 
     def _items_after(self, folder: int, name: str, limit: int) -> list[Row]:
         found = self._db.execute(

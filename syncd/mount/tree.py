@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 
 from syncd.model import Item
 from syncd.mount.index import Index
+from syncd.mount.marks import Marks
 from syncd.mount.names import Rank
 from syncd.mount.rows import ROOT, Row, Seen, Step, item_of
 
@@ -33,7 +34,7 @@ class Tree:
         self.index = index
         self.slot = slot << 40
         self.lock = threading.RLock()
-        self._known = bytearray(1024)
+        self._known = Marks()
         self._paths: dict[str, int] = {"": ROOT}
         self._listed: OrderedDict[int, dict[str, Seen]] = OrderedDict()
         self._asked: dict[int, int] = {}
@@ -48,7 +49,7 @@ class Tree:
         above, _, name = path.rpartition("/")
         with self.lock:
             seen = self._seen(self._folder(above), name) if path else self._root()
-            self._mark(seen.ino)
+            self._known.add(seen.ino)
             return seen
 
     def listing(self, path: str) -> dict[str, Seen]:
@@ -139,20 +140,13 @@ class Tree:
 
     def knows(self, ino: int) -> bool:
         """Whether the kernel was ever told of this row."""
-        at = ino >> 3
-        return at < len(self._known) and bool(self._known[at] & 1 << (ino & 7))
+        return ino in self._known
 
     def path(self, folder: int) -> str:
         with self.lock:
             return self._path(folder)
 
     # --- below the lock -------------------------------------------------------------------------
-
-    def _mark(self, ino: int) -> None:
-        at = ino >> 3
-        if at >= len(self._known):
-            self._known.extend(bytes(max(at - len(self._known) + 1, len(self._known))))
-        self._known[at] |= 1 << (ino & 7)
 
     def _root(self) -> Seen:
         row = self.index.rows.row(ROOT)
