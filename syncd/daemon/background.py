@@ -69,7 +69,7 @@ def begin(wanted: Wanted) -> tuple[int, str]:
         )
     until = math.inf
     while child.poll() is None:
-        if points.own_at(point):
+        if points.own_at(point) and holder(_folder(point)) == child.pid:
             point.stat()
             said = _said(log, start)
             if f"mounted on {point}" in said or time.monotonic() > until:

@@ -311,6 +311,27 @@ def test_in_the_background_until_unmounted(own, mounts, tmp_path):
     mounted.stop()
 
 
+def test_of_two_that_are_begun_at_once_one_mounts_and_the_other_says_so(own, mounts, tmp_path):
+    hub, _ = own
+    mounted = mounts(hub, "signs")
+    token = tmp_path / "token"
+    token.write_text(hub.token)
+    place = str(tmp_path / "wanted by two")
+    words = ("mount", "--remote", hub.url, "--token-file", str(token), "signs", place)
+    try:
+        with ThreadPoolExecutor(2) as both:
+            said = sorted(both.map(lambda _: syncd(mounted, *words), range(2)), key=returncode)
+        assert [one.returncode for one in said] == [0, 6], said
+        assert whole(Path(place) / "b.jpg") == FILES["b.jpg"]
+    finally:
+        assert syncd(mounted, "umount", place).returncode == 0
+    mounted.stop()
+
+
+def returncode(done: subprocess.CompletedProcess[str]) -> int:
+    return done.returncode
+
+
 def test_every_dataset_in_a_folder_of_its_own(own, mounts, tmp_path):
     hub, _ = own
     with signs(hub, "other signs", tmp_path / "more") as other:
