@@ -42,6 +42,8 @@ GARBAGE = 200_000
 folder of 100,000, where there is none. The main thread looks, as others have no descriptors of
 ours: what ends in them would not be closed."""
 NO_RIGHT = "the lines above say why; in a container it needs the right to mount"
+TWICE_S = 1.0
+"""A signal again within it is the same wish: a terminal tells a whole group, as a parent does."""
 CATCH_UP_S = 1.0
 """So long a start takes in what changed since the last one, before anybody can look."""
 LOOK_S = 1.0
@@ -66,7 +68,8 @@ class Mounting:
         self._missed: set[str] = set()
         self._until = 0.0
         self._ending = threading.Event()
-        self._signals = self._device = 0
+        self._told_at: float | None = None
+        self._device = 0
         look = Look(
             uid=wanted.uid, gid=wanted.gid, file_mode=wanted.mode, folder_mode=_folder(wanted.mode)
         )
@@ -221,9 +224,10 @@ class Mounting:
                 gc.collect(1)
 
     def _told(self, number: int, frame: FrameType | None) -> None:
-        self._signals += 1
-        if self._signals > 1:
+        now = time.monotonic()
+        if self._told_at is not None and now - self._told_at > TWICE_S:
             os._exit(128 + number)  # the next start clears the dead mount away
+        self._told_at = self._told_at or now
         self._news.put("")
 
     def _end(self, session: threading.Thread, say: Callable[[str], None]) -> None:

@@ -42,6 +42,7 @@ class Mounted:
         self._told = told
         self._where = where
         self._child: subprocess.Popen[bytes] | None = None
+        self._ceased = False
         self._begun = 0.0
         self._pause = 1.0
         self._asked = 0.0
@@ -55,6 +56,7 @@ class Mounted:
     def begin(self) -> None:
         self._begun = time.monotonic()
         self._appeared = None
+        self._ceased = False
         named = self._where.named
         self._child = subprocess.Popen(  # noqa: S603 - our own module, our own interpreter
             command(self.entry, self._told),
@@ -94,9 +96,10 @@ class Mounted:
         return self._appeared is not None and self._answered > self._appeared
 
     def cease(self) -> None:
-        """Tell it to end, and do not wait."""
-        if self._child is not None:
+        """Tell it to end, once, and do not wait."""
+        if self._child is not None and not self._ceased:
             self._child.terminate()
+            self._ceased = True
 
     def end(self, until: float) -> None:
         """Wait for its end; from that moment on by force."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.mount.mounted import Mounted, Signs, reason, signs, start
+from tests.mount.mounted import FILES, Mounted, Signs, reason, signs, start
 from tests.running import RunningHub
 
 
@@ -32,6 +32,15 @@ def dataset(hub: RunningHub, name: str, tmp_path: Path) -> Iterator[Signs]:
     """This test's dataset on the hub that all tests share."""
     with signs(hub, name, tmp_path / "uploads") as mine:
         yield mine
+
+
+@pytest.fixture
+def own(start_hub: Callable[..., RunningHub], tmp_path: Path) -> Iterator[tuple[RunningHub, Signs]]:
+    """A hub of the test's own, with a dataset."""
+    hub = start_hub()
+    with signs(hub, "signs", tmp_path / "uploads") as dataset:
+        dataset.put(FILES)
+        yield hub, dataset
 
 
 @pytest.fixture

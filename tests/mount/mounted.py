@@ -179,3 +179,8 @@ def whole(path: Path | int) -> bytes:
     if isinstance(path, Path):
         return path.read_bytes()
     return os.pread(path, 1 << 30, 0)
+
+
+SIZE = 300_000
+FILES = {f"a/{n}.jpg": content(n, SIZE) for n in range(30)} | {"b.jpg": content(99, SIZE)}
+"""What the hub of the fixture `own` holds."""

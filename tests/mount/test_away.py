@@ -75,6 +75,40 @@ def kept(home: Path) -> int:
     return sum(file.stat().st_size for file in blocks.rglob("*") if file.is_file())
 
 
+def test_a_service_that_begins_before_its_hub_has_its_mount(own, mounts, tmp_path):
+    hub, dataset = own
+    first = mounts(hub, "signs")
+    assert whole(first / "b.jpg") == FILES["b.jpg"]
+    first.kill()
+    dataset.put({"c.jpg": b"missed"})
+    hub.kill()
+    (tmp_path / "token").write_text(hub.token)
+    config = tmp_path / "syncd.toml"
+    config.write_text(f"""
+        [remotes.main]
+        url = "{hub.url}"
+        token = {{ file = "{tmp_path}/token" }}
+        [[mount]]
+        remote = "main"
+        dataset = "signs"
+        path = "{first.point}"
+    """)
+    words = ["-m", "syncd", "run", "--config", str(config)]
+    service = serve(words, tmp_path / "home", first.point, {})
+    try:
+        assert "as it was before: the remote is away" in service.log
+        assert len(os.listdir(service / "a")) == 5
+        back = hub.again()
+        try:
+            until(lambda: (service / "c.jpg").exists(), 20.0)
+            assert whole(service / "c.jpg") == b"missed"
+        finally:
+            back.stop()
+        service.stop()
+    finally:
+        service.clear()
+
+
 def test_a_frozen_hub_does_not_hinder_a_start(own, mounts):
     hub, _ = own
     mounts(hub, "signs").stop()

@@ -4,33 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from syncd.mount import point as points
 from tests.isolation import environment
-from tests.mount.mounted import Mounted, Signs, content, signs, stuck, until, whole
-from tests.running import RunningHub
-
-SIZE = 300_000
-FILES = {f"a/{n}.jpg": content(n, SIZE) for n in range(30)} | {"b.jpg": content(99, SIZE)}
-
-
-@pytest.fixture
-def own(start_hub: Callable[..., RunningHub], tmp_path: Path) -> Iterator[tuple[RunningHub, Signs]]:
-    """A hub of the test's own, with a dataset."""
-    hub = start_hub()
-    with signs(hub, "signs", tmp_path / "uploads") as dataset:
-        dataset.put(FILES)
-        yield hub, dataset
+from tests.mount.mounted import FILES, SIZE, Mounted, content, signs, stuck, until, whole
 
 
 def syncd(mounted: Mounted, *args: str) -> subprocess.CompletedProcess[str]:
@@ -156,104 +140,6 @@ def test_a_killed_mount_is_cleared_away_by_the_next_start(own, mounts):
     second = mounts(hub, "signs")
     assert whole(second / "b.jpg") == FILES["b.jpg"]
     second.stop()
-
-
-def test_a_signal_unmounts_and_a_second_umount_says_so(own, mounts):
-    hub, _ = own
-    mounted = mounts(hub, "signs")
-    mounted.stop(signal.SIGINT)
-    assert os.listdir(mounted.point) == []
-    said = syncd(mounted, "umount", str(mounted.point))
-    assert said.returncode == 4
-    assert "no dataset is mounted here" in said.stderr
-
-
-def test_a_mount_point_may_be_named_by_a_link(own, mounts, tmp_path):
-    hub, _ = own
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to("real")
-    mounted = mounts(hub, "signs", at="link")
-    assert points.own_at(tmp_path / "real")
-    said = syncd(mounted, "umount", str(mounted.point))
-    assert (said.returncode, said.stderr) == (0, "")
-    assert mounted.process.wait(1.0) == 0
-    assert os.listdir(tmp_path / "real") == []
-
-
-def test_umount_ends_the_program(own, mounts):
-    hub, _ = own
-    mounted = mounts(hub, "signs")
-    said = syncd(mounted, "umount", str(mounted.point))
-    assert (said.returncode, said.stderr) == (0, "")
-    assert mounted.process.wait(1.0) == 0
-    assert os.listdir(mounted.point) == []
-
-
-def test_what_is_in_use_is_not_unmounted_but_on_demand(own, mounts):
-    hub, _ = own
-    mounted = mounts(hub, "signs")
-    held = os.open(mounted / "b.jpg", os.O_RDONLY)
-    try:
-        said = syncd(mounted, "umount", str(mounted.point))
-        assert said.returncode == 6
-        assert "in use" in said.stderr
-        assert whole(held) == FILES["b.jpg"]
-        kept = os.open(mounted / "a/7.jpg", os.O_RDONLY)
-        assert syncd(mounted, "umount", "--lazy", str(mounted.point)).returncode == 0
-        assert os.listdir(mounted.point) == []
-        assert whole(kept) == FILES["a/7.jpg"], "read for the first time"
-        os.close(kept)
-    finally:
-        os.close(held)
-    assert mounted.process.wait(20.0) == 0
-
-
-def test_a_signal_ends_it_though_it_is_in_use(own, mounts):
-    hub, _ = own
-    mounted = mounts(hub, "signs")
-    held = os.open(mounted / "b.jpg", os.O_RDONLY)
-    try:
-        mounted.stop()
-        assert "still in use" in mounted.log
-    finally:
-        with suppress(OSError):  # the mount is gone under it
-            os.close(held)
-
-
-def test_places_that_cannot_be_mounted_over(own, mounts, tmp_path):
-    hub, _ = own
-    mounted = mounts(hub, "signs")
-    full = tmp_path / "full"
-    full.mkdir()
-    (full / "file").write_bytes(b"mine")
-    for place, code, words in (
-        (full, 2, "is not empty"),
-        (full / "file", 2, "is no folder"),
-        (mounted.point, 6, "mounted here already"),
-        (mounted / "a", 2, "lies within the dataset mounted on"),
-    ):
-        said = syncd(mounted, "mount", "--remote", hub.url, "signs", str(place))
-        assert (said.returncode, words in said.stderr) == (code, True), said
-    assert (full / "file").read_bytes() == b"mine"
-    mounted.stop()
-
-
-def test_watched_folders_and_mounts_do_not_lie_in_each_other(own, mounts, tmp_path, tree):
-    hub, _ = own
-    mounted = mounts(hub, "signs")
-    root = tree({"a.jpg": b"x"}, tmp_path / "watched")
-    token = tmp_path / "token"
-    token.write_text(hub.token)
-    options = ("--remote", hub.url, "--token-file", str(token))
-    assert syncd(mounted, "push", *options, str(root), "--to", "mine").returncode == 0
-    for place in (root, root / "mnt"):
-        said = syncd(mounted, "mount", *options, "signs", str(place))
-        assert (said.returncode, "lies in the watched folder" in said.stderr) == (2, True), said
-    for place, words in ((mounted / "a", "lies on the dataset"), (tmp_path, "is mounted within")):
-        for command in ("push", "watch"):
-            said = syncd(mounted, command, *options, str(place), "--to", "theirs")
-            assert (said.returncode, words in said.stderr) == (2, True), said
-    mounted.stop()
 
 
 def test_a_dataset_that_is_not_there_and_a_hub_that_is_not(own, mounts, tmp_path):

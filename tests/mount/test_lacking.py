@@ -103,6 +103,11 @@ def test_a_device_that_this_user_may_not_open(apart):
     assert (done.returncode, "this user may not open" in done.stderr) == (2, True), done
 
 
+def test_only_root_shows_files_of_others(apart):
+    done = apart(f"{device('666')}\n{AS_NOBODY} $SYNCD mount --uid 1234 signs /mnt/point")
+    assert (done.returncode, "--uid 1234: only root can mount" in done.stderr) == (2, True), done
+
+
 def test_without_the_right_to_mount(apart, hub: RunningHub, dataset, name):
     script = f'setpriv --bounding-set -sys_admin $SYNCD mount {name} "$HERE/mnt"'
     done = apart(script, SYNCD_REMOTE=hub.url, SYNCD_TOKEN=hub.token)
