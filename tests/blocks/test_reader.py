@@ -205,7 +205,7 @@ def test_away_fails_fast_and_comes_back_by_itself(pets, monkeypatch):
         assert pets.requests() == before
     assert pets.reader.read(items[0], 0, 9999) == pets.bytes_of(items[0])
     pets.fault = None
-    time.sleep(0.25)
+    wait_for(lambda: not pets.reader._is_paused())
     assert pets.reader.read(items[11], 0, 9999) == pets.bytes_of(items[11])
 
 

@@ -24,7 +24,7 @@ from typing import TypeVar
 from zlib import crc32
 
 from syncd.errors import BusyError
-from syncd.mount.blocks.index import Index, Place, Row
+from syncd.mount.blocks.index import FILE, Index, Place, Row
 from syncd.mount.blocks.segment import Segment
 
 log = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ class BlockCache:
         if place is None or segment is None:
             return None
         data = segment.read(place.offset, place.length)
-        if len(data) != place.length or not _good(name, block, data, place.sum):
+        if len(data) != place.length or not good(name, block, data, place.sum):
             log.warning("a block of the cache was damaged and is fetched again")
             self.forget(name)
             return None
@@ -278,7 +278,7 @@ class BlockCache:
     def _start(self) -> Segment:
         number = max(self._segments, default=0) + 1
         self._index.add_segment(number)
-        segment = Segment(_segments(self.folder) / f"{number:08}")
+        segment = Segment(segment_file(self.folder, number))
         self._segments[number] = segment
         return segment
 
@@ -306,7 +306,7 @@ class BlockCache:
             if room < 0:
                 return
             data, name = victim.read(place.offset, place.length), pinned[raw]
-            if _good(name, block, data, place.sum):
+            if good(name, block, data, place.sum):
                 self._carried.append((name, block, data))
 
     def _complain(self, error: Exception) -> None:
@@ -314,7 +314,8 @@ class BlockCache:
         self._sulking = time.monotonic() + SULK_SECONDS
 
 
-def _good(name: str, block: int, data: bytes, total: int) -> bool:
+def good(name: str, block: int, data: bytes, total: int) -> bool:
+    """Whether these are the bytes that the index said had this checksum."""
     if total == DIGESTED:
         return sha256(data).hexdigest() == name
     return _sum(name, block, data) == total
@@ -323,6 +324,10 @@ def _good(name: str, block: int, data: bytes, total: int) -> bool:
 def _sum(name: str, block: int, data: bytes | memoryview) -> int:
     """Of the bytes and of whose they are: a row cannot lead to those of another block."""
     return crc32(data, crc32(name.encode(), block & 0xFFFFFFFF))
+
+
+def segment_file(folder: Path, number: int) -> Path:
+    return _segments(folder) / f"{number:08}"
 
 
 def _segments(folder: Path) -> Path:
@@ -350,13 +355,13 @@ def _open(folder: Path) -> tuple[Index, dict[int, Segment]]:
         return _reopen(folder)
     except sqlite3.DatabaseError as error:
         log.warning("the cache in %s is damaged (%s) and begins anew", folder, str(error))
-    for file in (*folder.glob("index.db*"), *_segments(folder).iterdir()):
+    for file in (*folder.glob(f"{FILE}*"), *_segments(folder).iterdir()):
         file.unlink()
     return _reopen(folder)
 
 
 def _reopen(folder: Path) -> tuple[Index, dict[int, Segment]]:
-    index = Index(folder / "index.db")
+    index = Index(folder / FILE)
     try:
         numbers = index.segments()
         files = {int(f.name): f for f in _segments(folder).iterdir() if f.name.isdecimal()}

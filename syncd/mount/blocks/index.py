@@ -24,6 +24,9 @@ CREATE TABLE IF NOT EXISTS wholes (name BLOB PRIMARY KEY) WITHOUT ROWID;
 """
 
 
+FILE = "index.db"
+
+
 class Place(NamedTuple):
     """Where a block's bytes lie, and the checksum they must have."""
 
@@ -49,6 +52,15 @@ class Index:
         except sqlite3.Error:
             self._db.close()
             raise
+
+    @classmethod
+    def read_only(cls, file: Path) -> Index:
+        """An index that another program writes; only to find in."""
+        made = cls.__new__(cls)
+        made._db = sqlite3.connect(
+            f"{file.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=0.1
+        )
+        return made
 
     def close(self) -> None:
         self._db.close()

@@ -21,6 +21,7 @@ from syncd.model import Item
 from syncd.mount.blocks.ahead import Epochs, Neighbours, Orders, Runs
 from syncd.mount.blocks.cache import BLOCK, BlockCache
 from syncd.mount.blocks.flights import Flight, Flights
+from syncd.mount.blocks.others import Others
 from syncd.remotes.base import Dataset, Fetches
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Reader:
         self._dataset = dataset
         self._cache = cache
         self._deadline = deadline_s
+        self._others = Others(cache.folder)
         self._flights = Flights(cache.has, bulk=isinstance(dataset, Fetches), parallel=parallel)
         self._runs = Runs()
         self._orders = Orders()
@@ -118,6 +120,7 @@ class Reader:
         until = time.monotonic() + patience_s
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
+        self._others.close()
 
     # --- reading --------------------------------------------------------------------------------
 
@@ -172,6 +175,7 @@ class Reader:
         while (taken := self._flights.take()) is not None:
             level, batch = taken
             try:
+                self._borrow(batch)
                 self._fetch(batch)
             except SyncdError as error:
                 self._failed(batch, error)
@@ -182,6 +186,18 @@ class Reader:
                 self._flights.done(level)
             if self._flights.idle():
                 self._cache.flush()
+
+    def _borrow(self, batch: Sequence[Flight]) -> None:
+        """Take what another mount has already; what is left of a run is still one."""
+        for flight in batch:
+            data = self._others.find(flight.name, flight.block)
+            if data is not None and len(data) == flight.size:
+                self._flights.arrive(flight, data)
+                self._store([flight])
+            elif not flight.small:
+                break
+        if not batch[-1].small and not batch[-1].open:
+            self._prove(batch[-1])
 
     def _fetch(self, batch: Sequence[Flight]) -> None:
         """Fetch these; what fails at once, as on a connection that was closed, is tried again,
