@@ -53,7 +53,9 @@ def _unsaid(text: str) -> None:
 
 
 def status(
-    path: Annotated[Path | None, typer.Argument(metavar="PATH", help="One file.")] = None,
+    path: Annotated[
+        Path | None, typer.Argument(metavar="PATH", help="One file, or one mirrored folder.")
+    ] = None,
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Keep showing it, until Ctrl-C.")
     ] = False,
@@ -64,11 +66,14 @@ def status(
 
     Exit status 1 where the file is not (yet) safe at the remote.
     """
-    from syncd.daemon.overview import every_mirror, one_file
+    from syncd.daemon.overview import every_mirror, of_folder, one_file
 
     if path is None:
         overview.show(lambda: every_mirror(remote), json=json, watch=watch)
         _name_damaged()
+        return
+    if path.is_dir():
+        overview.show(lambda: of_folder(path, remote), json=json, watch=watch)
         return
     mirror, file = one_file(path, remote)
     if json:

@@ -123,7 +123,7 @@ def ensure(places: Places) -> Address:
             break  # Status 6: another one was quicker, and is still coming up.
         time.sleep(0.02)
     if process.poll() == 6:
-        raise TransientError("the embedded hub runs, but it does not answer")
+        raise TransientError(f"the embedded hub runs, but it does not answer: {_last_line(log)}")
     raise StateError("the embedded hub did not start", path=str(log), hint=_last_line(log))
 
 

@@ -63,6 +63,15 @@ class Reply:
     error: SyncdError | None = None
 
 
+def of_folder(folder: Path, remote: str | None = None) -> list[MirrorStatus]:
+    """How the mirrors of one folder are. Raises NotFoundError where it is not mirrored itself."""
+    real = folder.resolve()
+    found = [mirror for mirror in every_mirror(remote) if Path(mirror.root) == real]
+    if not found:
+        raise NotFoundError("is no mirrored folder", path=str(folder), hint="see syncd status")
+    return found
+
+
 def every_mirror(remote: str | None = None) -> list[MirrorStatus]:
     """How every mirror of this user is, or every one of a remote, by its name or address.
 
@@ -124,9 +133,7 @@ def tell_all(
     if not found:
         raise NotFoundError("no folder is mirrored yet")
     if below is not None:
-        found = [mirror for mirror in found if Path(mirror.root) == below.resolve()]
-        if not found:
-            raise NotFoundError("is no mirrored folder", path=str(below), hint="see syncd status")
+        found = of_folder(below, remote)
     return (_reply(mirror, words) for mirror in found)
 
 
@@ -183,6 +190,8 @@ def past(path: Path | None, *, since_ns: int, limit: int) -> list[tuple[MirrorSt
         chosen = [(mirror, "") for mirror in every_mirror() if Path(mirror.root) == real]
         chosen += _owners(path)
     if not chosen:
+        if path is None:
+            raise NotFoundError("no folder is mirrored yet")
         raise NotFoundError("lies in no mirrored folder", path=str(path), hint="see syncd status")
     found = [
         (mirror, deed)

@@ -90,7 +90,8 @@ class Wire:
             timeout=httpx.Timeout(timeout, connect=5.0, pool=None),
             trust_env=proxies,
             verify=believed or False,
-            limits=httpx.Limits(max_connections=32, keepalive_expiry=30.0),
+            # As many as ask: each dataset that is followed has one in waiting.
+            limits=httpx.Limits(max_connections=None, keepalive_expiry=30.0),
         )
 
     def relocate(self, url: str, token: str) -> None:
@@ -215,9 +216,13 @@ def _headers(token: str) -> dict[str, str]:
 
 def _parts(url: str) -> SplitResult:
     """The parts of an address that can be asked. Raises ConfigError for any other."""
-    with suppress(ValueError):  # as an IPv6 address that does not end
+    if "@" in url.partition("://")[2].partition("/")[0]:  # it would be shown and logged
+        raise ConfigError(
+            "an address holds no name or password", hint="say the token by file or variable"
+        )
+    with suppress(ValueError):  # as an IPv6 address that does not end, or port 99999
         parts = urlsplit(url)
-        if parts.scheme in ("http", "https") and parts.hostname:
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
             return parts
     raise ConfigError(f"{url!r} is not an http or https address")
 

@@ -20,17 +20,17 @@ class FolderLock:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StateError(
-                f"cannot be written: {error.strerror}",
-                path=str(folder),
-                hint="mend its rights or set XDG_STATE_HOME to another place",
-            ) from error
+            raise _unwritable(folder, error) from error
         if not _taken(self._fd):
             pid = os.pread(self._fd, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(self._fd)
             raise BusyError(f"another instance (pid {pid}) already has {what}")
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            self.close()
+            raise _unwritable(folder, error) from error
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -47,6 +47,14 @@ class FolderLock:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _unwritable(folder: Path, error: OSError) -> StateError:
+    return StateError(
+        f"cannot be written: {error.strerror}",
+        path=str(folder),
+        hint="free space, mend its rights or set XDG_STATE_HOME to another place",
+    )
 
 
 def _taken(fd: int) -> bool:

@@ -7,6 +7,7 @@ writes.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -19,7 +20,7 @@ from syncd.state.history import DAYS, Deed, deeds
 from syncd.state.lock import holder
 from syncd.state.names import Names
 from syncd.state.sidecar_report import sidecar_at, sidecars_told
-from syncd.state.store import FILE
+from syncd.state.store import FILE, only_read
 from syncd.state.troubles import Trouble, Troubles, split
 from syncd.value import value
 
@@ -170,9 +171,12 @@ def _size(file: Path) -> int:
 
 
 def file_status(folder: Path, path: str) -> FileStatus | None:
-    """What the mirror knows of one file; None where it never saw it, or could not carry it."""
+    """What the mirror knows of one file; None where it never saw it."""
     if not _is_text(path):
-        return None
+        return FileStatus(
+            path=os.fsencode(path).decode(errors="backslashreplace"), safe=False, key=None,
+            digest=None, stored_ns=None, reason="refused: the name is not UTF-8: rename it",
+        )  # fmt: skip
     with _reading(folder) as sql:
         row = sql.execute(
             "SELECT key, digest, stored_digest, stored_key, stored_ns, gone, due, size, mtime_ns,"
@@ -267,10 +271,11 @@ def _meta(sql: sqlite3.Connection) -> dict[str, Any]:
 def _reading(folder: Path) -> Iterator[sqlite3.Connection]:
     file = folder / FILE
     try:
-        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=5)) as sql:
+        with closing(sqlite3.connect(only_read(file), uri=True, timeout=5)) as sql:
             yield sql
     except sqlite3.Error as error:
         raise StateError(
             f"the state file cannot be read: {error}", path=str(file),
-            hint="delete it: the next run compares everything by digest and sends nothing twice",
+            hint="mend its rights; or delete it: the next run compares everything by digest and"
+            " sends nothing twice",
         ) from error  # fmt: skip

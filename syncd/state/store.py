@@ -7,6 +7,7 @@ transaction, or the whole file, costs comparisons, never an upload or an item.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -102,7 +103,7 @@ class State:
         return twin
 
     def _take(self, file: Path) -> None:
-        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as source:
+        with closing(sqlite3.connect(only_read(file), uri=True)) as source:
             source.backup(self._sql)
         self._migrate()
         self.meta.reload()
@@ -144,6 +145,15 @@ class State:
         for table in ("files", "sidecars", "folders", "items", "troubles", "meta"):
             self._sql.execute(f"DELETE FROM {table}")  # noqa: S608
         self.meta.reload()
+
+
+def only_read(file: Path) -> str:
+    """The address by which SQLite reads a state file beside whoever writes it.
+
+    To read one it makes a file beside it. Where it may not, and no journal lies there, nobody
+    writes either, and it can do without."""
+    alone = not os.access(file.parent, os.W_OK) and not file.with_name(f"{FILE}-wal").exists()
+    return f"{file.as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
 
 
 def _damage(file: Path | None, error: sqlite3.Error | OSError) -> StateError:

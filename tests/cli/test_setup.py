@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -152,7 +153,7 @@ def test_status_of_one_file(cli, shared, name, photos, monkeypatch):
     told = cli("status", photos / "notes.txt", code=1).out
     assert "not safe: not seen so far: new, or left out by a rule" in told
     assert "no mirror knows" in cli("status", photos / "none.jpg", code=4).err
-    assert "no mirror knows" in cli("status", photos.parent, code=4).err
+    assert "is no mirrored folder" in cli("status", photos.parent, code=4).err
 
 
 def test_a_file_that_changed_since_is_not_called_safe(cli, shared, name, photos):
@@ -207,3 +208,30 @@ def test_status_tells_what_lies_around_where_nothing_is_mirrored(cli, home):
     said = cli("status").out
     assert "no folder is mirrored yet" in said
     assert "mount.log: 10 B (8 MiB)" in said
+
+
+def test_status_of_a_folder_is_that_of_its_mirrors_alone(cli, photos, name, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    for folder in (photos, other):
+        cli("push", folder, "--to", name)
+    (mirror,) = cli("status", photos, "--json").json["mirrors"]
+    assert mirror["root"] == str(photos)
+    assert "is no mirrored folder" in cli("status", photos / "trip", code=4).err
+
+
+def test_a_name_that_cannot_be_carried_is_told_in_text_that_every_program_can_read(
+    cli, photos, name
+):
+    path = photos / os.fsdecode(b"\xff.jpg")
+    path.write_bytes(b"x")
+    assert cli("push", photos, "--to", name, "--json", code=1).json["failed"][0]["path"] == (
+        "\\xff.jpg"
+    )
+    told = cli("status", path, "--json", code=1)
+    assert (told.json["path"], told.json["safe"]) == ("\\xff.jpg", False)
+    assert "not UTF-8" in told.json["reason"]
+
+
+def test_the_history_of_nothing_is_a_sentence(cli):
+    assert cli("history", code=4).err == "syncd: no folder is mirrored yet\n"

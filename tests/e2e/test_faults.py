@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -75,7 +78,8 @@ def test_a_pull_is_resumed_after_a_kill(program, own, root, tmp_path):
         parts = list((tmp_path / "back").glob(".syncd-part-*"))
         return (bool(parts) and parts[0].stat().st_size > 0) or pulling.process.poll() is not None
 
-    eventually(begun)
+    while not begun():
+        time.sleep(0.001)  # as soon as can be: all of it takes a tenth of a second
     pulling.kill()
     assert not (tmp_path / "back" / "big.mp4").exists()
     done = program("pull", "x", tmp_path / "back", "--json").json
@@ -209,6 +213,42 @@ def test_a_damaged_state_file_leaves_the_other_mirrors_alone(program, own, root,
     assert "delete it" in retried.err
     paused = program("pause", other)
     assert str(other) in paused.out
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_state_that_cannot_be_written_is_still_told(program, own, root, home):
+    fill(root, 3)
+    program("push", root, "--to", "x")
+    mirrors = home / "state" / "syncd" / "mirrors"
+    shut = f"mount --bind {mirrors} {mirrors} && mount -o remount,bind,ro {mirrors}"
+    if (tried := unshared(shut)).returncode:
+        pytest.skip(f"nothing can be mounted read-only here: {tried.stderr.decode()}")
+
+    def said(*args: object) -> tuple[int, str]:
+        words = " ".join(map(str, args))
+        done = unshared(f"{shut} && {sys.executable} -m syncd {words}", program.extra)
+        assert b"Traceback" not in done.stderr
+        return done.returncode, (done.stdout + done.stderr).decode()
+
+    code, told = said("status", "--json")
+    assert code == 0
+    assert '"synced": 3' in told
+    assert said("status", root / "0000.jpg")[0] == 0
+    assert said("history", "--json")[0] == 0
+    assert said("push", root, "--to", "x", "--dry-run")[0] == 0
+    for order in (("push", root, "--to", "x"), ("retry",), ("pause", root)):
+        code, told = said(*order)
+        assert (code, "Read-only file system" in told, str(mirrors) in told) == (1, True, True)
+
+
+def unshared(
+    script: str, extra: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run it where what it mounts is seen by nobody else."""
+    return subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script],
+        env={**os.environ, **(extra or {})}, capture_output=True, check=False,
+    )  # fmt: skip
 
 
 def harm(file: Path, damage: str) -> None:

@@ -209,11 +209,17 @@ def test_nobody_listens(wire, server):
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://x", "x", "", "http://", "file:///etc/passwd", "http://[::1"]
+    "url", ["ftp://x", "x", "", "http://", "file:///etc/passwd", "http://[::1", "http://a:99999"]
 )
 def test_addresses_that_are_none(url):
     with pytest.raises(ConfigError, match="not an http or https address"):
         Wire(url, "t")
+
+
+def test_an_address_with_a_password_is_refused_without_showing_it():
+    with pytest.raises(ConfigError, match="holds no name or password") as told:
+        Wire("https://me:hunter2@127.0.0.1:1", "t")
+    assert "hunter2" not in str(told.value)
 
 
 def test_proxies_of_the_environment_are_not_asked_for_this_machine(server, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -77,7 +78,7 @@ def test_one_file(state, folder):
     torn = file_status(folder, "a/torn.jpg")
     assert (torn.safe, torn.reason) == (False, "conflict: why")
     assert file_status(folder, "a/none.jpg") is None
-    assert file_status(folder, "a/\udcff.jpg") is None
+    assert "not UTF-8" in file_status(folder, "a/\udcff.jpg").reason
 
 
 def test_changed_since_is_not_safe(state, folder):
@@ -189,3 +190,15 @@ def test_a_folder_that_may_not_be_written(tmp_path):
     with as_nobody(), pytest.raises(StateError, match="mend its rights or set XDG_STATE_HOME"):
         FolderLock(tmp_path / "new", what="it")
     tmp_path.chmod(0o755)
+
+
+def test_a_lock_that_has_no_room_for_its_holder_is_not_held(tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", full)
+        with pytest.raises(StateError, match="No space left") as told:
+            FolderLock(tmp_path, what="it")
+    assert str(tmp_path) in str(told.value)
+    FolderLock(tmp_path, what="it").close()
