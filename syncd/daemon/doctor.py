@@ -19,6 +19,7 @@ from syncd.local.mounts import mounts_of
 from syncd.remotes.hub import HubRemote
 from syncd.state.report import DAMAGED, MirrorStatus, examined, mirrors, status
 
+RUNS = ("active", "activating", "reloading")
 UNITS = ("syncd.service", "syncd-hub.service")
 MOUNT_UNITS = "syncd-mount@"
 ASK_S = 5.0
@@ -132,7 +133,8 @@ def _units() -> Iterator[Finding]:
 
 def _unit(scope: str, unit: str, found: dict[str, str]) -> Finding:
     state, restarts = found.get("ActiveState", "unknown"), found.get("NRestarts", "0")
-    ok = state in ("active", "activating", "reloading")
+    # One that waits for its next start has failed, though it counts as activating.
+    ok = state in RUNS and found.get("SubState") != "auto-restart"
     # The name of a mount's unit may hold a backslash, which a shell would take for itself.
     user, name = " --user" if scope == "--user" else "", quote(unit)
     return Finding(
@@ -150,7 +152,7 @@ def _mounts(scope: str) -> list[str]:
 
 
 def _shown(scope: str, unit: str) -> dict[str, str]:
-    said = _said(scope, "show", unit, "-p", "LoadState,ActiveState,Result,NRestarts")
+    said = _said(scope, "show", unit, "-p", "LoadState,ActiveState,SubState,Result,NRestarts")
     return dict(line.partition("=")[::2] for line in said.splitlines() if "=" in line)
 
 

@@ -192,12 +192,16 @@ def test_a_unit_that_failed_is_told_with_its_journal(checks, tmp_path, monkeypat
         '"--system --all") echo "syncd-mount@mnt-a\\x2db.service loaded failed";;\n'
         '"--system syncd-mount@mnt-a\\x2db.service")'
         ' printf "LoadState=loaded\\nActiveState=failed\\n";;\n'
+        '"--user syncd.service")'
+        ' printf "LoadState=loaded\\nActiveState=activating\\nSubState=auto-restart\\n";;\n'
         '*) printf "LoadState=not-found\\n";;\nesac\n'
     )
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     units = [found for found in doctor._units()]
     mount = "syncd-mount@mnt-a\\x2db.service"
+    waiting = units.pop()
+    assert "systemctl --user restart syncd.service" in waiting.mend, "between two tries"
     assert [unit.check for unit in units] == ["unit syncd.service", f"unit {mount}"]
     assert not units[1].ok
     assert f"restart '{mount}'" in units[1].mend

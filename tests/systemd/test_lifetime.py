@@ -95,8 +95,13 @@ def test_uninstalling_leaves_nothing_but_the_data(own):
     own.install(SCANS, "--mount", f"scans={SHOWN}")
     own.drop("kept.jpg", b"kept")
     own.arrives("kept.jpg")
+    eventually(lambda: "kept.jpg" in own.run("ls", SHOWN, user="guest", code=None))
+    own.run("systemd-run", "-q", "-u", "sits-in-it", f"--working-directory={SHOWN}", "sleep", "60")
+    before_it = time.monotonic()
     said = own.syncd("service", "uninstall")
+    assert time.monotonic() - before_it < 30
     assert "kept /var/lib/syncd-hub: all datasets of the hub" in said
+    own.run("systemctl", "stop", "sits-in-it")
     left = {line for line in listing(own) - before if "/syncd-hub" not in line}
     assert left == {"/srv/scans/kept.jpg"}
     assert own.path("/var/lib/private/syncd-hub/hub").exists()

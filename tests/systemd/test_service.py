@@ -11,7 +11,7 @@ import time
 import pytest
 
 from tests.systemd.box import PYTHON
-from tests.systemd.conftest import MOUNT, SCANS, SHOWN, Machine, eventually
+from tests.systemd.conftest import MOUNT, SCANS, SHOWN, SYNCD, Machine, eventually
 
 CONFIG = "/etc/syncd/config.toml"
 
@@ -162,6 +162,23 @@ def test_a_reload_adds_a_mirror_and_a_broken_file_changes_nothing(box):
     config.write_text(good)
     box.run("systemctl", "reload", "syncd.service")
     eventually(lambda: "1 mirror," in box.show("syncd.service", "StatusText"))
+
+
+def test_a_journal_that_is_stuck_stops_nobody(box):
+    journal = box.pid("systemd-journald.service")
+    box.sh("SYNCD_STATE_DIR=/var/lib/syncd " + shlex.join([*SYNCD, "log-level", "debug"]))
+    before = box.pid("syncd.service")
+    kill(box, journal, signal.SIGSTOP)
+    try:
+        names = (f"unheard-{number}-{'x' * 200}.jpg" for number in range(600))
+        wanted = dict.fromkeys(names, 7)  # more than the journal's socket holds
+        for name in wanted:
+            box.path(SCANS / name).write_bytes(b"unheard")
+        eventually(lambda: wanted.items() <= box.items().items())
+        assert box.pid("syncd.service") == before
+    finally:
+        kill(box, journal, signal.SIGCONT)
+        box.run("systemctl", "restart", "syncd.service")
 
 
 def test_a_stop_does_not_wait_for_a_hub_that_is_frozen(box):
