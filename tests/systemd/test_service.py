@@ -181,6 +181,24 @@ def test_a_journal_that_is_stuck_stops_nobody(box):
         box.run("systemctl", "restart", "syncd.service")
 
 
+def test_a_disk_without_room_for_the_state_is_waited_for(box):
+    state = "/var/lib/syncd"
+    full = f"mount -t tmpfs -o size=400k,mode=700 tmpfs {state}; chown cam: {state}"
+    full += f"; dd if=/dev/zero of={state}/fill bs=1k"
+    box.run("systemctl", "stop", "syncd.service")
+    box.sh(full, code=1)
+    box.run("systemctl", "start", "syncd.service")
+    try:
+        box.drop("no-room.jpg", b"no room")
+        eventually(lambda: "(free space" in box.show("syncd.service", "StatusText"))
+        assert box.show("syncd.service", "ActiveState") == "active"
+        assert "no-room.jpg" not in box.items()
+        box.run("mount", "-o", "remount,size=40M", state)
+        box.arrives("no-room.jpg")
+    finally:
+        box.sh(f"systemctl stop syncd.service; umount {state}; systemctl start syncd.service")
+
+
 def test_a_stop_does_not_wait_for_a_hub_that_is_frozen(box):
     hub = box.pid("syncd-hub.service")
     kill(box, hub, signal.SIGSTOP)
