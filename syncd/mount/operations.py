@@ -69,6 +69,7 @@ class Operations:
 
     def __init__(self, look: Look, *, xattrs: bool = False) -> None:
         self.look = look
+        self._modes = look.file_mode | stat.S_IFREG, look.folder_mode | stat.S_IFDIR
         self.alone: Branch | None = None
         """The branch that is the root itself; else `branches` are folders below it."""
         self.branches: dict[str, Branch] = {}
@@ -114,7 +115,7 @@ class Operations:
             mode = self.look.folder_mode | stat.S_IFDIR
             return [(name, one.tree.slot | 1, mode) for name, one in sorted(self.branches.items())]
         branch, inner = self._branch(path)
-        slot, kinds = branch.tree.slot, self._modes()
+        slot, kinds = branch.tree.slot, self._modes
         found = branch.tree.listing(inner)
         self.seen(path)
         return [(name, slot | seen.ino, kinds[seen.rank == 0]) for name, seen in found.items()]
@@ -204,11 +205,8 @@ class Operations:
         return branch, row
 
     def _shown(self, branch: Branch, seen: Seen) -> tuple[int, int, int, int]:
-        mode = self._modes()[seen.rank == 0]
+        mode = self._modes[seen.rank == 0]
         return branch.tree.slot | seen.ino, mode, seen.size, seen.mtime_ns
-
-    def _modes(self) -> tuple[int, int]:
-        return self.look.file_mode | stat.S_IFREG, self.look.folder_mode | stat.S_IFDIR
 
     # --- changing: ours alone -------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from syncd.model import Item
 from syncd.mount.index import Index
@@ -40,6 +41,8 @@ class Tree:
         self._asked: dict[int, int] = {}
         self._names = 0
         self._files: dict[str, Row] = {}
+        self._items: dict[int, tuple[Row, Item]] = {}
+        """Both of files that are read, or will be; empty again after any change."""
         self._where: dict[int, str] = {}
 
     # --- what the kernel asks -------------------------------------------------------------------
@@ -66,15 +69,15 @@ class Tree:
         with self.lock:
             row = self.row(self._seen(self._folder(above), name).ino)
             if row.content is None:
-                if len(self._files) >= KEPT_FILES:
-                    self._files.clear()
+                _make_room(self._files)
                 self._files[path] = row
             return row
 
     def row(self, ino: int) -> Row:
         """The row of a number, also one that went while it was held; raises OSError."""
         with self.lock:
-            row = self.index.rows.row(ino)
+            kept = self._items.get(ino)
+            row = kept[0] if kept else self.index.rows.row(ino)
             if row is None:
                 raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
             return row
@@ -82,7 +85,11 @@ class Tree:
     def item(self, row: Row) -> Item:
         """The item whose bytes a row shows."""
         with self.lock:
-            return item_of(row, self._path(row.folder))
+            kept = self._items.get(row.ino)
+            if kept is None or kept[0] is not row:
+                _make_room(self._items)
+                kept = self._items[row.ino] = row, item_of(row, self._path(row.folder))
+            return kept[1]
 
     def next_items(self, item: Item, count: int) -> Sequence[Item]:
         """The items that follow one in the order of listings."""
@@ -118,7 +125,7 @@ class Tree:
         with self.lock:
             keep = step.remove is not None and self.knows(step.remove.ino)
             self.index.apply(step, keep=keep)
-            self._files.clear()
+            self._forget_files()
             if step.remove:
                 self._forget(step.remove)
             self._relist(step.folder, step.name)
@@ -135,7 +142,7 @@ class Tree:
         """Put down another time of a row that shows the same bytes."""
         with self.lock:
             self.index.refresh(row)
-            self._files.clear()
+            self._forget_files()
             self._relist(row.folder, row.name)
 
     def knows(self, ino: int) -> bool:
@@ -222,6 +229,10 @@ class Tree:
             listed[name] = Seen(row.ino, row.rank, row.size, row.mtime_ns)
         self._names += len(listed)
 
+    def _forget_files(self) -> None:
+        self._files.clear()
+        self._items.clear()
+
     def _forget(self, row: Row) -> None:
         if row.rank == Rank.FOLDER:
             self._paths = {"": ROOT}
@@ -235,3 +246,8 @@ class Tree:
                 self._where.clear()
             path = self._where[folder] = self.index.rows.path(folder)
         return path
+
+
+def _make_room(kept: dict[Any, Any]) -> None:
+    if len(kept) >= KEPT_FILES:
+        kept.clear()

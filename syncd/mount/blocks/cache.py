@@ -72,6 +72,8 @@ class BlockCache:
             raise
         self.bytes = sum(segment.end for segment in self._segments.values())
         self._tail = max(self._segments.values(), key=lambda s: s.number, default=None)
+        self._all_known = not self._segments
+        """Whether `_known` is all there is, as in a first run: then the index need not be asked."""
 
     def close(self) -> None:
         """Write down what is not yet, and let go of the folder."""
@@ -119,6 +121,8 @@ class BlockCache:
             return self._asked(self._index.blocks, name) or set()
 
     def _find(self, name: str, block: int) -> Place | None:
+        if self._all_known:
+            return None
         with self._lock:
             return self._asked(self._index.find, name, block)
 
@@ -236,6 +240,7 @@ class BlockCache:
     def _know(self, name: str, block: int, place: tuple[Segment, int, int]) -> None:
         if len(self._known) >= KNOWN:
             self._flush()
+            self._all_known = False
             for key in list(islice(self._known, KNOWN // 2)):
                 del self._known[key]
         self._known[name, block] = place

@@ -17,6 +17,7 @@ from syncd.mount.blocks.index import FILE, Index
 
 LOOK_SECONDS = 5.0
 """How often new ones are looked for."""
+CLOSED = float("inf")
 
 
 class Others:
@@ -30,10 +31,9 @@ class Others:
 
     def find(self, name: str, block: int) -> bytes | None:
         """A block that one of them holds."""
-        with self._lock:
+        if time.monotonic() - self._looked > LOOK_SECONDS:
             self._look()
-            caches = list(self._open)
-        found = (self._read(folder, name, block) for folder in caches)
+        found = (self._read(folder, name, block) for folder in list(self._open))
         return next((data for data in found if data is not None), None)
 
     def close(self) -> None:
@@ -41,16 +41,18 @@ class Others:
             for index in self._open.values():
                 index.close()
             self._open.clear()
-            self._looked = float("inf")
+            self._looked = CLOSED
 
     def _look(self) -> None:
-        if time.monotonic() - self._looked < LOOK_SECONDS:
-            return
-        self._looked = time.monotonic()
-        for file in self._folder.parent.glob(f"*/{FILE}"):
-            if file.parent != self._folder and file.parent not in self._open:
-                with suppress(sqlite3.Error):
-                    self._open[file.parent] = Index.read_only(file)
+        found = self._folder.parent.glob(f"*/{FILE}")
+        with self._lock:
+            if self._looked == CLOSED:
+                return
+            self._looked = time.monotonic()
+            for file in found:
+                if file.parent != self._folder and file.parent not in self._open:
+                    with suppress(sqlite3.Error):
+                        self._open[file.parent] = Index.read_only(file)
 
     def _read(self, folder: Path, name: str, block: int) -> bytes | None:
         with self._lock:
