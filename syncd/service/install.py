@@ -107,7 +107,7 @@ def uninstall(scope: Scope, where: Places) -> list[str]:
         with suppress(OSError):
             folder.rmdir()
     if scope.config.exists() and not scope.config.read_text().startswith(STAMP):
-        kept.append(f"{scope.config}: it was changed by hand")
+        kept.append(f"{scope.config} and {scope.token}: the configuration was changed by hand")
     else:
         scope.config.unlink(missing_ok=True)
         scope.token.unlink(missing_ok=True)

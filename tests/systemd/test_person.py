@@ -43,7 +43,10 @@ def test_the_lines_for_the_person_on_call_work(box):
     assert len(ours) >= 6, healthy
     assert all(ours), healthy
     assert "syncd-mount@mnt-scans.service" in str(healthy)
-    assert "/srv/scans" in typed("syncd status")
+    told = typed("syncd status")
+    assert "/srv/scans" in told
+    for what in ("state file", "history", "hub uploads", "hub thumbnails", "hub:", "mount blocks"):
+        assert what in told, "each thing that grows has its line"
     assert "paused" in typed("syncd pause")
     box.run("systemctl", "restart", "syncd.service")
     box.drop("held.jpg", b"2")
