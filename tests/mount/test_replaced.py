@@ -82,6 +82,29 @@ def test_a_slow_reader_keeps_the_old_version_and_holds_nobody_else_up(mount, dat
     mounted.stop()
 
 
+def test_names_as_long_and_as_odd_as_they_can_be_are_replaced_and_removed(mount, dataset):
+    parts = [
+        "n" * 251 + ".jpg",
+        "\u00fc" * 127,
+        "a\nb",
+        "'\"`$(x)",
+        "-rf",
+        "*",
+        "\\",
+        " x ",
+        "\x7f",
+    ]
+    keys = [f"top/{part}" for part in parts] + [f"{part}/{part}" for part in parts[:3]]
+    dataset.put(dict.fromkeys(keys, b"old"))
+    mounted = mount()
+    assert [whole(mounted / key) for key in keys] == [b"old"] * len(keys)
+    dataset.put(dict.fromkeys(keys, b"newer"))
+    until(lambda: all(reads(mounted / key, b"newer") for key in keys), SEEN_S)
+    dataset.trash(*keys)
+    until(lambda: os.listdir(mounted.point) == [], SEEN_S)
+    mounted.stop()
+
+
 def test_names_that_change_hands_are_told_whoever_is_heard_of_first(mount, dataset):
     """The later change of an item hides its earlier ones from who comes late."""
     dataset.put({"a.jpg": content(1, SIZE), "b.jpg": content(2, 100)})
@@ -220,9 +243,11 @@ def test_thousands_of_replacements_under_parallel_readers(mount, dataset):
                 return
             try:
                 version = os.pread(held, 8, 0)
+                mapped = mmap.mmap(held, 0, prot=mmap.PROT_READ) if seed % 2 else None
                 for _ in range(6):
                     at = choice.randrange(PAGES // 16) * 16
-                    if os.pread(held, 16, at) != version + at.to_bytes(8, "big"):
+                    piece = mapped[at : at + 16] if mapped else os.pread(held, 16, at)
+                    if piece != version + at.to_bytes(8, "big"):
                         mixed.append(f"{key} at {at}")
                 reads[0] += 1
             except OSError as error:
