@@ -8,6 +8,7 @@ for, and what is calm costs no memory.
 from __future__ import annotations
 
 import heapq
+from itertools import islice
 
 from syncd.model import Stat
 
@@ -15,6 +16,8 @@ QUIET = 2.0
 LONGEST = 60.0
 CALM = 10
 """A path not sent for this many of its quiet periods is like any other again."""
+MOST = 16_384
+"""So many paths are remembered as sent a moment ago: of a whole tree that arrives, the latest."""
 
 
 class Settle:
@@ -88,7 +91,7 @@ class Settle:
     def sent(self, path: str, now: float) -> None:
         """Starts the quiet period: twice as long, up to 60 s, where the last was not calm."""
         self._looks.pop(path, None)
-        known = self._sent.get(path)
+        known = self._sent.pop(path, None)
         again = known is not None and not _calm(known, now)
         quiet = min(LONGEST, known[1] * 2) if known is not None and again else QUIET
         self._sent[path] = (now, quiet)
@@ -107,9 +110,8 @@ class Settle:
 
     def _prune(self, now: float) -> None:
         """Forgets the calm; waiting for twice the survivors keeps the cost per path constant."""
-        self._sent = {
-            p: known for p, known in self._sent.items() if now - known[0] < known[1] * CALM
-        }
+        sent = {p: known for p, known in self._sent.items() if now - known[0] < known[1] * CALM}
+        self._sent = dict(islice(sent.items(), max(0, len(sent) - MOST), None))
         self._looks = {
             path: seen
             for path, seen in self._looks.items()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from syncd.local.settle import CALM, LONGEST, QUIET, Settle
+from syncd.local.settle import CALM, LONGEST, MOST, QUIET, Settle
 
 ONE, OTHER = (1, 2, 3), (1, 2, 4)
 
@@ -165,3 +165,14 @@ def test_due_paths_come_once_and_in_order(hints: list[tuple[str, float, bool]]) 
     found = settle.due(1000.0)
     assert sorted(found) == sorted(earliest)
     assert [earliest[path] for path in found] == sorted(earliest.values())
+
+
+def test_a_whole_tree_that_arrives_is_not_remembered_whole() -> None:
+    settle = Settle()
+    for n in range(5 * MOST):
+        settle.sent(f"{n}.jpg", now=n / 10_000)
+        assert len(settle._sent) < 2 * MOST
+    settle.hint("0.jpg", 10.0, prompt=True)
+    settle.hint(f"{5 * MOST - 1}.jpg", 10.0, prompt=True)
+    assert settle.due(10.0) == ["0.jpg"]
+    assert settle.due(10.2) == [f"{5 * MOST - 1}.jpg"]
