@@ -38,27 +38,36 @@ def received(box: Machine) -> float:
     return float(found[1])
 
 
-def test_a_disk_that_comes_late_after_a_reboot_costs_nothing(own):
-    mount = "mkdir -p /srv/.disk && mount --bind /srv/.disk /srv/scans && chown cam: /srv/scans"
+@pytest.mark.parametrize("folder", [SCANS, SCANS / "deep"], ids=["the disk", "a folder of it"])
+def test_a_disk_that_comes_late_after_a_reboot_costs_nothing(own, folder):
+    mount = f"mkdir -p /srv/.disk/deep && mount --bind /srv/.disk {SCANS} && chown -R cam: {SCANS}"
     own.sh(mount)
-    own.install(SCANS)
+    own.install(folder)
+    dataset = folder.name
     for number in range(30):
-        own.drop(f"{number}.jpg", b"%d" % number)
-    eventually(lambda: len(own.items()) == 30)
+        own.drop(f"{number}.jpg", b"%d" % number, folder)
+    eventually(lambda: len(own.items(dataset)) == 30)
     own.halt()
     own.boot()
     assert own.path(SCANS).exists()
     assert not list(own.path(SCANS).iterdir()), "the disk is not there after the boot"
-    eventually(lambda: "paused" in own.show("syncd.service", "StatusText"))
-    assert "another disk or a new folder" in own.show("syncd.service", "StatusText")
+    eventually(lambda: "paused" in status_of(own))
+    told = status_of(own)
+    assert "another disk or a new folder" in told or "the folder is missing" in told
     assert own.show("syncd.service", "ActiveState") == "active"
     time.sleep(3)
-    assert len(own.items()) == 30
+    assert len(own.items(dataset)) == 30
     own.sh(mount)
-    own.drop("late.jpg", b"late")
-    own.arrives("late.jpg")
-    assert len(own.items()) == 31
-    eventually(lambda: "paused" not in own.show("syncd.service", "StatusText"))
+    own.drop("late.jpg", b"late", folder)
+    own.arrives("late.jpg", dataset)
+    assert len(own.items(dataset)) == 31
+    eventually(lambda: "paused" not in status_of(own))
+    written = ("nsenter", "-t", str(own.pid("syncd.service")), "-m", "touch", folder / "late.jpg")
+    own.run(*written)
+
+
+def status_of(box: Machine) -> str:
+    return box.show("syncd.service", "StatusText")
 
 
 @pytest.mark.slow
