@@ -86,8 +86,8 @@ class Client:
         """Start the embedded hub again where it is gone; other remotes are not ours to start."""
         if self.name == EMBEDDED:
             address = ensure(self.places)
-            if address.url != self.remote.url:
-                self.remote.relocate(address.url, address.token)
+            if address.url != self.remote.url or address.trust:
+                self.remote.relocate(address.url, address.token, trust=address.trust)
 
     def datasets(self) -> list[str]:
         """The names of all datasets."""

@@ -23,7 +23,7 @@ FAULTS = (OSError, HTTPException)
 class Bodies:
     """Connections to one address; safe to share between threads."""
 
-    def __init__(self, url: str, *, trust: ssl.SSLContext | None, proxies: bool) -> None:
+    def __init__(self, url: str, *, trust: ssl.SSLContext, proxies: bool) -> None:
         """`trust` is for https; `proxies` are those of the environment."""
         self._trust = trust
         self._proxies = proxies

@@ -72,10 +72,10 @@ class HubRemote:
         """Have the running hub put back the backup in a folder of its own machine."""
         return self._wire.json("POST", "/v1/restore", body={"source": folder}, wait=3600)
 
-    def relocate(self, url: str, token: str) -> None:
-        """The hub was started anew at another address; open datasets follow."""
+    def relocate(self, url: str, token: str, *, trust: Trust | None = None) -> None:
+        """The hub was started anew, elsewhere or with another certificate; open datasets follow."""
         self.url = url
-        self._wire.relocate(url, token)
+        self._wire.relocate(url, token, trust=trust)
 
     def close(self) -> None:
         self._wire.close()

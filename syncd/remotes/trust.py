@@ -20,9 +20,9 @@ class SignedBy:
 
     file: Path
 
-    def context(self) -> ssl.SSLContext:
-        """What a connection believes. Raises ConfigError where the file holds no certificate."""
-        return _believing(_read(self.file), self.file)
+    def teach(self, context: ssl.SSLContext) -> None:
+        """Have connections believe them. Raises ConfigError where the file holds no certificate."""
+        _believe(context, _read(self.file), self.file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +33,22 @@ class Exactly:
 
     file: Path
 
-    def context(self) -> ssl.SSLContext:
-        """What a connection believes. Raises ConfigError where the file holds no certificate."""
+    def teach(self, context: ssl.SSLContext) -> None:
+        """Have connections believe it. Raises ConfigError where the file holds no certificate."""
         first, end, _ = _read(self.file).partition(END)
-        believed = _believing(first + end, self.file)
-        believed.check_hostname = False
-        return believed
+        _believe(context, first + end, self.file)
+        context.check_hostname = False
 
 
 Trust = SignedBy | Exactly
 
 
-def _believing(certificates: str, file: Path) -> ssl.SSLContext:
+def _believe(context: ssl.SSLContext, certificates: str, file: Path) -> None:
     try:
-        believed = ssl.create_default_context(cadata=certificates)
+        context.load_verify_locations(cadata=certificates)
     except (ssl.SSLError, ValueError) as error:
         raise ConfigError("holds no certificate in PEM", path=str(file)) from error
-    believed.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    return believed
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
 
 def _read(file: Path) -> str:

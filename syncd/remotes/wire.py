@@ -7,6 +7,7 @@ proxies of the environment are not asked for addresses of this machine.
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPResponse, IncompleteRead
@@ -77,25 +78,29 @@ class Wire:
         parts = _parts(url)
         proxies = parts.hostname not in _LOOPBACK
         # Reading the machine's certificates takes 0.1 s, and plain HTTP has no use for them.
-        believed = trust.context() if trust else None
-        if believed is None and parts.scheme == "https":
-            believed = httpx.create_ssl_context()
+        theirs = trust is None and parts.scheme == "https"
+        self._believed = httpx.create_ssl_context() if theirs else _nobody()
+        if trust:
+            trust.teach(self._believed)
         self._timeout = timeout
         self._headers = _headers(token)
         self.url = url.rstrip("/")
-        self._bodies = Bodies(self.url, trust=believed, proxies=proxies)
+        self._bodies = Bodies(self.url, trust=self._believed, proxies=proxies)
         self._client = httpx.Client(
             base_url=self.url,
             headers=self._headers,
             timeout=httpx.Timeout(timeout, connect=5.0, pool=None),
             trust_env=proxies,
-            verify=believed or False,
+            verify=self._believed,
             # As many as ask: each dataset that is followed has one in waiting.
             limits=httpx.Limits(max_connections=None, keepalive_expiry=30.0),
         )
 
-    def relocate(self, url: str, token: str) -> None:
-        """The remote listens elsewhere now: the requests to come go there."""
+    def relocate(self, url: str, token: str, *, trust: Trust | None = None) -> None:
+        """The remote listens elsewhere now, or with another certificate: the requests to come go
+        there."""
+        if trust:
+            trust.teach(self._believed)
         self.url = url.rstrip("/")
         self._client.base_url = httpx.URL(self.url)
         self._headers = _headers(token)
@@ -212,6 +217,11 @@ class Arriving:
 
 def _headers(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _nobody() -> ssl.SSLContext:
+    """Certificates are looked at, and none is believed so far."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _parts(url: str) -> SplitResult:

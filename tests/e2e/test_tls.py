@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 
 import pytest
 
@@ -13,16 +15,21 @@ from tests.e2e.test_watch import picture
 
 @pytest.fixture
 def begin(alone, tmp_path):
-    """Start `syncd hub` with a certificate for these names; where it says that it listens."""
+    """Start `syncd hub` with a certificate for these names."""
 
     def begin(*names):
         cert, key = self_signed(tmp_path, *names)
         tls = ["--tls-cert", cert, "--tls-key", key]
         running = alone.start("hub", "--host", "0.0.0.0", "--port", "0", *tls)
         running.until("listens on https://")
-        return json.loads((alone.folder / "state" / "syncd" / "hub.json").read_text())
+        return running
 
     return begin
+
+
+def told(program):
+    """Where the hub says that it listens."""
+    return json.loads((program.folder / "state" / "syncd" / "hub.json").read_text())
 
 
 def test_commands_of_the_same_user_need_nothing_but_the_hub(alone, begin, root, tmp_path):
@@ -40,12 +47,35 @@ def test_commands_of_the_same_user_need_nothing_but_the_hub(alone, begin, root, 
 
 
 def test_its_address_is_the_same_remote(alone, begin, root):
-    url = begin("DNS:hub.example.org")["url"]
+    begin("DNS:hub.example.org")
+    url = told(alone)["url"]
     (root / "a.jpg").write_bytes(picture("a"))
     alone("push", root, "--to", "x")
     done = alone("push", root, "--to", "x", "--remote", url, "--json").json
     assert (done["uploaded"], done["skipped"]) == (0, 1)
     assert len(alone("status", "--json").json["mirrors"]) == 1
+
+
+def test_a_watch_follows_its_hub_from_certificate_to_certificate(alone, begin, root, home):
+    watching = alone.watch(root, "--to", "x")
+
+    def stored(name):
+        (root / name).write_bytes(picture(name))
+        eventually(lambda: f"{name}: safe" in alone.ends("status", root / name).out)
+
+    stored("without.jpg")
+    watching.freeze()  # or it would start one of its own
+    os.kill(told(alone)["pid"], signal.SIGTERM)
+    eventually(lambda: not (home / "state" / "syncd" / "hub.json").exists())
+    first = begin("DNS:hub.example.org")
+    watching.thaw()
+    stored("first.jpg")
+    watching.freeze()
+    first.stop()
+    begin("DNS:hub.example.org")
+    watching.thaw()
+    stored("second.jpg")
+    watching.stop()
 
 
 def test_another_user_says_the_certificate_in_the_configuration(alone, start_hub, root, tmp_path):
@@ -69,9 +99,9 @@ def test_a_certificate_that_is_none_is_a_sentence(alone, tmp_path):
     lab = '[remotes.lab]\nurl = "https://localhost:1"\n'
     for said, why in (("/none.pem", "cannot be read"), (__file__, "holds no certificate")):
         configure(alone, f'{lab}ca = "{said}"\n')
-        told = alone("ls", "--remote", "lab", code=3).err
-        assert (said in told, why in told) == (True, True)
-        assert len(told.splitlines()) == 1
+        error = alone("ls", "--remote", "lab", code=3).err
+        assert (said in error, why in error) == (True, True)
+        assert len(error.splitlines()) == 1
 
 
 def configure(program, text):
