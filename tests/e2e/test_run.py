@@ -118,6 +118,21 @@ def test_a_root_that_comes_later_is_mirrored_then(daemon, tmp_path, hub, name):
     running.stop()
 
 
+def test_of_two_services_for_a_folder_one_waits_until_the_other_ends(daemon, tmp_path, hub, name):
+    root, shelf = tmp_path / "one", Shelf(hub.url, hub.token, name)
+    daemon(mirror(root, name))
+    first = daemon.start()
+    first.until("drop files into")
+    second = daemon.start()
+    second.until("mirror ended")
+    (root / "a.jpg").write_bytes(b"a")
+    eventually(lambda: list(shelf.digests()) == ["a.jpg"])
+    first.stop()
+    (root / "b.jpg").write_bytes(b"b")
+    eventually(lambda: sorted(shelf.digests()) == ["a.jpg", "b.jpg"], 60)
+    assert f"pid {first.pid}" in second.stop()
+
+
 def test_the_configuration_is_printed_with_its_secrets_hidden(syncd, daemon, tmp_path, hub):
     daemon(mirror(tmp_path / "one", "x") + '[[mount]]\npath = "/mnt/x"\n')
     syncd.extra = {"SYNCD_CONFIG_FILE": str(tmp_path / "syncd.toml")}
