@@ -155,4 +155,4 @@ def _show(scope: Scope, plan: Plan) -> None:
 
 
 def add_to(app: typer.Typer) -> None:
-    app.add_typer(service, name="service", help="Run syncd by systemd, for as long as it runs.")
+    app.add_typer(service, name="service", help="Have systemd run syncd, from boot on.")
