@@ -61,5 +61,5 @@ def _read(file: Path) -> str:
         why = getattr(error, "strerror", None) or "it is no text"
         raise ConfigError(f"the token cannot be read: {why}", path=str(file)) from error
     if not secret:
-        raise ConfigError("holds no token: it is empty", path=str(file))
+        raise ConfigError("is empty where a token is wanted", path=str(file))
     return secret

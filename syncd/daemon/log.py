@@ -25,7 +25,7 @@ LAST_S = 1.0
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 _NAMES = r"token|password|secret|authorization"
 _SECRET = re.compile(
-    rf"(?i)(\b(?:{_NAMES})[\"']?\s*[=:]\s*[\"']?(?:bearer\s+)?|\bbearer\s+|[?&]code="
+    rf"(?i)((?<!/)\b(?:{_NAMES})[\"']?\s*[=:]\s*[\"']?(?:bearer\s+)?|\bbearer\s+|[?&]code="
     r"|://[^/\s:@]*:(?=[^/\s@]*@))[^\s\"'&@,;)]+"
 )
 _SECRET_NAME = re.compile(f"(?i){_NAMES}")

@@ -35,7 +35,7 @@ WRONG = [
     (
         ["service", "install", "--user", "{photos}", "--token-file", "/dev/null"],
         3,
-        "holds no token",
+        "is empty where a token",
     ),
     (["pause", "--for", ""], 2, "--for '' is no time"),
     (["history", "--since", "soon"], 2, "--since 'soon' is no time"),

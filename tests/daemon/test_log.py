@@ -143,6 +143,11 @@ def test_no_form_shows_a_secret(text, form):
     assert TOKEN not in form(record(text.replace("%", "%%")))
 
 
+def test_a_path_that_ends_like_a_secret_is_shown_with_what_is_said_of_it():
+    said = "/etc/syncd/token: is empty where a token is wanted"
+    assert said in for_people(record(said))
+
+
 @given(st.text())
 def test_any_text_is_one_line_in_every_form(text):
     for form in (for_people, for_journal, for_programs):
