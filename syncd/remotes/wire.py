@@ -208,11 +208,16 @@ class Arriving:
 
     def some(self, length: int) -> bytes:
         """The next so many bytes, or as many as are left: none at the end."""
-        with _translated(self._url), _torn(self._url):
+        try:
             found = self._body.read(length)
             if len(found) < length and self._answer.length:
                 raise IncompleteRead(found, self._answer.length)
-            return found
+        except TimeoutError as error:
+            raise _silent(self._url, error) from error
+        except FAULTS as error:  # the remote is there, and another body may fare better
+            said = f"{self._url} broke off its answer: {error}"
+            raise TransientError(said, answered=True) from error
+        return found
 
 
 def _headers(token: str) -> dict[str, str]:
@@ -242,21 +247,14 @@ def _translated(url: str) -> Iterator[None]:
     try:
         yield
     except (httpx.TransportError, httpx.InvalidURL, *FAULTS) as error:
-        detail = str(error) or type(error).__name__
-        if "CERTIFICATE_VERIFY_FAILED" in detail:
-            detail += '; one of your own is believed by ca = "FILE" in its [remotes.NAME]'
-        raise TransientError(f"{url} does not answer: {detail}") from error
+        raise _silent(url, error) from error
 
 
-@contextmanager
-def _torn(url: str) -> Iterator[None]:
-    """A body that breaks off: the remote is there, and another body may fare better."""
-    try:
-        yield
-    except TimeoutError:
-        raise
-    except FAULTS as error:
-        raise TransientError(f"{url} broke off its answer: {error}", answered=True) from error
+def _silent(url: str, error: Exception) -> TransientError:
+    detail = str(error) or type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" in detail:
+        detail += '; one of your own is believed by ca = "FILE" in its [remotes.NAME]'
+    return TransientError(f"{url} does not answer: {detail}")
 
 
 def refusal(status: int, retry_after: str | None, content: bytes) -> RemoteError:

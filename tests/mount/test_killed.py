@@ -13,6 +13,17 @@ import time
 from syncd.mount.operations import Operations
 Operations.turn = lambda self, path: time.sleep(60 if path else 0)
 """
+LOOKED_AT = """
+import time
+from syncd.mount.operations import Operations
+attributes, asked = Operations.attributes, []
+def slow(self, path):
+    asked.append(path)
+    if asked.count("/a.jpg") > 1:
+        time.sleep(60)
+    return attributes(self, path)
+Operations.attributes = slow
+"""
 ROUNDS = 5
 
 
@@ -32,6 +43,18 @@ def test_who_is_killed_while_he_waits_for_himself_goes_at_once(mount, dataset):
     mounted.process.wait(5.0)
     again = mount()
     until(lambda: whole(again / "a.jpg") == content(2, 100), 2.0)
+    again.stop()
+
+
+def test_who_is_killed_while_he_looks_at_what_was_read_goes_at_once(mount, dataset):
+    dataset.put({"a.jpg": content(1, 100)})
+    mounted = mount(before=LOOKED_AT)
+    assert whole(mounted / "a.jpg") == content(1, 100)
+    until(lambda: waits_for_itself(mounted.process.pid))
+    mounted.process.kill()
+    mounted.process.wait(5.0)
+    again = mount()
+    assert whole(again / "a.jpg") == content(1, 100)
     again.stop()
 
 
