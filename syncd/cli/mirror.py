@@ -13,7 +13,9 @@ from syncd.cli import orders, overview, reach, render
 
 
 def watch(
-    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="Folders to mirror.")],
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER", parser=o.place, help="Folders to mirror.")
+    ],
     to: Annotated[
         str | None,
         typer.Option("--to", metavar="DATASET", help="Default: one named after the folder."),

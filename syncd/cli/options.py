@@ -81,6 +81,13 @@ Extensions = Annotated[
 ]
 
 
+def place(text: str) -> Path:
+    """A path. Nothing is none: an empty variable of a shell must not stand for this folder."""
+    if not text:
+        raise typer.BadParameter("a path is empty: say . for this folder")
+    return Path(text)
+
+
 def checked(option: str, measure: Callable[[Given], Value], given: Given) -> Value:
     """What an option was given, held against its measure. Raises UsageError, with its name."""
     try:

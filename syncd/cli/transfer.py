@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def push(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Folders and files.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH", parser=o.place, help="Folders and files.")
+    ],
     to: Annotated[str, typer.Option("--to", metavar="DATASET", help="The dataset; made if new.")],
     preserve_folders: o.PreserveFolders = False,
     flat: o.Flat = False,
@@ -54,7 +56,9 @@ def push(
 
 def pull(
     dataset: Annotated[str, typer.Argument(metavar="DATASET")],
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; made if new.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", parser=o.place, help="Where to; made if new.")
+    ],
     json: o.Json = False,
     quiet: o.Quiet = False,
     remote: o.Remote = None,
