@@ -136,17 +136,17 @@ class Flights:
         """Whether nothing is waiting to be asked for."""
         return not any(self._queues)
 
-    @property
-    def busy(self) -> bool:
-        """Whether so much was asked for ahead that more can wait."""
-        return len(self._queues[Level.AHEAD]) > 0
-
     def arrive(self, flight: Flight, data: bytes) -> None:
         """Its bytes are here: whoever waits gets them; `land` it when they are stored."""
         with self._ready:
             flight.data = data
             if flight.waiter:
                 flight.waiter.set()
+
+    def arrived(self, name: str, block: int) -> bool:
+        """Whether its bytes are here, and on their way into the cache."""
+        flight = self._all.get((name, block))
+        return flight is not None and flight.data is not None
 
     def land(self, flights: Iterable[Flight]) -> None:
         """These are in the cache now."""
