@@ -42,6 +42,8 @@ PARTS = {
 HOMES = {
     "watchdog": ("syncd.local.watch",),
     "httpx": ("syncd.remotes.wire",),
+    "httpcore": ("syncd.remotes.wire",),
+    "http.client": (),
     "fuse": ("syncd.mount.operations",),
     "sqlite_utils": ("syncd.state",),
     "sqlalchemy": ("syncd.hub",),

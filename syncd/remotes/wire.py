@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from http.client import HTTPResponse, IncompleteRead
-from io import BufferedReader, RawIOBase
+from contextlib import closing, contextmanager, suppress
 from math import isfinite
-from typing import Any, cast
-from urllib.parse import SplitResult, urlencode, urlsplit
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
+import httpcore
 import httpx
 
 from syncd.errors import (
@@ -28,7 +27,6 @@ from syncd.errors import (
     RemoteError,
     TransientError,
 )
-from syncd.remotes.bodies import FAULTS, Bodies
 from syncd.remotes.pace import Pace
 from syncd.remotes.trust import Trust
 from syncd.value import value
@@ -37,10 +35,11 @@ PIECE = 256 * 1024
 """A socket takes about so much at once, and what it left of a longer piece would be copied."""
 BODY_SECONDS = 15.0
 """A remote that sends nothing of a body for so long is stuck."""
-HELD = 64 * 1024
-"""So much of an answer is taken at once where it is read in smaller portions."""
 _RETRY = "Retry-After"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+# Of an answer's body httpx takes 64 KiB at a time, with 35 µs of Python for each.
+httpcore.HTTP11Connection.READ_NUM_BYTES = PIECE
 
 
 @value
@@ -83,12 +82,10 @@ class Wire:
         if trust:
             trust.teach(self._believed)
         self._timeout = timeout
-        self._headers = _headers(token)
         self.url = url.rstrip("/")
-        self._bodies = Bodies(self.url, trust=self._believed, proxies=proxies)
         self._client = httpx.Client(
             base_url=self.url,
-            headers=self._headers,
+            headers=_headers(token),
             timeout=httpx.Timeout(timeout, connect=5.0, pool=None),
             trust_env=proxies,
             verify=self._believed,
@@ -103,13 +100,10 @@ class Wire:
             trust.teach(self._believed)
         self.url = url.rstrip("/")
         self._client.base_url = httpx.URL(self.url)
-        self._headers = _headers(token)
-        self._client.headers.update(self._headers)
-        self._bodies.relocate(self.url)
+        self._client.headers.update(_headers(token))
 
     def close(self) -> None:
         self._client.close()
-        self._bodies.close()
 
     def json(
         self,
@@ -156,68 +150,66 @@ class Wire:
         if offset or length is not None:
             last = "" if length is None else str(offset + length - 1)
             headers["Range"] = f"bytes={offset}-{last}"
-        at = f"{path}?{urlencode(query)}" if query else path
-        with self._answer("GET", at, headers) as answer:
-            if "Range" in headers and answer.status != 206:
+        with self._answer("GET", path, params=query, headers=headers) as answer:
+            if "Range" in headers and answer.status_code != 206:
                 raise GarbledError("the remote answered a range with something else")
-            arriving = Arriving(answer, self.url)
-            while piece := arriving.some(1 << 20):
-                yield piece
+            with _torn(self.url):
+                yield from answer.iter_raw()
 
     @contextmanager
     def ask(self, path: str, body: Any) -> Iterator[Callable[[int], bytes]]:
         """Post JSON; what the block is given reads exactly so many bytes of the answer."""
-        headers = {"Content-Type": "application/json"}
-        with self._answer("POST", path, headers, json.dumps(body).encode()) as answer:
-            arriving = Arriving(answer, self.url)
-            yield arriving.read
-            if arriving.some(1):  # asked for its end, too: only then the connection is kept
+        with self._answer("POST", path, json=body, headers={}) as answer, _torn(self.url):
+            chunks = answer.iter_raw()
+            yield Arriving(chunks).read
+            if next(chunks, None):  # asked for its end, too: only then the connection is kept
                 raise GarbledError("the remote sent more than it announced")
 
     @contextmanager
     def _answer(
-        self, method: str, path: str, headers: dict[str, str], body: bytes | None = None
-    ) -> Iterator[HTTPResponse]:
+        self, method: str, path: str, *, headers: dict[str, str], **said: Any
+    ) -> Iterator[httpx.Response]:
         """An answer that is read as it comes."""
-        seconds = min(self._timeout, BODY_SECONDS)
-        with ExitStack() as stack:
-            with _translated(self.url):
-                answer = stack.enter_context(
-                    self._bodies.answer(seconds, method, path, self._headers | headers, body)
-                )
-                if answer.status >= 300:
-                    raise refusal(answer.status, answer.getheader(_RETRY), answer.read())
-            yield answer
+        timeout = httpx.Timeout(min(self._timeout, BODY_SECONDS), connect=5.0, pool=None)
+        headers = {"Accept-Encoding": "identity", **headers}
+        with _translated(self.url):
+            request = self._client.build_request(
+                method, path, headers=headers, timeout=timeout, **said
+            )
+            with closing(self._client.send(request, stream=True)) as answer:
+                if not answer.is_success:
+                    raise refusal(answer.status_code, answer.headers.get(_RETRY), answer.read())
+                yield answer
 
 
 class Arriving:
-    """The body of an answer, as much of it as is asked for."""
+    """Bytes of an answer in the lengths they are asked for."""
 
-    def __init__(self, answer: HTTPResponse, url: str) -> None:
-        self._answer = answer
-        self._url = url
-        # What is read in small portions comes out of this; longer ones go around it.
-        self._body = BufferedReader(cast(RawIOBase, answer), HELD)
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._held = b""
+        self._at = 0
 
     def read(self, length: int) -> bytes:
         """The next so many bytes; raises TransientError where there are fewer."""
-        found = self.some(length)
-        if len(found) < length:
-            raise TransientError("the remote broke off its answer", answered=True)
+        end = self._at + length
+        if end > len(self._held):
+            self._more(length)
+            end = length
+        found = self._held[self._at : end]
+        self._at = end
         return found
 
-    def some(self, length: int) -> bytes:
-        """The next so many bytes, or as many as are left: none at the end."""
-        try:
-            found = self._body.read(length)
-            if len(found) < length and self._answer.length:
-                raise IncompleteRead(found, self._answer.length)
-        except TimeoutError as error:
-            raise _silent(self._url, error) from error
-        except FAULTS as error:  # the remote is there, and another body may fare better
-            said = f"{self._url} broke off its answer: {error}"
-            raise TransientError(said, answered=True) from error
-        return found
+    def _more(self, length: int) -> None:
+        parts = [self._held[self._at :]]
+        have = len(parts[0])
+        while have < length:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                raise TransientError("the remote broke off its answer", answered=True)
+            parts.append(chunk)
+            have += len(chunk)
+        self._held, self._at = b"".join(parts), 0
 
 
 def _headers(token: str) -> dict[str, str]:
@@ -246,8 +238,19 @@ def _parts(url: str) -> SplitResult:
 def _translated(url: str) -> Iterator[None]:
     try:
         yield
-    except (httpx.TransportError, httpx.InvalidURL, *FAULTS) as error:
+    except (httpx.TransportError, httpx.InvalidURL) as error:
         raise _silent(url, error) from error
+
+
+@contextmanager
+def _torn(url: str) -> Iterator[None]:
+    """A body that breaks off: the remote is there, and another body may fare better."""
+    try:
+        yield
+    except httpx.TimeoutException:
+        raise
+    except httpx.TransportError as error:
+        raise TransientError(f"{url} broke off its answer: {error}", answered=True) from error
 
 
 def _silent(url: str, error: Exception) -> TransientError:
