@@ -43,7 +43,7 @@ HOMES = {
     "watchdog": ("syncd.local.watch",),
     "httpx": ("syncd.remotes.wire",),
     "httpcore": ("syncd.remotes.wire",),
-    "http.client": (),
+    "http": (),
     "fuse": ("syncd.mount.operations",),
     "sqlite_utils": ("syncd.state",),
     "sqlalchemy": ("syncd.hub",),
