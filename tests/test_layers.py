@@ -43,7 +43,7 @@ HOMES = {
     "watchdog": ("syncd.local.watch",),
     "httpx": ("syncd.remotes.wire",),
     "httpcore": ("syncd.remotes.wire",),
-    "http": (),
+    "http": ("syncd.daemon.exporter",),
     "fuse": ("syncd.mount.operations",),
     "sqlite_utils": ("syncd.state",),
     "sqlalchemy": ("syncd.hub",),
