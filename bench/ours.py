@@ -7,6 +7,7 @@ after it. What it holds is counted by asking it, not by believing the client.
 
 from __future__ import annotations
 
+import compileall
 import http.client
 import json
 import os
@@ -112,6 +113,8 @@ def carry(tree: Tree, room: Path) -> Sample:
 
 
 def available() -> bool:
+    """Whether it runs. It is compiled first, as an installation does: no run is to pay for it."""
+    compileall.compile_dir(ROOT / "syncd", quiet=2)
     return b"push" in subprocess.run([*SYNCD, "--help"], cwd=ROOT, capture_output=True).stdout
 
 
