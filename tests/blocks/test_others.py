@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from hashlib import sha256
 
@@ -74,6 +75,30 @@ def test_damage_and_absence_over_there_are_only_misses(pets, second, tmp_path):
     for file in (tmp_path / "blocks" / "segments").iterdir():
         file.unlink()
     assert all(whole(pets, item) == pets.bytes_of(item) for item in items[10:])
+
+
+def test_bytes_of_another_digest_are_fetched_instead(pets, second):
+    item = pets.shelf.store("a.jpg", b"right")
+    pets.cache.put_all([(item.digest, 0, b"wrong")])  # with a checksum that fits them
+    pets.cache.flush()
+    assert whole(pets, item) == b"right"
+    assert whole(pets, item) == b"right", "of the own cache"
+
+
+def test_the_cache_of_another_user_is_left_alone(tmp_path, monkeypatch):
+    data = b"a picture"
+    cache = BlockCache(tmp_path / "blocks-2", BLOCK)
+    cache.put(sha256(data).hexdigest(), 0, data)
+    cache.close()
+    with monkeypatch.context() as patched:
+        other = os.geteuid() + 1
+        patched.setattr(os, "geteuid", lambda: other)
+        others = Others(tmp_path / "blocks")
+        assert others.find(sha256(data).hexdigest(), 0) is None
+        others.close()
+    others = Others(tmp_path / "blocks")
+    assert others.find(sha256(data).hexdigest(), 0) == data
+    others.close()
 
 
 def test_an_index_that_is_none_is_left_alone(tmp_path):

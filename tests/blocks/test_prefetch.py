@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from syncd.errors import SyncdError, TransientError
+from syncd.model import Item
 from syncd.mount.blocks import reader as module
 from syncd.mount.blocks.cache import BLOCK
 from syncd.remotes.memory import Fault
@@ -41,7 +42,7 @@ def test_prefetch_stops_where_the_cache_ends(tmp_path):
     pets = Pets(tmp_path / "cache", max_bytes=200_000)
     items = pets.fill(FILES)
     pets.reader.prefetch(items)
-    wait_for(lambda: not pets.reader._threads[-1].is_alive())
+    wait_for(lambda: not pets.reader._prefetching)
     wait_for(lambda: pets.reader._flights.idle())
     assert all(pets.cache.has(item.digest or "", 0) for item in items[:20])
     pets.close()
@@ -63,3 +64,27 @@ def test_the_end_wakes_who_waits_and_leaves_no_thread(tmp_path):
     with pytest.raises(SyncdError):
         pets.reader.read(items[40], 0, 10)
     assert not [t for t in threading.enumerate() if t.name.startswith("syncd-")]
+
+
+def test_after_the_end_nothing_more_is_taken(bulk):
+    items = bulk.fill(1000)
+    taken: list[Item] = []
+
+    def listed():
+        for item in items:
+            if len(taken) == 200:
+                bulk.reader.stop()
+            taken.append(item)
+            yield item
+
+    bulk.reader.prefetch(listed())
+    wait_for(lambda: not bulk.reader._prefetching)
+    assert len(taken) <= 200 + module.PREFETCH_FILES
+
+
+def test_threads_that_ended_are_forgotten(bulk):
+    before = len(bulk.reader._threads)
+    for _ in range(5):
+        bulk.reader.prefetch([])
+        wait_for(lambda: not bulk.reader._prefetching)
+    assert len(bulk.reader._threads) <= before + 2

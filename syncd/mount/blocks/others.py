@@ -1,11 +1,13 @@
 """The caches of other mounts, which lie beside ours: what they hold need not be fetched.
 
-Only read, and believed only after its checksum was found right: whoever owns them writes, makes
-room and throws away at any time. What is found goes into our own cache.
+Only read, only where this user owns them, and believed only after the checksum was found right:
+other programs write there, make room and throw away at any time. What is found goes into our own
+cache, once `reader` has held it against its digest.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -50,7 +52,7 @@ class Others:
                 return
             self._looked = time.monotonic()
             for file in found:
-                if file.parent != self._folder and file.parent not in self._open:
+                if file.parent not in (self._folder, *self._open) and _own(file.parent):
                     with suppress(sqlite3.Error):
                         self._open[file.parent] = Index.read_only(file)
 
@@ -71,3 +73,11 @@ class Others:
         except OSError:  # given up meanwhile
             return None
         return data if good(name, block, data, place.sum) else None
+
+
+def _own(folder: Path) -> bool:
+    """Whether it is this user's, so that nobody else can have put anything into it."""
+    try:
+        return folder.stat().st_uid == os.geteuid()
+    except OSError:  # it went just now
+        return False

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from itertools import islice, takewhile
 
@@ -105,8 +106,11 @@ class Reader:
         thread = threading.Thread(
             target=self._prefetch, args=(iter(items),), name="syncd-prefetch", daemon=True
         )
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)
+        for ended in [one for one in self._threads if not one.is_alive()]:
+            with suppress(ValueError):  # another thread was quicker
+                self._threads.remove(ended)
 
     def stop(self) -> None:
         """Ask for nothing more; who still waits gets a TransientError now."""
@@ -119,7 +123,7 @@ class Reader:
         while self._held:
             self._cache.unpin(self._held.popleft())
         until = time.monotonic() + patience_s
-        for thread in self._threads:
+        for thread in list(self._threads):
             thread.join(max(0.0, until - time.monotonic()))
         self._others.close()
 
@@ -196,7 +200,7 @@ class Reader:
         """Take what another mount has already; what is left of a run is still one."""
         for flight in batch:
             data = self._others.find(flight.name, flight.block)
-            if data is not None and len(data) == flight.size:
+            if data is not None and _fits(flight, data):
                 self._flights.arrive(flight, data)
                 self._store([flight])
             elif not flight.small:
@@ -302,9 +306,7 @@ class Reader:
     def _checked(self, flight: Flight, answer: bytes | SyncdError) -> bool:
         """Hand on a whole file, if it is the one that was asked for; whether it is."""
         if not isinstance(answer, SyncdError):
-            digest = flight.item.digest
-            good = not digest or sha256(answer).hexdigest() == digest
-            if good and len(answer) == flight.size:
+            if _fits(flight, answer):
                 self._flights.arrive(flight, answer)
                 return True
             answer = GarbledError("what arrived is not what the remote's digest says")
@@ -337,6 +339,8 @@ class Reader:
     def _prefetch_all(self, items: Iterator[Item]) -> None:
         room = self._cache.max_bytes * 9 // 10
         while room > 0 and (some := list(islice(items, PREFETCH_FILES))):
+            if self._closing.is_set():
+                return
             room -= sum(item.size or 0 for item in some)
             self._want_ahead(some)
             while not self._flights.idle() or self._is_paused():
@@ -359,6 +363,12 @@ class Reader:
 
 def _is_away(error: SyncdError) -> bool:
     return isinstance(error, TransientError) and not error.answered
+
+
+def _fits(flight: Flight, data: bytes) -> bool:
+    """Whether these are as many bytes as asked for and, of a small file, those of its digest."""
+    digest = flight.small and flight.item.digest
+    return len(data) == flight.size and (not digest or sha256(data).hexdigest() == digest)
 
 
 def _size(item: Item) -> int:
