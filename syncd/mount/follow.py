@@ -217,6 +217,7 @@ class Follower:
 
     def compare(self) -> None:
         """List everything, and make the tree so; raises RemoteError before anything is removed."""
+        self._later.clear()  # all of it is said anew, by a remote that may have been restored
         cursor, generation = self._end()
         heard = Marks()
         items = self._dataset.items()

@@ -39,7 +39,10 @@ def remembered(above: Path, remote: str, sidecars: Mode) -> list[DatasetInfo]:
         fields = json.loads(words.get("dataset", "{}"))
         fit = f"{SCHEMA} {binding(remote, fields.get('id', ''), sidecars)}"
         if fields and words["binding"] == fit:
-            one = int(words["filled"]), DatasetInfo(**fields)
+            try:
+                one = int(words["filled"]), DatasetInfo(**fields)
+            except (TypeError, ValueError):  # another version noted it, with other fields
+                continue
             found[one[1].name] = max(one, found.get(one[1].name, one), key=lambda each: each[0])
     return [info for _, info in found.values()]
 

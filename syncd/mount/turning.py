@@ -17,7 +17,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -182,7 +182,7 @@ class Turner:
 
     def _top(self) -> int:
         """The mount's root, opened; folders above it may have been renamed since it was mounted."""
-        for point in (self._point, points.now_at(self._device)):
+        for point in self._places():
             with suppress(FileNotFoundError, NotADirectoryError):
                 top = os.open(point or "", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
                 if os.fstat(top).st_dev == self._device:
@@ -190,6 +190,10 @@ class Turner:
                     return top
                 os.close(top)
         raise OSError(errno.ENOTCONN, "the mount point cannot be reached")
+
+    def _places(self) -> Iterator[Path | None]:
+        yield self._point
+        yield points.now_at(self._device)
 
     def _where(self, folder: int, name: str) -> str:
         above = self._tree.path(folder) if folder != ROOT else ""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -218,6 +221,10 @@ def test_notes_of_other_remotes_and_of_unfinished_or_damaged_indexes_do_not_coun
     index("f", "hub", DatasetInfo(id="6", name="bad"), filled=1)
     (tmp_path / "f/index.db").write_bytes(b"bad" * 1000)
     (tmp_path / "g").mkdir()
+    index("h", "hub", DatasetInfo(id="8", name="of another version"), filled=1)
+    with closing(sqlite3.connect(tmp_path / "h/index.db")) as db, db:
+        note = json.dumps({"id": "8", "name": "of another version", "colour": "red"})
+        db.execute("UPDATE meta SET value = ? WHERE name = 'dataset'", (note,))
     found = remembered(tmp_path, "hub", Mode.ALL)
     assert sorted(found, key=lambda info: info.id) == [new, roads]
     assert remembered(tmp_path, "hub", Mode.NONE) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager
+from dataclasses import replace
 
 from syncd.mount.follow import Follower
 from syncd.mount.index import Index
@@ -90,3 +91,16 @@ def test_names_that_come_later_and_cannot_be_shown_are_told_of(tmp_path, expect_
         expect_log(r"shown under another name item='\.\.' as='%2E%2E'")
         expect_log("several things have this name, one is shown path='a'")
         follower.hear(0.0)
+
+
+def test_what_waited_is_forgotten_where_a_listing_says_all_anew(tmp_path):
+    """A remote that was restored has nothing of it any more."""
+    shelf = Shelf("signs")
+    kept = shelf.store("a.jpg", b"x")
+    with following(shelf, tmp_path) as (tree, follower):
+        follower.fill()
+        gone = replace(kept, id="f" * 30, key="b.jpg")
+        follower._later[gone.id] = (gone, None)
+        follower.compare()
+        follower.hear(0.0)
+        assert names(tree) == ["a.jpg"]

@@ -11,6 +11,7 @@ import pytest
 
 import syncd.mount.turning
 from syncd.errors import SyncdError
+from syncd.mount import point as points
 from syncd.mount.follow import Follower
 from syncd.mount.index import Index
 from syncd.mount.names import OLD
@@ -97,6 +98,21 @@ def test_a_mount_point_that_is_not_reachable(told, monkeypatch):
     told.shelf.store("a.jpg", b"newer")
     told.point.rmdir()
     later(told, "cannot be reached", monkeypatch)
+
+
+def test_where_the_mount_is_is_asked_only_when_it_is_not_where_it_was(told, monkeypatch):
+    asked: list[int] = []
+    monkeypatch.setattr(points, "now_at", asked.append)
+    monkeypatch.setattr(os, "rename", told.kernel.rename)
+    told.shelf.store("a.jpg", b"newer")
+    told.follower.hear(0.0)
+    assert (told.shown(), asked) == (5, [])
+    told.point.rmdir()
+    told.tree.look("a.jpg")
+    told.shelf.store("a.jpg", b"the newest")
+    with pytest.raises(SyncdError, match="cannot be reached"):
+        told.follower.hear(0.0)
+    assert asked
 
 
 def test_a_rename_that_fails(told, monkeypatch):
