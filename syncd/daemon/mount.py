@@ -41,6 +41,10 @@ GARBAGE = 200_000
 """So many new objects before garbage is looked for: the usual 700 doubled the time of listing a
 folder of 100,000, where there is none. The main thread looks, as others have no descriptors of
 ours: what ends in them would not be closed."""
+FORMER = 4
+"""Of so many datasets whose names others have by now, what somebody holds can still be read."""
+OLDEST = 100
+"""Every so many times it is looked for among the oldest objects too."""
 NO_RIGHT = "the lines above say why; in a container it needs the right to mount"
 TWICE_S = 1.0
 """A signal again within it is the same wish: a terminal tells a whole group, as a parent does."""
@@ -139,6 +143,10 @@ class Mounting:
         former.follower.retire()
         del self._datasets[former.info.id]
         self._former.append(former)
+        while len(self._former) > FORMER:
+            oldest = self._former.pop(0)
+            self._operations.slots.pop(oldest.tree.slot >> 40, None)
+            oldest.close(time.monotonic() + END_S)
 
     def _check_ahead(self) -> None:
         """Tell where there is nothing to fetch ahead: NotFoundError, but of datasets to come."""
@@ -213,6 +221,7 @@ class Mounting:
 
     def _wait(self, session: threading.Thread) -> None:
         """Until a signal comes or the mount is gone."""
+        rounds = count(1)
         while session.is_alive():
             # A signal that another thread was given wakes nobody: this one looks by itself.
             with suppress(queue.Empty):
@@ -221,7 +230,7 @@ class Mounting:
                     raise SyncdError(reason, path=str(self._wanted.point))
                 return
             if gc.get_count()[0] > GARBAGE:
-                gc.collect(1)
+                gc.collect(2 if next(rounds) % OLDEST == 0 else 1)
 
     def _told(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()

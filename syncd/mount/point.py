@@ -15,7 +15,7 @@ from syncd.errors import BusyError, NotFoundError, SyncdError, UsageError
 MOUNTINFO = Path("/proc/self/mountinfo")
 DEVICE = Path("/dev/fuse")
 TYPE = "fuse.syncd"
-PAUSES = (0.05, 0.1, 0.2)
+PAUSES = (0.05, 0.1, 0.2, 0.4)
 CONF = Path("/etc/fuse.conf")
 CAP_SYS_ADMIN = 21
 
