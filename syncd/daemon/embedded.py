@@ -7,13 +7,12 @@ lock lets one of them live, and both commands find it by its address file.
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from syncd.config.load import load
 from syncd.config.parts import HubConfig
@@ -27,7 +26,6 @@ from syncd.value import value
 START_S = 20.0
 IDLE_S = 60.0
 """So long after its last client has gone the embedded hub stops."""
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @value
@@ -72,37 +70,6 @@ def last(places: Places) -> Address:
     it is started again."""
     nowhere = Address(url="http://127.0.0.1:1", token="", pid=0, data=places.hub_data)
     return told(places) or nowhere
-
-
-def is_own(url: str, places: Places) -> bool:
-    """Whether an address is that of this user's own hub, or where it would listen if it ran."""
-    own = told(places)
-    if own and _alive(own.pid):
-        return url == own.url or _port(url) == urlsplit(own.url).port
-    port = _port(url)
-    try:
-        return port is not None and port == _last_port(places) and not _taken(port)
-    except (OSError, ValueError):
-        return False
-
-
-def _port(url: str) -> int | None:
-    """The port of an address of this machine."""
-    try:
-        parts = urlsplit(url)
-        return parts.port if parts.hostname in LOOPBACK else None
-    except ValueError:
-        return None
-
-
-def _last_port(places: Places) -> int:
-    return load(places).hub.port or int((places.hub_data / "port").read_text())
-
-
-def _taken(port: int) -> bool:
-    """Whether somebody listens there, who is not our hub."""
-    with socket.socket() as probe:
-        return probe.connect_ex((LOOPBACK[0], port)) == 0
 
 
 def ensure(places: Places) -> Address:
@@ -160,16 +127,14 @@ def _configured(hub: HubConfig) -> dict[str, object]:
 
 
 def _answers(address: Address) -> bool:
-    wire = Wire(address.url, "", timeout=5.0, trust=address.trust)
     try:
-        return bool(wire.json("GET", "/health").get("ok"))
+        with closing(Wire(address.url, "", timeout=5.0, trust=address.trust)) as wire:
+            return bool(wire.json("GET", "/health").get("ok"))
     except TransientError as error:
         # One that is alive but slow must not get a rival.
         return _alive(address.pid) and error.answered
     except SyncdError:
         return False
-    finally:
-        wire.close()
 
 
 def _alive(pid: int) -> bool:

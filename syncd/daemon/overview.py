@@ -79,10 +79,9 @@ def every_mirror(remote: str | None = None) -> list[MirrorStatus]:
     found = [examined(folder) for folder in mirrors(places().mirrors)]
     if remote is None:
         return found
-    where = places()
-    config = load(where)
-    wanted = address(remote, config, where)
-    return [m for m in found if address(m.remote, config, where, known=True) == wanted]
+    config = load(places())
+    wanted = address(remote, config)
+    return [mirror for mirror in found if address(mirror.remote, config, known=True) == wanted]
 
 
 def one_file(path: Path, remote: str | None = None) -> tuple[MirrorStatus, FileStatus]:

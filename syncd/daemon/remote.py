@@ -8,7 +8,7 @@ from pathlib import Path
 from syncd.config.load import load
 from syncd.config.parts import Config, RemoteConfig
 from syncd.config.places import Ambient, Places, ambient
-from syncd.daemon.embedded import is_own, running, told
+from syncd.daemon.embedded import running, told
 from syncd.errors import ConfigError
 from syncd.remotes.trust import SignedBy, Trust
 from syncd.value import value
@@ -32,7 +32,7 @@ def resolve(
     """Find the remote and its token; what is said nearer to the call wins."""
     config, around = load(where), ambient()
     name = named or around.remote or config.remote or EMBEDDED
-    url, entry = address(name, config, where), config.remotes.get(name)
+    url, entry = address(name, config), config.remotes.get(name)
     if url == EMBEDDED:
         return Found(name=EMBEDDED, url=None, token="")
     # However a remote is spelled, a mirror of it is the same mirror.
@@ -45,12 +45,12 @@ def resolve(
     return Found(name=name, url=url, token=found, trust=_trust(url, alike, where))
 
 
-def address(name: str, config: Config, where: Places, *, known: bool = False) -> str:
-    """The URL of a remote, the same for all its spellings; this user's own hub has its name alone.
+def address(name: str, config: Config, *, known: bool = False) -> str:
+    """The URL of a remote, by its name or itself; the embedded hub has its name alone.
 
     Raises ConfigError for a name that is no remote's, unless one of its mirrors is `known`."""
     entry = config.remotes.get(name)
-    if name == EMBEDDED or (not _named(name.rstrip("/"), config) and is_own(name, where)):
+    if name == EMBEDDED:
         return EMBEDDED
     url = (entry.url if entry else name).rstrip("/")
     if "://" not in url and not known:

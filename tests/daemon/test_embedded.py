@@ -1,4 +1,4 @@
-"""Which addresses are those of this user's own hub."""
+"""Which remote an address is, and whether the hub of the address file answers."""
 
 from __future__ import annotations
 
@@ -8,73 +8,50 @@ import socket
 
 import pytest
 
+from syncd.config.load import load
 from syncd.config.places import places
-from syncd.daemon.embedded import is_own
-from syncd.daemon.remote import EMBEDDED, resolve
+from syncd.daemon.embedded import running
+from syncd.daemon.remote import EMBEDDED, address, resolve
 
 
 @pytest.fixture
 def port():
-    """One that nobody listens at."""
+    """One that nobody listens at, where the embedded hub listened last."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        yield probe.getsockname()[1]
+        found = probe.getsockname()[1]
+        places().hub_data.mkdir(parents=True)
+        (places().hub_data / "port").write_text(f"{found}\n")
+        yield found
 
 
-def tell(url, pid):
+def tell(url, pid, **more):
     file = places().hub_address
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"url": url, "token": "t", "pid": pid, "data": "/nowhere"}))
+    said = {"url": url, "token": "t", "pid": pid, "data": str(places().hub_data)}
+    file.write_text(json.dumps(said | more))
 
 
-def last_used(port):
-    places().hub_data.mkdir(parents=True)
-    (places().hub_data / "port").write_text(f"{port}\n")
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
-def test_every_spelling_of_a_running_one_is_its_own(host):
-    tell("http://127.0.0.1:4711", os.getpid())
-    assert is_own(f"http://{host}:4711", places())
-    assert is_own(f"http://{host}:4711/", places())
-    assert not is_own(f"http://{host}:4712", places())
-    assert not is_own("http://192.0.2.1:4711", places())
-
-
-def test_one_on_another_address_is_known_by_that_alone():
-    tell("https://192.0.2.1:4711", os.getpid())
-    assert is_own("https://192.0.2.1:4711", places())
-    assert not is_own("https://192.0.2.1:4712", places())
-
-
-def test_one_that_stopped_is_known_by_its_port(port):
-    last_used(port)
-    assert is_own(f"http://127.0.0.1:{port}", places())
-    assert not is_own(f"http://127.0.0.1:{port + 1}", places())
-
-
-def test_who_took_its_port_since_is_somebody_else():
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        last_used(port)
-        tell(f"http://127.0.0.1:{port}", 1 << 30)
-        assert not is_own(f"http://127.0.0.1:{port}", places())
-
-
-@pytest.mark.parametrize("said", ["nonsense", "http://127.0.0.1:none", "http://[::1", "", "lab"])
-def test_what_is_no_address_is_not_its_own(said, port):
-    last_used(port)
-    assert not is_own(said, places())
-
-
-def test_its_own_address_is_the_embedded_hub_unless_it_has_a_name(port):
-    last_used(port)
+def test_an_address_is_the_same_remote_whether_the_hub_runs_or_not(port):
     url = f"http://127.0.0.1:{port}"
 
-    def name():
-        return resolve(url, token=None, token_file=None, where=places()).name
+    def found():
+        one = resolve(url, token="mine", token_file=None, where=places())
+        return one.name, one.url, one.token, address(url, load(places()))
 
-    assert name() == EMBEDDED
+    assert found() == (url, url, "mine", url)
+    tell(url, os.getpid())
+    assert found() == (url, url, "mine", url)
+
+
+def test_an_address_that_the_configuration_names_has_that_name(port):
+    url = f"http://127.0.0.1:{port}"
     places().config.mkdir(parents=True)
     places().config_file.write_text(f'[remotes.lab]\nurl = "{url}"\n')
-    assert name() == "lab"
+    assert resolve(f"{url}/", token=None, token_file=None, where=places()).name == "lab"
+    assert resolve(None, token=None, token_file=None, where=places()).name == EMBEDDED
+
+
+def test_a_hub_whose_certificate_is_gone_is_none_that_answers(port, tmp_path):
+    tell(f"https://127.0.0.1:{port}", 1 << 30, ca=str(tmp_path / "gone.pem"))
+    assert running(places()) is None

@@ -10,6 +10,7 @@ import pytest
 
 from tests.certificate import self_signed
 from tests.e2e.program import eventually
+from tests.e2e.test_embedded import hubs
 from tests.e2e.test_watch import picture
 
 
@@ -46,14 +47,20 @@ def test_commands_of_the_same_user_need_nothing_but_the_hub(alone, begin, root, 
     assert alone("open").out.startswith("https://127.0.0.1:")
 
 
-def test_its_address_is_the_same_remote(alone, begin, root):
-    begin("DNS:hub.example.org")
+def test_its_address_reaches_it_and_starts_none(alone, begin, root, home):
+    running = begin("DNS:hub.example.org")
     url = told(alone)["url"]
     (root / "a.jpg").write_bytes(picture("a"))
     alone("push", root, "--to", "x")
     done = alone("push", root, "--to", "x", "--remote", url, "--json").json
     assert (done["uploaded"], done["skipped"]) == (0, 1)
-    assert len(alone("status", "--json").json["mirrors"]) == 1
+    remotes = [one["remote"] for one in alone("status", "--json").json["mirrors"]]
+    assert sorted(remotes) == sorted(["hub", url])
+    running.stop()
+    (root / "b.jpg").write_bytes(picture("b"))
+    alone("push", root, "--to", "x", "--remote", url, code=5)
+    assert not hubs(home)
+    assert len(alone("status", "--json").json["mirrors"]) == 2
 
 
 def test_a_watch_follows_its_hub_from_certificate_to_certificate(alone, begin, root, home):
