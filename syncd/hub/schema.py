@@ -149,7 +149,7 @@ pictures = sa.Table(
     sa.Column("orientation", sa.BigInteger),
 )
 """The sizes of pictures that were asked for, as stored: known as long as the content is. With the
-EXIF orientation, which is not applied to them; NULL: the file records none."""
+EXIF orientation, which is not applied to them; NULL: the file records none. Width 0: no picture."""
 
 
 def run(tx: sa.Connection, statement: sa.Executable, values: Any) -> sa.CursorResult[Any]:

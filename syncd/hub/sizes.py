@@ -1,8 +1,8 @@
 """How large pictures are, as stored: looked up by digest, found out by the decoding child.
 
 Asked for where normalised coordinates have to become pixels, and where annotations are shown.
-One request at a time has the child; a request ends after some seconds with what it found, and its
-asker goes on from there.
+Requests take turns at the child, picture by picture; each ends after some seconds with what it
+found, and its asker goes on from there. That a file is no picture is known from then on as well.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ class Extent(NamedTuple):
     width: int
     height: int
     orientation: int | None
+
+
+NONE = Extent(0, 0, None)
+"""What is kept of content that is no picture."""
 
 
 class Sized(NamedTuple):
@@ -65,7 +69,8 @@ class Sizes:
         done = next(first_late, len(ids))
         sizes = known | fresh
         some = [rows[id] for id in ids[:done] if id in rows]
-        return [Sized(row, sizes.get(row.digest)) for row in some], done
+        told = {digest: size for digest, size in sizes.items() if size != NONE}
+        return [Sized(row, told.get(row.digest)) for row in some], done
 
     def _known(self, digests: set[bytes]) -> dict[bytes, Extent]:
         found = {}
@@ -83,31 +88,34 @@ class Sizes:
         asked: set[bytes] = set()
         if not digests:
             return found, asked
-        with self._turn:
-            end = time.monotonic() + SECONDS
-            try:
-                for digest in digests:
-                    size = self._measure(digest)
-                    asked.add(digest)
-                    if size:
-                        found[digest] = size
-                    if self._stopped or time.monotonic() > end:
-                        break
-            finally:
+        end = time.monotonic() + SECONDS
+        try:
+            for digest in digests:
+                size = self._measure(digest)
+                asked.add(digest)
+                if size:
+                    found[digest] = size
+                if self._stopped or time.monotonic() > end:
+                    break
+        finally:
+            with self._turn:
                 self._decoder.close()
         self._keep(found)
         return found, asked
 
     def _measure(self, digest: bytes) -> Extent | None:
+        """The size; None where it cannot be told whether there is one."""
         try:
             content = Content(*self._store.open(digest))
         except NotFoundError:
             return None
-        verdict, data = self._decoder.make(content, 0)
+        with self._turn:
+            verdict, data = self._decoder.make(content, 0)
+            answered = self._decoder.pid is not None  # a child that died said nothing
         if verdict != decode.MADE:
-            return None
+            return NONE if verdict == decode.NONE and answered else None
         width, height, orientation = decode.EXTENT.unpack(data)
-        return Extent(width, height, orientation or None) if width and height else None
+        return Extent(width, height, orientation or None) if width and height else NONE
 
     def _keep(self, found: dict[bytes, Extent]) -> None:
         """Sizes of content that went meanwhile are not kept: nothing would remove them."""

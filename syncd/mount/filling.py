@@ -20,7 +20,9 @@ that whoever compares times sees another."""
 
 
 class Sidecars(Protocol):
-    """Which items have a sidecar, and its bytes."""
+    """Which items have a sidecar, and its bytes; for so many seconds more it waits for sizes."""
+
+    patience_s: float
 
     def of(self, items: Sequence[Item]) -> dict[str, bytes]:
         """The sidecars of those items that have one, by id; raises RemoteError."""

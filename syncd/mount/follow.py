@@ -8,10 +8,11 @@ removes nothing: what a remote does not say is not gone.
 from __future__ import annotations
 
 import logging
+import math
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from syncd.errors import DeniedError, MissingError, NotFoundError, SyncdError
@@ -22,7 +23,7 @@ from syncd.mount.names import Rank, place
 from syncd.mount.rows import ROOT, Row, Step
 from syncd.mount.tree import Tree
 from syncd.mount.turning import NotNowError, Turner
-from syncd.remotes.base import Dataset, Feeds
+from syncd.remotes.base import Annotates, Dataset, Feeds
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,10 @@ WAIT_S = 50.0
 PAUSES = (0.2, 1.0, 2.0, 5.0)
 AGAIN_S = 1.0
 """How often it is tried again to show what somebody stands in the way of."""
+SIZES_S = 30.0
+"""So long a first filling waits for the sizes of pictures; the others are told later."""
+SIZED = 100
+"""For so many at a time, between what is heard: 0.1 s where the remote has to measure them."""
 END = 1 << 62
 """A cursor beyond all changes: its answer holds none, and the cursor of the last."""
 _RENAMED = "shown under another name item=%r as=%r"
@@ -66,6 +71,7 @@ class Follower:
         self._fresh = False
         self._later: dict[str, tuple[Item, bytes | None]] = {}
         """Items, and their sidecars, that somebody stands in the way of; the others go on."""
+        self._unsized: Iterator[Item] | None = None
         self._heard: dict[str, str] = {}
         """Words that are put down once nothing waits: a restart hears again what did."""
         self._thread = threading.Thread(target=self._run, name="syncd-mount-feed", daemon=True)
@@ -77,12 +83,15 @@ class Follower:
             return
         cursor, generation = self._end()
         self._index.begin()
+        self._sidecars.patience_s = SIZES_S
         with self._index.together():
             Filling(self._index.number, self._index.insert, self._sidecars).take(
                 self._dataset.items()
             )
         self._index.put_word("cursor", str(cursor))
         self._index.put_word("generation", generation)
+        self._index.put_word("sizes", "" if self._sidecars.patience_s > 0 else "later")
+        self._sidecars.patience_s = math.inf
         self._index.end()
         self._fresh = True
 
@@ -124,8 +133,9 @@ class Follower:
                 if self._retired.is_set():
                     self._clear()
                     return
-                self.hear(WAIT_S if in_touch else 0.0)
+                self.hear(WAIT_S if in_touch and not self._word("sizes") else 0.0)
                 in_touch, failures, self.gone = True, 0, False
+                self._tell_sizes()
             except Exception as error:
                 if self._stop.is_set():
                     return  # The connection was closed under a question nobody waits for.
@@ -176,6 +186,22 @@ class Follower:
         self.take(changes.items)
         self._put_words(cursor=str(changes.cursor))
 
+    def _tell_sizes(self) -> None:
+        """Have some more sidecars tell the sizes that the first filling did not wait for. The items
+        are taken as they are now, so that nothing that was heard is undone."""
+        dataset = self._dataset
+        if not self._word("sizes") or not isinstance(dataset, Annotates):
+            return
+        self._unsized = self._unsized or (item for item in dataset.items() if item.annotated)
+        try:
+            some = list(islice(self._unsized, SIZED))
+            self.take([now for now, _ in dataset.sizes(some)])
+        except SyncdError:
+            self._unsized = None  # begun anew: the remote knows by then what it measured
+            raise
+        if not some:
+            self._put_words(sizes="")
+
     def _rest(self, seconds: float) -> None:
         """Wait so long, or for the end, and try meanwhile what waits."""
         until = time.monotonic() + seconds
@@ -211,7 +237,7 @@ class Follower:
                     self._index.put_word(name, value)
 
     def _word(self, name: str) -> str | None:
-        return self._heard.get(name) or self._index.word(name)
+        return self._heard.get(name, self._index.word(name))
 
     # --- what changed ---------------------------------------------------------------------------
 
@@ -227,7 +253,7 @@ class Follower:
                 for item in some:
                     heard.update(row.ino for row in self._index.rows.of_item(item.id))
         self._remove_but(heard)
-        self._put_words(cursor=str(cursor), generation=generation)
+        self._put_words(cursor=str(cursor), generation=generation, sizes="")
 
     def _clear(self) -> None:
         """Show nothing, as soon as nobody stands in the way."""

@@ -43,6 +43,8 @@ class Many:
                 digest=f"{n:064x}", size=1000 + n % 5000, modified_ns=1_600_000_000_000_000_000 + n,
             )  # fmt: skip
 
+    patience_s = 0.0
+
     def of(self, items: Sequence[Item]) -> dict[str, bytes]:
         return {}
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 
+import pytest
+
+from syncd.annotation.model import Size
+from syncd.errors import TransientError
+from syncd.mount import follow as module
 from syncd.mount.follow import Follower
 from syncd.mount.index import Index
+from syncd.mount.sidecars import Beside, Mode
 from syncd.mount.tree import Tree
 from syncd.mount.turning import Turner
 from syncd.remotes.memory import MemoryDataset, MemoryRemote, PlainDataset
@@ -15,18 +23,14 @@ from syncd.remotes.shelf import Shelf
 from tests.mount.mounted import until
 
 
-class Plain:
-    def of(self, items):
-        return {}
-
-
 @contextmanager
-def following(shelf, folder, kind=MemoryDataset, staleness_s=60.0):
+def following(shelf, folder, kind=MemoryDataset, staleness_s=60.0, sidecars=Mode.NONE):
     remote = MemoryRemote(kind=kind)
     remote.shelves["signs"] = shelf
     tree = Tree(Index(folder / "index.db", "test"))
     dataset = remote.open("signs", create=False)
-    follower = Follower(tree, dataset, Turner(tree), Plain(), staleness_s=staleness_s)
+    beside = Beside(dataset, sidecars)
+    follower = Follower(tree, dataset, Turner(tree), beside, staleness_s=staleness_s)
     try:
         yield tree, follower
     finally:
@@ -104,3 +108,44 @@ def test_what_waited_is_forgotten_where_a_listing_says_all_anew(tmp_path):
         follower.compare()
         follower.hear(0.0)
         assert names(tree) == ["a.jpg"]
+
+
+class Slow(MemoryDataset):
+    """A remote that takes its time for sizes."""
+
+    measured = 0.0
+
+    def sizes(self, items):
+        time.sleep(self.measured)
+        if self.measured:
+            raise TransientError("too slow")
+        return super().sizes(items)
+
+
+def sizes_of(tree):
+    return [json.loads(tree.file(name).content)["syncd"].get("width") for name in names(tree)[1::2]]
+
+
+def test_a_filling_waits_so_long_for_sizes_and_tells_them_later(tmp_path, monkeypatch):
+    shelf = Shelf("signs")
+    for number in range(5):
+        body = f"{number}".encode()
+        item = shelf.store(f"{number}.jpg", body)
+        shelf.sizes[item.digest or ""] = Size(width=number + 1, height=1)
+        entry = shelf.entries[item.id]
+        shelf.entries[item.id] = replace(entry, item=replace(item, annotated=1))
+    monkeypatch.setattr(module, "SIZES_S", 0.01)
+    monkeypatch.setattr(module, "SIZED", 2)
+    monkeypatch.setattr(Slow, "measured", 0.02)
+    with following(shelf, tmp_path, Slow, sidecars=Mode.ALL) as (tree, follower):
+        follower.fill()
+        assert sizes_of(tree) == [None] * 5
+    with following(shelf, tmp_path, Slow, sidecars=Mode.ALL) as (tree, follower):
+        with pytest.raises(TransientError):
+            follower._tell_sizes()
+        assert tree.index.word("sizes") == "later"
+        monkeypatch.setattr(Slow, "measured", 0.0)
+        for known in (2, 4, 5, 5):
+            follower._tell_sizes()
+            assert sizes_of(tree) == [*range(1, known + 1), *[None] * (5 - known)]
+        assert tree.index.word("sizes") == ""

@@ -51,6 +51,8 @@ def broken(tmp_path):
 
 
 class Silent:
+    patience_s = 0.0
+
     def of(self, items):
         return {}
 

@@ -77,6 +77,35 @@ def test_the_orientation_is_shown_and_coordinates_are_left_alone(mount, dataset)
     mounted.stop()
 
 
+def test_sizes_that_a_start_did_not_wait_for_are_told_later_as_a_change(mount, dataset):
+    dataset.put({f"{turn}.jpg": turned(turn) for turn in range(1, 9)} | {"0.jpg": b"no picture"})
+    for key in dataset.items:
+        say(dataset, key, "cat")
+    hasty = "import time; import syncd.mount.follow as at; at.SIZES_S = 0.0; at.SIZED = 4;"
+    slowly = "tell = at.Follower._tell_sizes;"
+    slowly += "at.Follower._tell_sizes = lambda self: (time.sleep(2.0), tell(self))"
+    mounted = mount(before=f"{hasty}{slowly}")
+    path = mounted / "6.jpg.json"
+    with path.open("rb") as held:
+        before = whole(path)
+        assert labels(path) == ["cat"]
+        assert "width" not in json.loads(before)["syncd"]
+        number = path.stat().st_ino
+        until(lambda: "width" in json.loads(whole(path))["syncd"])
+        assert path.stat().st_ino != number
+        assert labels(path) == ["cat"]
+        assert whole(held.fileno()) == before
+    for turn in range(1, 9):
+        until(lambda: "width" in json.loads(whole(mounted / f"{turn}.jpg.json"))["syncd"])  # noqa: B023
+    mounted.stop()
+    again = mount(before=hasty)
+    assert json.loads(whole(again / "6.jpg.json"))["syncd"]["orientation"] == 6
+    say(dataset, "6.jpg", "dog")
+    until(lambda: labels(again / "6.jpg.json") == ["dog"], 2.0)
+    assert json.loads(whole(again / "6.jpg.json"))["syncd"]["orientation"] == 6
+    again.stop()
+
+
 def test_an_item_of_that_name_is_shown_in_its_place(mount, dataset):
     dataset.put({"b.jpg": b"picture", "b.jpg.json": b"an item"})
     say(dataset, "b.jpg", "cat")

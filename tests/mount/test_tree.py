@@ -41,6 +41,8 @@ ACTS = st.lists(
 class Json:
     """A sidecar for every item whose content is longer than one byte."""
 
+    patience_s = 0.0
+
     def of(self, items: Sequence[Item]) -> dict[str, bytes]:
         return {item.id: f"{item.digest}".encode() for item in items if (item.size or 0) > 1}
 

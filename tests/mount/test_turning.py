@@ -39,6 +39,8 @@ class Kernel:
 
 
 class Plain:
+    patience_s = 0.0
+
     def of(self, items):
         return {}
 
