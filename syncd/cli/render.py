@@ -114,7 +114,7 @@ def report(done: Report, *, json: bool, verb: str = "uploaded") -> None:
     for line in lines[:LINES]:
         note(line)
     if len(lines) < len(done.failed) or len(lines) > LINES:
-        note("  all of them, one by one: syncd status --json")
+        note("  one by one, up to a thousand: syncd status --json")
     if any(failure.kind == "conflict" for failure in done.failed):
         note("  to settle a conflict: syncd resolve PATH --local|--remote|--both")
         note("  to keep both whenever a name is taken: --on-conflict suffix")

@@ -21,9 +21,11 @@ from syncd.config.places import places
 from syncd.daemon.mount_wanted import Wanted
 from syncd.daemon.overview import every_mirror
 from syncd.daemon.shorten import shorten
+from syncd.engine.opening import slug
 from syncd.errors import UsageError
 from syncd.mount import point as points
 from syncd.state.lock import FolderLock, holder
+from syncd.state.report import MirrorStatus
 
 END_S = 15.0
 SAY_S = 0.5
@@ -41,14 +43,23 @@ def ready(point: Path) -> Path:
     """The mount point with its links resolved, fit to be mounted over; BusyError, UsageError."""
     real = Path(os.path.realpath(point))
     for mirror in every_mirror():
-        root = Path(mirror.root)
-        if root == real or root in real.parents:
+        root = _root_over(real, mirror)
+        if root:
             raise UsageError(
                 f"lies in the watched folder {root}, which would take in what is mounted",
                 path=str(point),
                 hint="name a folder outside",
             )
     return points.prepare(point)
+
+
+def _root_over(point: Path, mirror: MirrorStatus) -> Path | None:
+    """The watched folder that a place lies in; of a mirror that cannot be read one that may be."""
+    above = (point, *point.parents)
+    if mirror.root:
+        return next((root for root in above if root == Path(mirror.root)), None)
+    word = mirror.folder.name.rpartition("-")[0]
+    return next((root for root in above if slug(root) == word), None)
 
 
 def begin(wanted: Wanted) -> tuple[int, str]:

@@ -125,12 +125,18 @@ def of_mirror_thread(post: Callable[[Command], None]) -> Answer:
             raise TransientError("the daemon is busy: try again") from None
         if isinstance(said, Exception):
             raise said
-        try:
-            return said if isinstance(said, str) else said.result(LONG_S)
-        except TimeoutError:
-            return "it takes its time and goes on: `syncd status` tells when it is done"
+        return said if isinstance(said, str) else _awaited(said)
 
     return answer
+
+
+def _awaited(later: Future[str]) -> str:
+    try:
+        return later.result(LONG_S)
+    except TimeoutError:
+        if later.done():
+            return later.result()  # Its own fault, as of a disk in the network.
+        return "it takes its time and goes on: `syncd history` tells how it ends"
 
 
 def _tried(mirror: Mirror, words: list[str]) -> Said | Exception:

@@ -6,6 +6,7 @@ under its lock where none runs.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -19,6 +20,8 @@ from syncd.model import Item, ItemState, Receipt
 from syncd.plan.layout import suffixed
 from syncd.remotes.base import Paced
 from syncd.state.row import Row
+
+log = logging.getLogger(__name__)
 
 SECOND = 1_000_000_000
 
@@ -184,6 +187,7 @@ def _take_remote(mirror: Mirror, row: Row, remote: Item | None) -> Future[str]:
         except Exception as fault:
             if not error:
                 discard(remote, place)
+            _not_taken(mirror, row.path, fault)
             later.set_exception(fault)
 
     def fetch() -> None:
@@ -196,6 +200,12 @@ def _take_remote(mirror: Mirror, row: Row, remote: Item | None) -> Future[str]:
 
     mirror.dispatcher.pool.give(fetch)
     return later
+
+
+def _not_taken(mirror: Mirror, path: str, fault: Exception) -> None:
+    """Whoever asked may not have waited for the end."""
+    log.warning("remote content not taken path=%s reason=%s", path, fault)
+    mirror.state.history.note(mirror.clock.now_ns(), path, "failed", f"to take the remote: {fault}")
 
 
 def _seen(mirror: Mirror, row: Row) -> object:

@@ -34,8 +34,15 @@ class Target:
     def folder(self, mirrors: Path) -> Path:
         """Where the state of this mirror lies; the same for the same folder and dataset."""
         text = "\0".join((str(self.root), self.remote, self.dataset))
-        slug = "".join(c if c.isalnum() else "-" for c in self.root.name)[:40] or "root"
-        return mirrors / f"{slug}-{sha256(text.encode(errors='surrogateescape')).hexdigest()[:12]}"
+        return (
+            mirrors
+            / f"{slug(self.root)}-{sha256(text.encode(errors='surrogateescape')).hexdigest()[:12]}"
+        )
+
+
+def slug(root: Path) -> str:
+    """The word that the state folders of a folder's mirrors begin with."""
+    return "".join(c if c.isalnum() else "-" for c in root.name)[:40] or "root"
 
 
 def root_of(path: Path) -> Path:

@@ -32,7 +32,7 @@ def test_thousands_of_one_reason_do_not_hide_another(told):
     assert lines[render.NAMED :] == [
         f"{17_600 - render.NAMED} more: does not answer",
         "x.jpg: no right",
-        "all of them, one by one: syncd status --json",
+        "one by one, up to a thousand: syncd status --json",
     ]
 
 

@@ -46,8 +46,9 @@ def test_what_a_worker_does_is_waited_for_and_not_for_long(monkeypatch):
     assert answer(["resolve", "a.jpg", "remote"]) == "it was taken"
 
 
-def test_the_fault_of_a_worker_is_told(monkeypatch):
+@pytest.mark.parametrize("fault", [ConflictError("changed meanwhile"), TimeoutError("no disk")])
+def test_the_fault_of_a_worker_is_told(fault):
     later: Future[str] = Future()
-    later.set_exception(ConflictError("changed meanwhile"))
-    with pytest.raises(ConflictError):
+    later.set_exception(fault)
+    with pytest.raises(type(fault), match=str(fault)):
         of_mirror_thread(lambda command: command.answer(later))(["resolve", "a.jpg", "remote"])

@@ -9,6 +9,7 @@ from syncd.engine.pull import PARTIAL
 from syncd.errors import ConflictError, NotFoundError, TransientError, UsageError
 from syncd.model import Layout, OnConflict
 from syncd.remotes.memory import Fault
+from syncd.state.report import deeds_of
 
 
 @pytest.fixture(autouse=True)
@@ -217,7 +218,8 @@ def test_the_remote_content_is_fetched_beside_the_loop(torn):
     assert torn.stored() == torn.files()
 
 
-def test_what_changed_while_it_was_fetched_is_not_replaced(torn):
+def test_what_changed_while_it_was_fetched_is_not_replaced(torn, expect_log):
+    expect_log("remote content not taken path=a/1.jpg")
     later = fetching(torn)
     torn.disk.write("a/1.jpg", b"edited once more")
     torn.settle()
@@ -229,7 +231,8 @@ def test_what_changed_while_it_was_fetched_is_not_replaced(torn):
     assert torn.files()["a/1.jpg"] == b"theirs"
 
 
-def test_what_was_settled_otherwise_while_it_was_fetched_stays_so(torn):
+def test_what_was_settled_otherwise_while_it_was_fetched_stays_so(torn, expect_log):
+    expect_log("remote content not taken path=a/1.jpg")
     later = fetching(torn)
     torn.tell(lambda mirror: carry_out(mirror, ["resolve", "a/1.jpg", "local"]))
     torn.settle()
@@ -239,13 +242,16 @@ def test_what_was_settled_otherwise_while_it_was_fetched_stays_so(torn):
     assert not list(torn.root.rglob(f"{PARTIAL}*"))
 
 
-def test_a_content_that_cannot_be_fetched_changes_nothing(torn):
+def test_a_content_that_cannot_be_fetched_changes_nothing(torn, expect_log):
+    expect_log("remote content not taken path=a/1.jpg")
     torn.faults.append(Fault.UNREACHABLE)
     said = resolve(torn, "a/1.jpg", "remote")
     with pytest.raises(TransientError):
         said.result(0)
     assert torn.files() == {"a/1.jpg": b"edited"}
     assert "conflict" in torn.troubles()["a/1.jpg"]
+    (last,) = deeds_of(torn.folder / "state", "a/1.jpg", 0, 1)
+    assert (last.verb, last.reason) == ("failed", f"to take the remote: {said.exception(0)}")
 
 
 def test_settled_for_both(torn):

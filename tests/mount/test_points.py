@@ -111,6 +111,11 @@ def test_watched_folders_and_mounts_do_not_lie_in_each_other(own, mounts, tmp_pa
     for place in (root, root / "mnt"):
         said = syncd(mounted, "mount", *options, "signs", str(place))
         assert (said.returncode, "lies in the watched folder" in said.stderr) == (2, True), said
+    (state,) = mounted.log_file.parent.glob("state/syncd/mirrors/watched-*/state.db")
+    state.write_bytes(b"no database" * 100)
+    said = syncd(mounted, "mount", *options, "signs", str(root / "mnt"))
+    assert (said.returncode, "lies in the watched folder" in said.stderr) == (2, True), said
+    state.unlink()
     for place, words in ((mounted / "a", "lies on the dataset"), (tmp_path, "is mounted within")):
         for command in ("push", "watch"):
             said = syncd(mounted, command, *options, str(place), "--to", "theirs")
