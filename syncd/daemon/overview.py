@@ -189,6 +189,8 @@ def past(path: Path | None, *, since_ns: int, limit: int) -> list[tuple[MirrorSt
         chosen = [(mirror, "") for mirror in every_mirror() if Path(mirror.root) == real]
         chosen += _owners(path)
     if not chosen:
+        if path is None and damaged():
+            return []
         if path is None:
             raise NotFoundError("no folder is mirrored yet")
         raise NotFoundError("lies in no mirrored folder", path=str(path), hint="see syncd status")

@@ -175,6 +175,7 @@ def test_a_damaged_state_file_names_the_way_back(program, own, root, home):
     assert "delete it" in told
     assert len(told.splitlines()) == 1
     assert "delete it" in program("status", code=1).err
+    assert "delete it" in program("history", code=1).err
     doctor = program("doctor", "--json", code=1).json
     assert [f["check"] for f in doctor if not f["ok"]] == ["states"]
     file.unlink()
