@@ -16,7 +16,7 @@ from pathlib import Path
 
 from syncd.errors import RejectedError, SyncdError, UnsettledError
 from syncd.local.look import exists
-from syncd.local.read import Content, read
+from syncd.local.read import Content, Inside
 from syncd.model import Action, Receipt, Stat, Verb
 from syncd.plan.order import in_order
 from syncd.remotes.base import Dataset, Move, Moves, Outcome, Removal, Upload
@@ -79,7 +79,8 @@ class Workbench:
             return [Result(step=step, error=error) for step in job.steps]
 
     def _read(self, steps: Sequence[Step]) -> list[Result]:
-        return [self._open(step, keep=0) for step in steps]
+        with Inside(self._root) as inside:
+            return [_open(inside, step, keep=0) for step in steps]
 
     def _turn(self, steps: Sequence[Step]) -> AbstractContextManager[object]:
         """Small files read by two threads cost twice the time of one, for the threads wait for each
@@ -87,17 +88,10 @@ class Workbench:
         small = sum(step.stat[0] for step in steps) < len(steps) * SMALL
         return self._reading if small else nullcontext()
 
-    def _open(self, step: Step, keep: int) -> Result:
-        try:
-            content = read(self._root, step.path, keep=keep, settled=step.settled)
-        except SyncdError as error:
-            return Result(step=step, error=error)
-        return Result(step=step, content=content)
-
     def _put(self, steps: Sequence[Step]) -> list[Result]:
         keep = self._dataset.traits.batch_bytes // 2
-        with self._turn(steps):
-            opened = [self._open(step, keep=keep) for step in steps]
+        with self._turn(steps), Inside(self._root) as inside:
+            opened = [_open(inside, step, keep=keep) for step in steps]
         uploads = [
             _upload(self._root, result.step, result.content) for result in opened if result.content
         ]
@@ -140,6 +134,14 @@ class Workbench:
             Result(step=step, outcome=next(outcomes)) if step in gone else _returned(step)
             for step in steps
         ]
+
+
+def _open(inside: Inside, step: Step, *, keep: int) -> Result:
+    try:
+        content = inside.read(step.path, keep=keep, settled=step.settled)
+    except SyncdError as error:
+        return Result(step=step, error=error)
+    return Result(step=step, content=content)
 
 
 def _returned(step: Step) -> Result:

@@ -17,6 +17,7 @@ import stat
 import time
 from functools import lru_cache
 from pathlib import Path
+from typing import Self
 
 from syncd.errors import LocalError, UnreadableError, UnsettledError, VanishedError
 from syncd.model import Stat
@@ -43,29 +44,82 @@ class Content:
 
 
 def read(root: Path, path: str, *, keep: int, settled: bool) -> Content:
-    """Reads and digests `path` below `root`, keeping the bytes of a file of up to `keep` bytes.
+    """As `Inside.read`, for one file alone."""
+    with Inside(root) as inside:
+        return inside.read(path, keep=keep, settled=settled)
 
-    `settled` says that the caller saw the file equal at two looks far enough apart: then it is
-    read although a writer has it open or no lease is to be had. Raises VanishedError,
-    UnsettledError (open for writing, changed while it was read), LeaselessError,
-    UnreadableError.
+
+class Inside:
+    """Reads files below a root that lie in it, also by links; best one folder after the other.
+
+    The folder read last is kept open, and is known to lie inside: a file in it that is no link
+    does too. To ask that of every file took a tenth of the time of a small one.
     """
-    folder = str(root)
-    try:
-        fd = os.open(f"{folder}/{path}", _FLAGS)
+
+    def __init__(self, root: Path) -> None:
+        self._root = str(root)
+        self._folder = -1
+        self._dir: str | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave()
+
+    def read(self, path: str, *, keep: int, settled: bool) -> Content:
+        """Reads and digests `path`, keeping the bytes of a file of up to `keep` bytes.
+
+        `settled` says that the caller saw the file equal at two looks far enough apart: then it is
+        read although a writer has it open or no lease is to be had. Raises VanishedError,
+        UnsettledError (open for writing, changed while it was read), LeaselessError,
+        UnreadableError.
+        """
         try:
-            return _read(fd, folder, path, keep=keep, settled=settled)
-        finally:
+            fd = self._open(path)
+            try:
+                return _read(fd, path, keep=keep, settled=settled)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise _explained(error, path) from error
+
+    def _open(self, path: str) -> int:
+        dir, _, name = path.rpartition("/")
+        if dir != self._dir:
+            self._enter(dir, path)
+        try:
+            return os.open(name, _FLAGS | os.O_NOFOLLOW, dir_fd=self._folder)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+        return self._checked(os.open(name, _FLAGS, dir_fd=self._folder), path)
+
+    def _enter(self, dir: str, path: str) -> None:
+        self._leave()
+        folder = os.open(f"{self._root}/{dir}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._folder = self._checked(folder, path)
+        self._dir = dir
+
+    def _leave(self) -> None:
+        if self._dir is not None:
+            os.close(self._folder)
+            self._dir = None
+
+    def _checked(self, fd: int, path: str) -> int:
+        """What was opened, closed again where a link led out of the root."""
+        try:
+            _stay_inside(fd, self._root, path)
+        except BaseException:
             os.close(fd)
-    except OSError as error:
-        raise _explained(error, path) from error
+            raise
+        return fd
 
 
-def _read(fd: int, folder: str, path: str, *, keep: int, settled: bool) -> Content:
+def _read(fd: int, path: str, *, keep: int, settled: bool) -> Content:
     before = os.fstat(fd)
     if not stat.S_ISREG(before.st_mode):
         raise VanishedError("is no regular file any more", path=path)
-    _stay_inside(fd, folder, path)
     if not settled:
         _probe(fd, path)
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
@@ -107,7 +161,7 @@ def _probe(fd: int, path: str) -> None:
     would end the process; SIGURG is ignored by default, and the writer waits microseconds.
     """
     try:
-        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)  # forgotten whenever a lease is given back
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except OSError as error:
         if error.errno == errno.EAGAIN:
@@ -119,7 +173,7 @@ def _probe(fd: int, path: str) -> None:
 
 def _stay_inside(fd: int, folder: str, path: str) -> None:
     """Refuses what a link, in any part of the path, leads out of the root."""
-    real = os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 - once a file
+    real = os.readlink(f"/proc/self/fd/{fd}") + "/"  # noqa: PTH115 - fit to be compared as text
     if real.startswith(_real(folder)):
         return
     _real.cache_clear()

@@ -27,6 +27,7 @@ from typing import Any
 from syncd.cli.main import main as command
 from syncd.config.places import places
 from syncd.engine import job, sidecar_work
+from syncd.local.read import Inside
 from syncd.remotes import hub
 from syncd.remotes.hub import HubDataset
 from syncd.remotes.wire import Wire
@@ -41,9 +42,8 @@ BOUNDARIES: tuple[tuple[Any, str], ...] = (
     (State, "commit"),
     (Wire, "json"),
     (job.Workbench, "run"),
-    (job, "read"),
+    (Inside, "read"),
     (sidecar_work.Clerk, "run"),
-    (sidecar_work, "read"),
 )
 FIRST = ("keep.jpg", "change.jpg", "gone.jpg", "a/same.jpg", "a/old.jpg", "mute.jpg", "big.mp4")
 LATER = {

@@ -11,7 +11,7 @@ from tests.conftest import SEED
 from tests.soak import soak
 
 CROSSED = (
-    "State.commit", "job.read", "sidecar_work.read", "Workbench.run", "Clerk.run",
+    "State.commit", "Inside.read", "Workbench.run", "Clerk.run",
     "PUT-datasets", "GET-changes", "POST-missing", "POST-uploads", "PATCH-uploads", "POST-batch",
     "POST-annotations-read", "POST-annotations",
 )  # fmt: skip

@@ -13,7 +13,7 @@ import pytest
 
 from syncd.errors import SyncdError, UnreadableError, UnsettledError, VanishedError
 from syncd.local import read as module
-from syncd.local.read import PIECE, Content, read
+from syncd.local.read import PIECE, Content, Inside, read
 from tests.local.rights import as_nobody
 
 KEEP = 64 * 1024
@@ -303,3 +303,34 @@ def test_which_kernels_tell_two_writes_apart(
 def test_a_name_too_long_is_an_error_of_syncds_own(tmp_path: Path) -> None:
     with pytest.raises(SyncdError, match="File name too long"):
         whole(tmp_path, "n" * 300 + ".jpg")
+
+
+def test_many_of_one_root_one_folder_after_the_other(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    root = tmp_path / "root"
+    for path in ("a/1.jpg", "a/2.jpg", "b/3.jpg"):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(path)
+    outside.mkdir()
+    (outside / "secret.jpg").write_text("secret")
+    (root / "out").symlink_to(outside)
+    (root / "a/link.jpg").symlink_to("../b/3.jpg")
+    (root / "a/secret.jpg").symlink_to(outside / "secret.jpg")
+    (root / "in").symlink_to("b")
+    descriptors = len(os.listdir("/proc/self/fd"))
+    with Inside(root) as inside:
+
+        def text(path: str) -> bytes | None:
+            return inside.read(path, keep=100, settled=True).data
+
+        for _ in range(2):
+            assert text("a/1.jpg") == b"a/1.jpg"
+            assert text("a/link.jpg") == b"b/3.jpg"
+            assert text("in/3.jpg") == b"b/3.jpg"
+            for path in ("a/secret.jpg", "out/secret.jpg", "../outside/secret.jpg"):
+                with pytest.raises(UnreadableError, match="leads out of the folder"):
+                    text(path)
+            with pytest.raises(VanishedError):
+                text("gone/1.jpg")
+            assert text("a/2.jpg") == b"a/2.jpg"
+    assert len(os.listdir("/proc/self/fd")) == descriptors
