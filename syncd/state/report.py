@@ -275,7 +275,14 @@ def _reading(folder: Path) -> Iterator[sqlite3.Connection]:
             yield sql
     except sqlite3.Error as error:
         raise StateError(
-            f"the state file cannot be read: {error}", path=str(file),
-            hint="mend its rights; or delete it: the next run compares everything by digest and"
-            " sends nothing twice",
-        ) from error  # fmt: skip
+            f"the state file cannot be read: {error}", path=str(file), hint=_way_out(error)
+        ) from error
+
+
+def _way_out(error: sqlite3.Error) -> str:
+    if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return "somebody is at it: ask again"
+    return (
+        "mend its rights; or delete it: the next run compares everything by digest and"
+        " sends nothing twice"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ import pytest
 from syncd.errors import BusyError, StateError
 from syncd.model import Item, ItemState, Receipt
 from syncd.state.lock import FolderLock, holder
-from syncd.state.report import file_status, mirrors, status
+from syncd.state.report import _way_out, file_status, mirrors, status
 from syncd.state.store import FILE, State
 from syncd.state.troubles import Trouble
 from tests.local.rights import as_nobody
@@ -202,3 +203,10 @@ def test_a_lock_that_has_no_room_for_its_holder_is_not_held(tmp_path, monkeypatc
             FolderLock(tmp_path, what="it")
     assert str(tmp_path) in str(told.value)
     FolderLock(tmp_path, what="it").close()
+
+
+def test_a_file_that_is_in_use_is_not_to_be_deleted():
+    error = sqlite3.OperationalError("database is locked")
+    error.sqlite_errorname = "SQLITE_BUSY"
+    assert _way_out(error) == "somebody is at it: ask again"
+    assert "delete it" in _way_out(sqlite3.DatabaseError("malformed"))
