@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from syncd.cli import options as o
 from syncd.cli import orders, overview, reach, render
+
+if TYPE_CHECKING:
+    from syncd.state.report import MirrorStatus
 
 
 def watch(
@@ -68,11 +72,17 @@ def status(
 
     Exit status 1 where the file is not (yet) safe at the remote.
     """
-    from syncd.daemon.overview import every_mirror, of_folder, one_file
+    from syncd.daemon.overview import every_mirror, of_folder, of_remote, one_file
 
     if path is None:
-        overview.show(lambda: every_mirror(remote), json=json, watch=watch)
-        _name_damaged()
+        every: list[MirrorStatus] = []
+
+        def look() -> list[MirrorStatus]:
+            every[:] = every_mirror()
+            return of_remote(every, remote)
+
+        overview.show(look, json=json, watch=watch)
+        _name_damaged(every)
         return
     if path.is_dir():
         overview.show(lambda: of_folder(path, remote), json=json, watch=watch)
@@ -106,10 +116,11 @@ def history(
     from time import time_ns
 
     from syncd.config.quantity import duration
-    from syncd.daemon.overview import past
+    from syncd.daemon.overview import every_mirror, past
 
     seconds = o.checked("--since", duration, since)
-    found = past(path, since_ns=time_ns() - int(seconds * 1e9), limit=limit)
+    every = every_mirror()
+    found = past(every, path, since_ns=time_ns() - int(seconds * 1e9), limit=limit)
     if json:
         for mirror, deed in found:
             render.as_json(render.deed_fields(deed, mirror))
@@ -120,14 +131,14 @@ def history(
         )
     if not found and not json:
         render.note("nothing was done since then")
-    _name_damaged()
+    _name_damaged(every)
 
 
-def _name_damaged() -> None:
+def _name_damaged(every: Sequence[MirrorStatus]) -> None:
     """What can be shown was shown; state files that cannot be read come last, with status 1."""
     from syncd.daemon.overview import damaged
 
-    found = damaged()
+    found = damaged(every)
     for reason in found:
         render.note(f"syncd: {reason}")
     if found:

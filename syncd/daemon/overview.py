@@ -6,7 +6,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -76,7 +76,11 @@ def every_mirror(remote: str | None = None) -> list[MirrorStatus]:
     """How every mirror of this user is, or every one of a remote, by its name or address.
 
     Raises ConfigError for a name that is no remote's."""
-    found = [examined(folder) for folder in mirrors(places().mirrors)]
+    return of_remote([examined(folder) for folder in mirrors(places().mirrors)], remote)
+
+
+def of_remote(found: list[MirrorStatus], remote: str | None) -> list[MirrorStatus]:
+    """Those of a remote, or all. Raises ConfigError for a name that is no remote's."""
     if remote is None:
         return found
     config = load(places())
@@ -92,14 +96,14 @@ def one_file(path: Path, remote: str | None = None) -> tuple[MirrorStatus, FileS
         if (found := _now(path, relative, file_status(mirror.folder, relative)))
     ]
     if not answers:
-        hint = "; ".join(["see syncd status", *damaged()])
+        hint = "; ".join(["see syncd status", *damaged(every_mirror())])
         raise NotFoundError("no mirror knows this file", path=str(path), hint=hint)
     return max(answers, key=lambda answer: (answer[1].safe, answer[0].pid is not None))
 
 
-def damaged() -> list[str]:
+def damaged(found: Iterable[MirrorStatus]) -> list[str]:
     """What is wrong with the state files that cannot be read, and the way back."""
-    return [mirror.reason for mirror in every_mirror() if mirror.state == DAMAGED]
+    return [mirror.reason for mirror in found if mirror.state == DAMAGED]
 
 
 def _now(path: Path, relative: str, known: FileStatus | None) -> FileStatus | None:
@@ -180,16 +184,18 @@ def _listening() -> list[Path]:
     return [socket.parent for socket in sorted(places().state.glob(f"*/*/{NAME}"))]
 
 
-def past(path: Path | None, *, since_ns: int, limit: int) -> list[tuple[MirrorStatus, Deed]]:
+def past(
+    every: Sequence[MirrorStatus], path: Path | None, *, since_ns: int, limit: int
+) -> list[tuple[MirrorStatus, Deed]]:
     """What was done to a file, below a folder or to everything, the newest first."""
     if path is None:
-        chosen = [(mirror, "") for mirror in every_mirror() if mirror.state != DAMAGED]
+        chosen = [(mirror, "") for mirror in every if mirror.state != DAMAGED]
     else:
         real = path.resolve()
-        chosen = [(mirror, "") for mirror in every_mirror() if Path(mirror.root) == real]
+        chosen = [(mirror, "") for mirror in every if Path(mirror.root) == real]
         chosen += _owners(path)
     if not chosen:
-        if path is None and damaged():
+        if path is None and damaged(every):
             return []
         if path is None:
             raise NotFoundError("no folder is mirrored yet")

@@ -165,7 +165,7 @@ def test_what_a_remote_answers_becomes_the_exit_status(cli, dying, photos, statu
 
 
 def test_a_failure_of_our_own_is_one_line_and_kept(cli, home, monkeypatch):
-    monkeypatch.setattr("syncd.daemon.overview.every_mirror", lambda remote: 1 / 0)
+    monkeypatch.setattr("syncd.daemon.overview.every_mirror", lambda: 1 / 0)
     said = cli("status", code=1)
     file = home / "state" / "syncd" / "fault.log"
     assert said.err == f"syncd: unexpected fault: {ZeroDivisionError('division by zero')!r}" \
