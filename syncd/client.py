@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from syncd.annotation.model import AnnotationSet, Size
-from syncd.config import checked
+from syncd.config.checked import checked_name
 from syncd.config.load import load
 from syncd.config.places import Places, places
 from syncd.daemon.choices import options_of
@@ -32,12 +32,13 @@ from syncd.engine.pull import get, pull
 from syncd.engine.rehearsal import rehearse, rehearsed
 from syncd.engine.report import Report, Tally
 from syncd.engine.session import bind, push
-from syncd.errors import FormatError, UsageError
+from syncd.errors import FormatError
 from syncd.model import Action, Item, Layout, Verb
 from syncd.remotes.hub import HubDataset, HubRemote
 
 if TYPE_CHECKING:
     from syncd.engine.annotate import AnnotationReport
+    from syncd.local.scan import Ahead
 
 Progress = Callable[[int, int, str], None]
 """Called with (files done, files known so far, path) after each file."""
@@ -144,13 +145,15 @@ class RemoteDataset:
         progress: Progress | None = None,
         options: Options | None = None,
         watcher: Watcher | None = None,
+        ahead: Ahead | None = None,
     ) -> Report:
         """Send folders and files, whatever is new or changed; nothing is removed.
 
         First-level subfolders become folders of the dataset, or what `[mirror]` of the
         configuration says; `preserve_folders` keeps the whole structure, `path` puts it all below
         a folder of the dataset. `options` takes the place of all of this. `progress` hears every
-        file, `watcher` the whole tally. Raises SyncdError for what stops everything; what concerns
+        file, `watcher` the whole tally; `ahead` knows of a single folder what was seen in it
+        since the call was made. Raises SyncdError for what stops everything; what concerns
         single files is in the report.
         """
         chosen = options or options_of(load(self._client.places).mirror)
@@ -160,7 +163,7 @@ class RemoteDataset:
             chosen = replace(chosen, prefix=path)
         given = [paths] if isinstance(paths, str | Path) else paths
         errands = group([Path(one) for one in given], self.name, self._client.name, chosen)
-        reports = [self._run(errand, progress, watcher) for errand in errands]
+        reports = [self._run(errand, progress, watcher, ahead) for errand in errands]
         return merge(self.name, errands, reports)
 
     def items(self, folder: str = "") -> Iterator[Item]:
@@ -219,7 +222,13 @@ class RemoteDataset:
     def _open(self) -> HubDataset:
         return self._client.remote.open(self.name, create=False)
 
-    def _run(self, errand: Errand, progress: Progress | None, watcher: Watcher | None) -> Report:
+    def _run(
+        self,
+        errand: Errand,
+        progress: Progress | None,
+        watcher: Watcher | None,
+        ahead: Ahead | None,
+    ) -> Report:
         client = self._client
         with opened(errand.target, client.remote, client.places.mirrors, removes=False) as mirror:
             mirror.state.meta.put(remote=client.name)
@@ -227,16 +236,9 @@ class RemoteDataset:
                 mirror.tally.watchers.append(_told(progress, mirror))
             if watcher:
                 mirror.tally.watchers.append(lambda tally, path: watcher(tally))
+            mirror.observer.ahead = ahead or mirror.observer.ahead
             bind(mirror)
             return push(mirror, errand.names)
-
-
-def checked_name(name: str) -> str:
-    """A name that a dataset can have, as it is; raises UsageError for one that it cannot."""
-    try:
-        return checked.dataset(name)
-    except UsageError as error:
-        raise UsageError(error.message, path=f"--to {name!r}") from None
 
 
 def _content(document: str | Path | Mapping[str, Any]) -> bytes:

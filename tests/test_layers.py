@@ -57,7 +57,7 @@ HOMES = {
         ("syncd.hub",),
     ),
     **dict.fromkeys(("PIL", "pillow_heif", "av", "pydicom", "numpy"), ("syncd.hub",)),
-    "signal": ("syncd.daemon", "syncd.hub", "syncd.local.read"),
+    "signal": ("syncd.daemon", "syncd.hub", "syncd.local.read", "syncd.local.scout"),
 }
 ENVIRONMENT = ("environ", "environb", "getenv", "getenvb", "putenv")
 PURE = ("syncd.plan", "syncd.annotation", *BASE)

@@ -102,7 +102,7 @@ def mount(
 
     Every program that reads files can read it. It stays until `syncd umount MOUNTPOINT`.
     """
-    from syncd.client import checked_name
+    from syncd.config.checked import checked_name
     from syncd.errors import UsageError
     from syncd.mount import point as points
 

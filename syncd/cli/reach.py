@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from syncd.errors import NotFoundError, UsageError
 if TYPE_CHECKING:
     from syncd.client import Client
     from syncd.engine.options import Options
+    from syncd.local.scan import Ahead
 
 
 def client(remote: str | None, token_file: Path | None) -> Client:
@@ -24,6 +26,25 @@ def client(remote: str | None, token_file: Path | None) -> Client:
     # What it took to start is never garbage, and looking through it again costs 0.1 s a push.
     gc.freeze()
     return Client(remote, token_file=token_file)
+
+
+@contextmanager
+def ahead(paths: Sequence[Path], chosen: Options) -> Iterator[Ahead | None]:
+    """A scout for one large folder, that sets out before the rest of syncd is even loaded."""
+    from syncd.config.places import places
+    from syncd.local.ignore import Filter
+    from syncd.local.scout import Scout
+    from syncd.state.folder import large
+
+    scout = None
+    with suppress(OSError):
+        if len(paths) == 1 and paths[0].is_dir() and large(places().mirrors, paths[0].resolve()):
+            scout = Scout(paths[0], Filter(extensions=chosen.extensions, patterns=chosen.ignore))
+    try:
+        yield scout.glance if scout else None
+    finally:
+        if scout:
+            scout.close()
 
 
 def options(
@@ -64,7 +85,7 @@ def options(
 
 def checked(paths: Sequence[Path], dataset: str | None) -> None:
     """Raise for a call that cannot succeed, before a hub is started for it."""
-    from syncd.client import checked_name
+    from syncd.config.checked import checked_name
 
     for path in paths:
         if not os.path.lexists(path):

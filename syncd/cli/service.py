@@ -129,7 +129,7 @@ def _scope(system: bool | None, *, writes: bool) -> tuple[Scope, Places]:
 
 
 def _shown(text: str) -> Shown:
-    from syncd.client import checked_name
+    from syncd.config.checked import checked_name
     from syncd.service.text import Shown
 
     dataset, _, path = text.partition("=")

@@ -32,6 +32,14 @@ def dataset(name: str) -> str:
     return name
 
 
+def checked_name(name: str) -> str:
+    """As `dataset`, of one that was given with `--to` or came from a folder's name."""
+    try:
+        return dataset(name)
+    except UsageError as error:
+        raise UsageError(error.message, path=f"--to {name!r}") from None
+
+
 def cache_size(text: str) -> int:
     """Bytes of `10G`, `512 MiB`; each unit is 1024 of the one before."""
     found = _SIZE.fullmatch(text.strip())

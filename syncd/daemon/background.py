@@ -21,9 +21,9 @@ from syncd.config.places import places
 from syncd.daemon.mount_wanted import Wanted
 from syncd.daemon.overview import every_mirror
 from syncd.daemon.shorten import shorten
-from syncd.engine.opening import slug
 from syncd.errors import UsageError
 from syncd.mount import point as points
+from syncd.state.folder import slug
 from syncd.state.lock import FolderLock, holder
 from syncd.state.report import MirrorStatus
 

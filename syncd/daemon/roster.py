@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from syncd.client import checked_name
+from syncd.config.checked import checked_name
 from syncd.config.load import load
 from syncd.config.parts import Config, MirrorEntry
 from syncd.config.places import Places

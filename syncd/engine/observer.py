@@ -7,14 +7,14 @@ a folder that could not be listed is ever counted as missing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from hashlib import blake2b
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from syncd.clock import Clock
 from syncd.local.ignore import Filter
+from syncd.local.listing import Glance, Listing
 from syncd.local.look import look
-from syncd.local.scan import Listing, walk
+from syncd.local.scan import Ahead, walk
 from syncd.model import Stat
 from syncd.state.store import State
 
@@ -44,6 +44,8 @@ class Observer:
         self._clock = clock
         self._grace_ns = grace_ns
         self._changed = changed
+        self.ahead: Ahead = lambda _folder: None
+        """Who looked over the root already, if anybody did; asked by sweeps."""
         self.files = 0
         self.ignored: Counter[str] = Counter()
 
@@ -55,10 +57,14 @@ class Observer:
         refused: list[tuple[str, str]] = []
         listed: set[str] = set()
         unknown: list[str] = []
-        for listing in walk(self._root, self._filter):
-            self._merge(listing)
+        for listing in walk(self._root, self._filter, ahead=self._unchanged):
             listed.add(listing.dir)
             ignored.update(listing.ignored)
+            if isinstance(listing, Glance):
+                self.files += listing.count
+                yield
+                continue
+            self._merge(listing)
             refused.extend(listing.refused)
             self.files += len(listing.files)
             if not listing.complete:
@@ -128,16 +134,20 @@ class Observer:
             table.see(folder, {name: stat}, self._clock.now_ns())
         return True
 
+    def _unchanged(self, folder: str) -> Glance | None:
+        """What somebody saw of a folder before us, where it is just what the state file holds."""
+        glance = self.ahead(folder)
+        return glance if glance and glance.print == self._state.folders.print_of(folder) else None
+
     def _merge(self, listing: Listing) -> None:
-        beside = listing.sidecars
-        print_ = _print({**listing.files, **beside} if beside else listing.files)
+        print_ = listing.print()
         if self._state.folders.print_of(listing.dir) == print_:
             return
         known = self._state.files.observed(listing.dir)
         news = {name: stat for name, stat in listing.files.items() if known.get(name) != stat}
         if news:
             self._see(listing.dir, news)
-        if beside or self._state.sidecars.any:
+        if listing.sidecars or self._state.sidecars.any:
             self._merge_sidecars(listing)
         if listing.complete:
             missing = known.keys() - listing.files.keys()
@@ -199,13 +209,3 @@ class Observer:
 
 def _within(folder: str, top: str) -> bool:
     return top in ("", folder) or folder.startswith(top + "/")
-
-
-def _print(files: Mapping[str, Stat]) -> str:
-    """What tells one listing of a folder from another: all names and how each file looks.
-
-    The hash of tuples of numbers is the same in every run; where it is not, in another Python,
-    the folder is compared file by file.
-    """
-    names = blake2b("\0".join(files).encode(), digest_size=16).hexdigest()
-    return f"{names} {hash(tuple(files.values()))}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 
 from syncd.clock import Clock, SystemClock
@@ -16,6 +15,7 @@ from syncd.errors import NotFoundError, UsageError
 from syncd.local.ignore import Filter
 from syncd.model import Policy
 from syncd.remotes.base import Dataset, Moves, Paced, Remote
+from syncd.state.folder import folder_of
 from syncd.state.lock import FolderLock
 from syncd.state.store import State
 from syncd.value import value
@@ -33,16 +33,7 @@ class Target:
 
     def folder(self, mirrors: Path) -> Path:
         """Where the state of this mirror lies; the same for the same folder and dataset."""
-        text = "\0".join((str(self.root), self.remote, self.dataset))
-        return (
-            mirrors
-            / f"{slug(self.root)}-{sha256(text.encode(errors='surrogateescape')).hexdigest()[:12]}"
-        )
-
-
-def slug(root: Path) -> str:
-    """The word that the state folders of a folder's mirrors begin with."""
-    return "".join(c if c.isalnum() else "-" for c in root.name)[:40] or "root"
+        return mirrors / folder_of(self.root, self.remote, self.dataset)
 
 
 def root_of(path: Path) -> Path:

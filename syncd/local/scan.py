@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import overload
 
 from syncd.annotation.model import SUFFIX
 from syncd.errors import ConfigError
 from syncd.local.ignore import OWN, Filter, upwards
+from syncd.local.listing import Glance, Listing
 from syncd.model import Stat
 
 NOT_A_FILE = "not a file"
@@ -30,32 +31,26 @@ _GONE = (FileNotFoundError, NotADirectoryError)
 _OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@dataclass(slots=True, kw_only=True)
-class Listing:
-    """One folder as the disk shows it now; `dir` is relative to the root, "" the root itself.
-
-    `files` are the candidates, `sidecars` what may hold the annotations of one, `subdirs` what the
-    walk goes into next, in order; `refused` has names that cannot be carried, as (display path,
-    reason); `ignored` counts all else by rule. Where not `complete`, what is missing here and
-    everything below is unknown, and `error` says why.
-    """
-
-    dir: str
-    files: dict[str, Stat] = field(default_factory=dict)
-    sidecars: dict[str, Stat] = field(default_factory=dict)
-    subdirs: tuple[str, ...] = ()
-    refused: tuple[tuple[str, str], ...] = ()
-    ignored: Mapping[str, int] = field(default_factory=dict)
-    complete: bool = True
-    error: str | None = None
+Ahead = Callable[[str], Glance | None]
+"""What is known of a folder without listing it."""
 
 
-def walk(root: Path, filter: Filter, *, below: str = "") -> Iterator[Listing]:
+@overload
+def walk(root: Path, filter: Filter, *, below: str = "") -> Iterator[Listing]: ...
+
+
+@overload
+def walk(root: Path, filter: Filter, *, ahead: Ahead) -> Iterator[Listing | Glance]: ...
+
+
+def walk(
+    root: Path, filter: Filter, *, below: str = "", ahead: Ahead = lambda _dir: None
+) -> Iterator[Listing | Glance]:
     """Lists `below` and every folder under it, parents first, in order of the path's components.
 
     Reads each `.syncdignore` on its way. A folder that vanished in mid-walk gives no listing;
     where `below` itself is no folder (any more), one empty listing says so. A `below` that a
-    rule leaves out gives none at all.
+    rule leaves out gives none at all. What `ahead` knows of a folder takes the place of listing it.
     """
     top = os.fspath(root)
     try:
@@ -70,7 +65,7 @@ def walk(root: Path, filter: Filter, *, below: str = "") -> Iterator[Listing]:
     pending = [below]
     while pending:
         dir = pending.pop()
-        listing = _list(top, dir, filter)
+        listing = _known(top, dir, filter, ahead) or list_folder(top, dir, filter)
         if listing is None and dir == below != "" and Path(root).is_dir():
             listing = Listing(dir=dir)
         if listing is None:
@@ -116,7 +111,18 @@ def _admitted(top: str, filter: Filter, below: str) -> bool:
     return True
 
 
-def _list(top: str, dir: str, filter: Filter) -> Listing | None:
+def _known(top: str, dir: str, filter: Filter, ahead: Ahead) -> Glance | None:
+    """What is known already; the folder's own patterns are read all the same, for those below."""
+    glance = ahead(dir)
+    try:
+        if glance:
+            filter.enter(top, dir)
+    except ConfigError:
+        return None
+    return glance
+
+
+def list_folder(top: str, dir: str, filter: Filter) -> Listing | None:
     """One folder; None where it is gone and nothing can be said about the root."""
     listing = Listing(dir=dir)
     try:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from syncd.client import checked_name
+from syncd.config.checked import checked_name
 from syncd.config.load import load, parsed
 from syncd.config.parts import Config
 from syncd.config.places import Places

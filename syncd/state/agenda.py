@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from syncd.state.row import Row, select
+from syncd.state.row import OPEN, Row, select
 from syncd.state.troubles import split
 
 
@@ -60,7 +60,7 @@ class Agenda:
         """Make due what has no receipt for its content and no reason not to: nothing is lost
         to a run that ended between two lines."""
         self._sql.execute(
-            "UPDATE files SET due = ? WHERE due IS NULL AND gone IS NULL"
+            f"UPDATE files SET due = ? WHERE {OPEN} AND due IS NULL AND gone IS NULL"  # noqa: S608
             " AND (item_id IS NULL OR digest IS NULL) AND (dir, name) NOT IN"
             " (SELECT dir, name FROM troubles WHERE retry_ns IS NULL)",
             (due,),

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 
 from syncd.model import Stat
-from syncd.state.row import Row, select
+from syncd.state.row import OPEN, Row, select
 from syncd.state.troubles import split
 
 _EACH = "SELECT value FROM json_each(?)"
@@ -111,8 +111,7 @@ class Files:
     def unsent(self) -> list[str]:
         """Paths that are there but have no receipt for their content."""
         rows = self._sql.execute(
-            "SELECT dir, name FROM files WHERE (item_id IS NULL OR digest IS NULL"
-            " OR digest <> stored_digest) AND gone IS NULL ORDER BY dir, name"
+            f"SELECT dir, name FROM files WHERE {OPEN} AND gone IS NULL ORDER BY dir, name"  # noqa: S608
         )
         return [f"{folder}/{name}" if folder else name for folder, name in rows]
 

@@ -31,7 +31,6 @@ CREATE TABLE files (
 CREATE UNIQUE INDEX files_key ON files(key) WHERE key IS NOT NULL;
 CREATE UNIQUE INDEX files_item ON files(item_id) WHERE item_id IS NOT NULL;
 CREATE INDEX files_due ON files(due, dir, name) WHERE due IS NOT NULL;
-CREATE INDEX files_open ON files(dir, name) WHERE item_id IS NULL OR digest IS NULL;
 CREATE INDEX files_renamed ON files(dir) WHERE gone IS NULL AND key <> name AND substr(key, -length(name) - 1) <> '/' || name;
 CREATE INDEX files_gone_inode ON files(inode) WHERE gone IS NOT NULL;
 CREATE INDEX files_gone_size ON files(size) WHERE gone IS NOT NULL;
@@ -100,5 +99,6 @@ CREATE TRIGGER sidecars_added AFTER INSERT ON sidecars BEGIN DELETE FROM folders
 CREATE TRIGGER sidecars_dropped AFTER DELETE ON sidecars BEGIN DELETE FROM folders WHERE dir = old.dir; END;
 CREATE TRIGGER sidecars_changed AFTER UPDATE OF size, mtime_ns, inode, gone ON sidecars WHEN (old.size, old.mtime_ns, old.inode, old.gone) IS NOT (new.size, new.mtime_ns, new.inode, new.gone) BEGIN DELETE FROM folders WHERE dir = new.dir; END;
 CREATE INDEX items_gone ON items(state, id) WHERE state <> 'present';
-INSERT INTO _sqlite_migrations VALUES (1, 'syncd', 'm001_mirror', datetime('now')), (2, 'syncd', 'm002_history', datetime('now')), (3, 'syncd', 'm003_sidecars', datetime('now')), (4, 'syncd', 'm004_tombstones', datetime('now'));
-PRAGMA user_version = 4;
+CREATE INDEX files_open ON files(dir, name) WHERE (item_id IS NULL OR digest IS NULL OR digest <> stored_digest);
+INSERT INTO _sqlite_migrations VALUES (1, 'syncd', 'm001_mirror', datetime('now')), (2, 'syncd', 'm002_history', datetime('now')), (3, 'syncd', 'm003_sidecars', datetime('now')), (4, 'syncd', 'm004_tombstones', datetime('now')), (5, 'syncd', 'm005_unsent', datetime('now'));
+PRAGMA user_version = 5;

@@ -16,11 +16,12 @@ from typing import Any
 
 from syncd.errors import StateError
 from syncd.model import Stat
+from syncd.state.folder import FILE
 from syncd.state.history import DAYS, Deed, deeds
 from syncd.state.lock import holder
 from syncd.state.names import Names
 from syncd.state.sidecar_report import sidecar_at, sidecars_told
-from syncd.state.store import FILE, only_read
+from syncd.state.store import only_read
 from syncd.state.troubles import Trouble, Troubles, split
 from syncd.value import value
 

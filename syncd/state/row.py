@@ -15,6 +15,8 @@ COLUMNS = (
     " was_size, was_mtime_ns, was_inode"
 )
 
+OPEN = "(item_id IS NULL OR digest IS NULL OR digest <> stored_digest)"
+"""True of a file that is not stored as it is now; an index has just these."""
 RENAMED = "gone IS NULL AND key <> name AND substr(key, -length(name) - 1) <> '/' || name"
 """True of a file that is stored under another name than its own; an index has just these."""
 

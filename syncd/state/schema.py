@@ -9,7 +9,7 @@ import sqlite3
 
 from sqlite_utils import Database, Migrations
 
-from syncd.state.row import RENAMED
+from syncd.state.row import OPEN, RENAMED
 
 migrations = Migrations("syncd")
 
@@ -52,6 +52,12 @@ def m003_sidecars(db: Database) -> None:
 @migrations()
 def m004_tombstones(db: Database) -> None:
     db.conn.execute("CREATE INDEX items_gone ON items(state, id) WHERE state <> 'present'")
+
+
+@migrations()
+def m005_unsent(db: Database) -> None:
+    db.conn.execute("DROP INDEX files_open")
+    db.conn.execute(f"CREATE INDEX files_open ON files(dir, name) WHERE {OPEN}")
 
 
 # One row per local path that is, or was when last stored, a candidate.

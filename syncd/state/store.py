@@ -16,6 +16,7 @@ from pathlib import Path
 from syncd.errors import StateError
 from syncd.state.agenda import Agenda
 from syncd.state.files import Files
+from syncd.state.folder import FILE
 from syncd.state.folders import Folders
 from syncd.state.history import History
 from syncd.state.listing import Listing
@@ -26,9 +27,8 @@ from syncd.state.receipts import Receipts
 from syncd.state.sidecars import Sidecars
 from syncd.state.troubles import Troubles
 
-FILE = "state.db"
 FRESH = Path(__file__).with_name("fresh.sql")
-VERSION = 4
+VERSION = 5
 """How many migrations the file has behind it."""
 
 JOURNAL_BYTES = 64 * 1024 * 1024

@@ -17,9 +17,10 @@ from syncd.engine.options import Options
 from syncd.hub.thumbnail import LIMIT
 from syncd.model import Receipt
 from syncd.state import store
+from syncd.state.folder import FILE
 from syncd.state.history import DAY_NS
 from syncd.state.report import deeds_of, status
-from syncd.state.store import FILE, State
+from syncd.state.store import State
 
 
 def test_a_log_keeps_its_end_and_whoever_appends_goes_on(tmp_path, monkeypatch):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sys
+
 import pytest
 from watchdog.events import FileOpenedEvent, FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
@@ -36,6 +39,25 @@ def pushed(program, root, name):
     (root / "0" / "0000.jpg.json").write_bytes(b'{"images": []}')
     program("push", root, "--to", name)
     return root
+
+
+SCOUTED = """
+import os, sys
+import syncd.local.scan as scan, syncd.local.scout as scout, syncd.state.folder as folder
+from syncd.cli.main import main
+folder.LARGE = 0
+began, listed, here = scout.Scout.__init__, scan.list_folder, os.getpid()
+def begin(self, *args):
+    began(self, *args)
+    os.waitid(os.P_PID, self._child, os.WEXITED | os.WNOWAIT)
+def listing(top, dir, filter):
+    if os.getpid() == here:
+        print("listed", dir, file=sys.stderr)
+    return listed(top, dir, filter)
+scout.Scout.__init__, scan.list_folder = begin, listing
+main()
+"""
+"""The command with a scout for every folder, who is back before the command looks for itself."""
 
 
 class Opened(FileSystemEventHandler):
@@ -98,3 +120,31 @@ def test_one_that_did_change_alone_is_read(pushed, opened, program, between, nam
     assert program("push", pushed, "--to", name, "--json").json["uploaded"] == 1
     assert len(between.asked) <= 6, between.asked
     assert told(opened, pushed) == {"0003.jpg"}
+
+
+def scouted(program, *args):
+    """What a push reports, and which folders it listed itself."""
+    running = program.start(*args, "--json", command=(sys.executable, "-c", SCOUTED))
+    assert running.ended() == 0, running.said
+    *listed, report = running.said.splitlines()
+    return json.loads(report), [line.removeprefix("listed ") for line in listed]
+
+
+def test_where_a_scout_saw_no_change_nobody_looks_again(pushed, program, name):
+    (pushed / "5" / "notes.txt").write_text("")
+    (pushed / "6" / ".syncdignore").write_text("0006.jpg")
+    before = program("push", pushed, "--to", name, "--json").json
+    report, listed = scouted(program, "push", pushed, "--to", name)
+    assert report | {"seconds": 0} == before | {"seconds": 0}
+    assert report["skipped"] == MANY - 1
+    assert not listed
+
+
+def test_where_a_scout_saw_a_change_it_is_looked_for(pushed, program, shelf, name):
+    (pushed / "3" / "0003.jpg").write_bytes(b"changed")
+    (pushed / "4" / "new.jpg").write_bytes(b"new")
+    (pushed / "5" / "0005.jpg").rename(pushed / "5" / "moved.jpg")
+    report, listed = scouted(program, "push", pushed, "--to", name)
+    assert listed == ["3", "4", "5"]
+    assert (report["uploaded"], report["failed"]) == (2, [])
+    assert shelf.content("3/0003.jpg") == b"changed"

@@ -116,3 +116,12 @@ def test_long_histories_twice_the_same(number):
     layout = list(Layout)[seed % 3]
     history = made_by(seed, 120, ALL)
     assert play(history, layout) == play(history, layout)
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_what_a_scout_tells_changes_nothing(number):
+    seed = SEED + number
+    print(f"seed {seed}")
+    layout = list(Layout)[seed % 3]
+    history = made_by(seed, 120, ALL)
+    assert play(history, layout, scouted=True) == play(history, layout)

@@ -17,6 +17,8 @@ from syncd.engine.options import Options
 from syncd.engine.pool import Task, Told
 from syncd.engine.session import bind, source_of
 from syncd.errors import DeniedError, SyncdError
+from syncd.local.listing import Glance
+from syncd.local.scan import list_folder
 from syncd.model import Item, ItemState
 from syncd.remotes.base import Feeds, Traits
 from syncd.remotes.memory import Fault, MemoryRemote, PlainDataset, Request
@@ -98,12 +100,14 @@ class World:
         kind: type[PlainDataset] | None = None,
         traits: Traits | None = None,
         removes: bool = True,
+        scouted: bool = False,
     ) -> None:
         self.folder = folder
         self.root = folder / "root"
         self.root.mkdir(parents=True)
         self.options = options or Options()
         self.removes = removes
+        self.scouted = scouted
         self.clock = FakeClock()
         self.faults: list[Fault] = []
         self.requests: list[Request] = []
@@ -144,7 +148,14 @@ class World:
         self.mirror = assemble(
             self.target, state, dataset, self.clock, pool=self._make_pool, removes=self.removes
         )
+        if self.scouted:
+            self.mirror.observer.ahead = self._glance
         bind(self.mirror)
+
+    def _glance(self, dir: str) -> Glance | None:
+        """As a scout would tell it that has just been there."""
+        found = list_folder(str(self.root), dir, self.mirror.subject.chosen)
+        return found.glance() if found else None
 
     @property
     def target(self) -> Target:

@@ -13,8 +13,9 @@ import pytest
 
 from syncd.local.ignore import Filter
 from syncd.local.kind import EXTENSIONS
+from syncd.local.listing import Listing
 from syncd.local.look import Look, look
-from syncd.local.scan import Listing, walk
+from syncd.local.scan import walk
 from syncd.model import Stat
 from tests.local.rights import as_nobody
 

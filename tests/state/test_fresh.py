@@ -6,8 +6,9 @@ import sqlite3
 from contextlib import closing
 
 import scripts.state as template
+from syncd.state.folder import FILE
 from syncd.state.schema import migrations, upgrade
-from syncd.state.store import FILE, FRESH, VERSION, State
+from syncd.state.store import FRESH, VERSION, State
 
 
 def shape(file):

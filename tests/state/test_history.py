@@ -8,8 +8,9 @@ from contextlib import closing
 import pytest
 
 from syncd.state import history
+from syncd.state.folder import FILE
 from syncd.state.history import DAY_NS, deeds
-from syncd.state.store import FILE, State
+from syncd.state.store import State
 
 NOW = 1_000 * DAY_NS
 

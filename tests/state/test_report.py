@@ -13,9 +13,10 @@ import pytest
 
 from syncd.errors import BusyError, StateError
 from syncd.model import Item, ItemState, Receipt
+from syncd.state.folder import FILE
 from syncd.state.lock import FolderLock, holder
 from syncd.state.report import _way_out, file_status, mirrors, status
-from syncd.state.store import FILE, State
+from syncd.state.store import State
 from syncd.state.troubles import Trouble
 from tests.local.rights import as_nobody
 

@@ -10,7 +10,8 @@ import pytest
 
 from syncd.errors import StateError
 from syncd.model import Receipt
-from syncd.state.store import FILE, VERSION, State
+from syncd.state.folder import FILE
+from syncd.state.store import VERSION, State
 from syncd.state.troubles import Trouble
 from tests.local.rights import as_nobody
 
