@@ -14,6 +14,7 @@ SyncdError                     exit 1
 │  └─ FormatError                      a document is not what it should be; says where in it
 └─ RemoteError                 what the other side did
    ├─ TransientError           exit 5  unreachable, busy, torn: retried with back-off
+   │  └─ NoRoomError           exit 7  full: a person has to make room, and who waits sees it
    ├─ RejectedError                    this file will never pass as it is
    ├─ ConflictError                    the item is not what we thought: decide again
    ├─ MissingError                     the bytes or the item are not there after all
@@ -107,6 +108,10 @@ class TransientError(RemoteError):
         super().__init__(message, path=path)
         self.retry_after = retry_after
         self.answered = answered
+
+
+class NoRoomError(TransientError):
+    exit_code = 7
 
 
 class RejectedError(RemoteError):

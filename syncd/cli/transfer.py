@@ -107,9 +107,8 @@ def _tell(done: Report, *, json: bool, quiet: bool, verb: str = "uploaded") -> N
         render.report(done, json=json, verb=verb)
     if done.away:
         render.note(f"syncd: {done.away}")
-        raise typer.Exit(5)
-    if done.failed:
-        raise typer.Exit(1)
+    if done.exit_code:
+        raise typer.Exit(done.exit_code)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -18,7 +18,7 @@ from syncd.engine.guard import Guard
 from syncd.engine.job import Job, Result, Step
 from syncd.engine.pool import Pool
 from syncd.engine.settlement import SECOND, Settlement
-from syncd.errors import LocalError, RejectedError, TransientError
+from syncd.errors import LocalError, NoRoomError, RejectedError, TransientError
 from syncd.model import Action, ItemState, Verb
 from syncd.plan.backoff import LONGEST, delay
 from syncd.remotes.base import Traits
@@ -141,7 +141,10 @@ class Dispatcher:
         tries = away["tries"] + 1 if away else 1
         pause = delay(error, tries, random.random()) or 0.0  # noqa: S311
         until = now + int(pause * SECOND)
-        self._state.meta.put(away={"tries": tries, "until_ns": until, "reason": error.message})
+        full = isinstance(error, NoRoomError)
+        self._state.meta.put(
+            away={"tries": tries, "until_ns": until, "reason": error.message, "full": full}
+        )
         log.warning("remote away reason=%s retry_s=%.1f", error.message, pause)
 
     def close(self) -> None:

@@ -111,6 +111,7 @@ def merge(dataset: str, errands: Sequence[Errand], reports: Sequence[Report]) ->
         bytes=sum(r.bytes for r in reports),
         seconds=round(sum(r.seconds for r in reports), 3),
         away=next((r.away for r in reports if r.away), None),
+        full=any(r.full for r in reports),
     )
 
 

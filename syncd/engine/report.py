@@ -38,6 +38,8 @@ class Report:
     seconds: float = 0.0
     away: str | None = None
     """Why the remote could not be reached to the end; None where it could."""
+    full: bool = False
+    """It was because there is no room at the remote."""
 
     @property
     def ignored(self) -> int:
@@ -48,6 +50,13 @@ class Report:
     def success(self) -> bool:
         """Nothing failed; an unchanged re-run is a success."""
         return not self.failed
+
+    @property
+    def exit_code(self) -> int:
+        """What a command that did this ends with."""
+        if self.away:
+            return 7 if self.full else 5
+        return 1 if self.failed else 0
 
 
 @dataclass(slots=True, kw_only=True)

@@ -124,7 +124,8 @@ def _given_up(mirror: Mirror) -> bool:
     if not away or mirror.dispatcher.busy or mirror.sweeping:
         return False
     left = int(away["until_ns"]) - mirror.clock.now_ns()
-    return left > AWAY_LONGEST * SECOND or int(away["tries"]) >= AWAY_TRIES
+    long = left > AWAY_LONGEST * SECOND or int(away["tries"]) >= AWAY_TRIES
+    return long or bool(away.get("full"))
 
 
 def _only_writers(mirror: Mirror) -> bool:
@@ -137,6 +138,7 @@ def _only_writers(mirror: Mirror) -> bool:
 def report(mirror: Mirror, seconds: float, names: tuple[str, ...] = ()) -> Report:
     """What the run did, from the tally and from what the state file lists as not in sync."""
     state, tally = mirror.state, mirror.tally
+    away = state.meta.get("away") or {}
     failed = _failures(mirror)
     if names:
         failed = [failure for failure in failed if failure.path in names]
@@ -154,7 +156,8 @@ def report(mirror: Mirror, seconds: float, names: tuple[str, ...] = ()) -> Repor
         failed=tuple(failed),
         bytes=tally.bytes,
         seconds=round(seconds, 3),
-        away=(state.meta.get("away") or {}).get("reason"),
+        away=away.get("reason"),
+        full=away.get("full", False),
     )
 
 

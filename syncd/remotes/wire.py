@@ -23,6 +23,7 @@ from syncd.errors import (
     DeniedError,
     GarbledError,
     MissingError,
+    NoRoomError,
     RejectedError,
     RemoteError,
     TransientError,
@@ -269,6 +270,8 @@ def refusal(status: int, retry_after: str | None, content: bytes) -> RemoteError
         return MissingError(text)
     if status == 409:
         return ConflictError(text)
+    if status == 507:
+        return NoRoomError(text)
     if status == 429 or status >= 500:
         return TransientError(text, retry_after=_seconds(retry_after), answered=status == 500)
     if 300 <= status < 400:

@@ -284,13 +284,22 @@ def test_a_state_that_cannot_be_written_is_told(program, root):
     assert len(told.splitlines()) == 1
 
 
-def test_a_full_disk_is_waited_for(start_hub, home, root):
+def test_a_full_hub_ends_a_push_for_good_and_a_watch_waits_for_room(start_hub, home, root):
     hub = start_hub("--min-free", str(1 << 60))
     program = Program(home, {"SYNCD_REMOTE": hub.url, "SYNCD_TOKEN": hub.token})
     (root / "a.jpg").write_bytes(picture("a"))
-    done = program("push", root, "--to", "x", "--json", code=5).json
+    done = program("push", root, "--to", "x", "--json", code=7).json
     assert done["success"] is False
     assert "free" in done["failed"][0]["reason"]
+    watching = program.watch(root, "--to", "x")
+    try:
+        eventually(lambda: "nearly full" in _mirror(program)["reason"])
+        hub.stop()
+        hub = hub.again("--min-free", "0")
+        Shelf(hub.url, hub.token, "x").becomes({"a.jpg": picture("a")})
+    finally:
+        watching.stop()
+        hub.stop()
 
 
 def test_commands_beside_a_busy_daemon_are_answered(program, own, root):

@@ -18,6 +18,7 @@ from syncd.errors import (
     DeniedError,
     GarbledError,
     MissingError,
+    NoRoomError,
     RejectedError,
     SyncdError,
     TransientError,
@@ -133,7 +134,7 @@ def failure(wire: Wire) -> SyncdError:
         (say(429, b""), TransientError, "HTTP status 429"),
         (say(500, b"Traceback"), TransientError, "HTTP status 500"),
         (say(503, b""), TransientError, "HTTP status 503"),
-        (say(507, b'{"error": "full"}'), TransientError, "full"),
+        (say(507, b'{"error": "full"}'), NoRoomError, "full"),
     ],
 )
 def test_what_went_wrong(server, wire, answer, kind, text):
