@@ -51,7 +51,7 @@ honoured. Other folders make another instance: several run side by side.
 
 def reference() -> str:
     """The whole document."""
-    return "\n".join([HEAD, *sections(get_command(app), "syncd")])
+    return "\n".join([HEAD, *sections(get_command(app()), "syncd")])
 
 
 def sections(node: Any, name: str) -> Iterator[str]:

@@ -55,12 +55,12 @@ def known() -> dict[tuple[str, ...], set[str]]:
     """Each command's words and the options it takes."""
     return {
         name: {o for p in node.params for o in (*p.opts, *p.secondary_opts) if o.startswith("-")}
-        for name, node in commands(get_command(app))
+        for name, node in commands(get_command(app()))
     }
 
 
 def common() -> set[str]:
-    return {option for p in get_command(app).params for option in p.opts} | COMPLETION | {"--"}
+    return {option for p in get_command(app()).params for option in p.opts} | COMPLETION | {"--"}
 
 
 def shell_lines(document: Path) -> Iterator[Line]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from syncd.cli import options as o
-from syncd.cli import orders, overview, reach, render
+from syncd.cli import overview, reach, render
 
 if TYPE_CHECKING:
     from syncd.state.report import MirrorStatus
@@ -148,4 +148,3 @@ def _name_damaged(every: Sequence[MirrorStatus]) -> None:
 def add_to(app: typer.Typer) -> None:
     for command in (watch, status, history):
         app.command()(command)
-    orders.add_to(app)

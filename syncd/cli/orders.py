@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from syncd.cli import completion, render
 from syncd.cli import options as o
+from syncd.cli import render
 
 if TYPE_CHECKING:
     from syncd.daemon.overview import Reply
@@ -150,4 +150,3 @@ def add_to(app: typer.Typer) -> None:
     for command in (retry, sweep, approve, resolve, pause, resume, flush, metrics):
         app.command()(command)
     app.command("log-level")(log_level)
-    completion.add_to(app)

@@ -8,8 +8,12 @@ import os
 import pty
 import subprocess
 import sys
+from typing import Any, cast
 
 import pytest
+from typer.main import get_command
+
+from syncd.cli.main import COMMANDS, app
 
 HEAVY = (
     "httpx", "fastapi", "sqlalchemy", "rich", "watchdog", "sqlite_utils", "pydantic", "pathspec",
@@ -37,6 +41,21 @@ def test_help_imports_nothing_heavy():
     assert "typer" in modules
     assert modules.isdisjoint(HEAVY)
     assert len(modules) < MOST
+
+
+def test_every_command_is_in_the_module_that_is_named_for_it():
+    for module, names in COMMANDS.items():
+        assert commands(names[0]) == set(names), module
+    every = {name for names in COMMANDS.values() for name in names}
+    assert commands("") == commands("none") == every
+
+
+def commands(word: str) -> set[str]:
+    return set(cast(Any, get_command(app(word))).commands)
+
+
+def test_a_command_loads_no_other():
+    assert {"syncd.cli.mount", "syncd.cli.service"}.isdisjoint(loaded("config"))
 
 
 def test_a_command_imports_no_hub():

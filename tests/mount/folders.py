@@ -171,7 +171,7 @@ def main(kind: str, root: str, *words: str) -> None:
     """`syncd`, but that the remote it reaches is this one."""
     reached = Reached(FolderRemote(Path(root), KINDS[kind]))
     reach.client = lambda remote, token_file: nullcontext(reached)  # type: ignore[assignment,return-value]
-    app(list(words), prog_name="syncd")
+    app()(list(words), prog_name="syncd")
 
 
 if __name__ == "__main__":
