@@ -111,7 +111,7 @@ def test_a_python_that_is_none_is_not_taken(name):
 
 def test_a_package_that_cannot_be_had_stops_nothing(tmp_path):
     """Run without rights: nothing is installed, and one line says what to install."""
-    (tmp_path / "dpkg").symlink_to(shutil.which("false") or "")
+    (tmp_path / "dpkg-query").symlink_to(shutil.which("false") or "")
     (tmp_path / "sudo").symlink_to(shutil.which("false") or "")
     (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
     (tmp_path / "id").chmod(0o755)
@@ -123,3 +123,19 @@ def test_a_package_that_cannot_be_had_stops_nothing(tmp_path):
     assert done.stderr.splitlines() == [
         "syncd: going on without one two; to have it all: apt-get install one two"
     ]
+
+
+def test_a_package_that_another_gives_is_not_missing(tmp_path):
+    known = "installed libnew, libold (= 2.9)\nconfig-files gone, \ninstalled one, two, three\n"
+    (tmp_path / "known").write_text(known)
+    (tmp_path / "dpkg-query").write_text(f"#!/bin/sh\ncat {tmp_path / 'known'}\n")
+    (tmp_path / "dpkg-query").chmod(0o755)
+    (tmp_path / "sudo").symlink_to(shutil.which("false") or "")
+    (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
+    (tmp_path / "id").chmod(0o755)
+    asked = ["libold", "libnew", "one", "two", "three", "gone", "lib", "ol"]
+    done = subprocess.run(
+        ["scripts/packages", *asked], cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    assert "going on without gone lib ol;" in done.stderr
