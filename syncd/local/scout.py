@@ -36,11 +36,16 @@ class Scout:
             # Whatever another thread holds at this moment stays locked in the copy for ever.
             raise OSError("a process with threads cannot be copied")
         self._fd, told = os.pipe()
-        self._child = os.fork()
-        if self._child == 0:
+        try:
+            self._child = os.fork()
+            if self._child == 0:
+                os.close(self._fd)
+                _look_over(root, filter, told)
+        except OSError:
             os.close(self._fd)
-            _look_over(root, filter, told)
-        os.close(told)
+            raise
+        finally:
+            os.close(told)
         os.set_blocking(self._fd, False)
         self._text = b""
         self._glances: dict[str, Glance] = {}
