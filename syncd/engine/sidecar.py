@@ -300,6 +300,9 @@ class Sidecars:
     def _delivered(self, row: Sidecar, delivery: Delivery) -> None:
         parcel, error, now = delivery.parcel, delivery.error, self._clock.now_ns()
         removal = not parcel.digest
+        if isinstance(error, MissingError):
+            # What has become of the picture's item, only the remote's own list can tell.
+            self._state.meta.put(compare=True)
         if error is not None and not (removal and isinstance(error, MissingError)):
             self._failed(row, error)
             return

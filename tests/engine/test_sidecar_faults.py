@@ -34,6 +34,19 @@ def test_a_restored_remote_gets_them_again(annotated, allow_log):
     assert says(annotated) == {"a/1.jpg": {OWN: ["cat"]}}
 
 
+@pytest.mark.parametrize("text", [sidecar("dog"), None])
+def test_a_picture_that_turns_out_to_be_lost_is_sent_again(annotated, text, allow_log):
+    allow_log("failed path")
+    annotated.shelf.vanish("a/1.jpg")
+    if text:
+        annotated.disk.write("a/1.jpg.json", text)
+    else:
+        annotated.disk.delete("a/1.jpg.json")
+    annotated.settle()
+    assert len(annotated.stored()) == 1
+    assert says(annotated) == ({"a/1.jpg": {OWN: ["dog"]}} if text else {})
+
+
 @pytest.mark.parametrize("fault", [Fault.UNREACHABLE, Fault.LOST, Fault.BROKEN, Fault.GARBLED])
 def test_a_remote_that_fails_for_a_while(world, fault, allow_log):
     allow_log("failed path|remote away")
