@@ -158,9 +158,11 @@ class _Chunk:
         self._state.names.place(self._placed.items())
         origins = self._pairs.origins
         held = [row.path for new, row in origins.items() if new in self._undecided and row.gone]
+        # Adoptions come last: whose item one takes is decided anew, whatever was chosen for it now.
+        actions = sorted(self._actions.values(), key=lambda action: action.verb is Verb.ADOPT)
         return Decisions(
             rows=tuple(self._rows),
-            actions=tuple(self._actions.values()),
+            actions=tuple(actions),
             later=tuple(self._later),
             waiting=tuple(self._waiting),
             held=tuple(held),
@@ -338,12 +340,14 @@ class _Chunk:
         return None if row is None or row.path in self._leaving else row.path
 
     def foreign(self, key: str) -> Item | None:
-        """A present item under the key; its digest is hidden where a file of ours has it."""
+        """A present item under the key; its digest is hidden where it is what a file of ours was
+        stored as: changed since by somebody, it is for whoever has that content and the name."""
         item = self._item(key)
         if item is None or item.state is not ItemState.PRESENT:
             return None
         owner = self._state.receipts.by_item([item.id]).get(item.id)
-        if owner and not owner.gone:
+        receipt = owner.receipt if owner and not owner.gone else None
+        if receipt and item.digest == receipt.digest:
             return Item(key=item.key, id=item.id, version=item.version)
         return item
 

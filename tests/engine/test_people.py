@@ -149,6 +149,22 @@ def test_a_rename_there_onto_the_name_of_another_file(one):
     assert sorted(one.stored().values()) == [b"ours", b"third"]
 
 
+@pytest.mark.parametrize("read_anew", [False, True])
+def test_renamed_and_changed_there_into_what_another_file_is(one, read_anew):
+    if read_anew:  # Both are read, and then decided at one time.
+        one.clock.advance(60)
+        one.disk.touch("a/1.jpg")
+    one.shelf.rename("a/1.jpg", "2.jpg")
+    one.people.add(one.shelf.store("2.jpg", b"edited").digest)
+    one.hear()
+    one.disk.write("2.jpg", b"edited")
+    one.settle()
+    assert one.troubles() == {}
+    assert one.stored() == {"2.jpg": b"edited", "a/1.jpg": b"ours"}
+    assert one.remote.sent == 2 * len(b"ours")
+    one.check()
+
+
 def test_changed_there_only_is_not_overwritten(one):
     one.people.add(one.shelf.store("a/1.jpg", b"theirs").digest)
     hear(one)
