@@ -44,13 +44,16 @@ def push(
         source=source, extensions=extension, bandwidth=bandwidth,
     )  # fmt: skip
     reach.checked(paths, to)
-    with reach.ahead(paths, chosen) as known, reach.client(remote, token_file) as client:
-        if dry_run:
-            plan = client.plan(to, paths, chosen)
-            render.plan(to, plan, json=json)
-            return
-        with display(quiet=quiet or json) as shown:
-            done = client.dataset(to).push(paths, options=chosen, watcher=shown.show, ahead=known)
+    if dry_run:
+        with reach.client(remote, token_file) as client:
+            render.plan(to, client.plan(to, paths, chosen), json=json)
+        return
+    with (
+        reach.ahead(paths, chosen) as known,
+        reach.client(remote, token_file) as client,
+        display(quiet=quiet or json) as shown,
+    ):
+        done = client.dataset(to).push(paths, options=chosen, watcher=shown.show, ahead=known)
     _tell(done, json=json, quiet=quiet)
 
 

@@ -19,6 +19,8 @@ from syncd.daemon.control import NAME, ask
 from syncd.daemon.metrics import Sample, from_fields
 from syncd.daemon.remote import address
 from syncd.errors import NotFoundError, SyncdError, TransientError
+from syncd.local.ignore import Filter
+from syncd.local.look import why_not
 from syncd.model import Layout, OnConflict, OnDelete, Stat
 from syncd.state.history import DAYS, Deed
 from syncd.state.lock import holder
@@ -93,7 +95,7 @@ def one_file(path: Path, remote: str | None = None) -> tuple[MirrorStatus, FileS
     answers = [
         (mirror, found)
         for mirror, relative in _owners(path, remote)
-        if (found := _now(path, relative, file_status(mirror.folder, relative)))
+        if (found := _now(path, mirror, relative))
     ]
     if not answers:
         hint = "; ".join(["see syncd status", *damaged(every_mirror())])
@@ -106,20 +108,31 @@ def damaged(found: Iterable[MirrorStatus]) -> list[str]:
     return [mirror.reason for mirror in found if mirror.state == DAMAGED]
 
 
-def _now(path: Path, relative: str, known: FileStatus | None) -> FileStatus | None:
-    """What is known of a file, held against the file as it is at this moment."""
+def _now(path: Path, mirror: MirrorStatus, relative: str) -> FileStatus | None:
+    """What a mirror knows of a file, held against the file as it is at this moment."""
+    known = file_status(mirror.folder, relative)
     try:
-        found = path.stat()
+        found = path.lstat() if known is None else path.stat()
     except OSError:
         return replace(known, safe=False, reason="gone here") if known and known.safe else known
     if known is None:
-        why = "not seen so far: new, or left out by a rule"
         return FileStatus(
-            path=relative, safe=False, key=None, digest=None, stored_ns=None, reason=why
-        )
+            path=relative, safe=False, key=None, digest=None, stored_ns=None,
+            reason=_unseen(mirror, relative),
+        )  # fmt: skip
     if known.safe and known.stat and not _same(known.stat, found):
         return replace(known, safe=False, reason="changed since it was stored")
     return known
+
+
+def _unseen(mirror: MirrorStatus, path: str) -> str:
+    """Why a mirror has never seen a file that is there."""
+    if mirror.chosen is None:  # An older syncd had it last.
+        return "not seen so far: new, or left out by a rule"
+    extensions, patterns = mirror.chosen
+    rules = Filter(extensions=frozenset(extensions), patterns=tuple(patterns))
+    rule = why_not(Path(mirror.root), rules, path)
+    return f"left out: {rule}" if rule else "not seen so far"
 
 
 def _same(known: Stat, found: os.stat_result) -> bool:

@@ -9,7 +9,7 @@ from syncd.config.load import load
 from syncd.config.parts import Config, RemoteConfig
 from syncd.config.places import Ambient, Places, ambient
 from syncd.daemon.embedded import running, told
-from syncd.errors import ConfigError
+from syncd.errors import ConfigError, UsageError
 from syncd.remotes.trust import SignedBy, Trust
 from syncd.value import value
 
@@ -29,11 +29,16 @@ class Found:
 def resolve(
     named: str | None, *, token: str | None, token_file: Path | None, where: Places
 ) -> Found:
-    """Find the remote and its token; what is said nearer to the call wins."""
+    """Find the remote and its token; what is said nearer to the call wins.
+
+    Raises ConfigError, and UsageError for a token that is given for no remote."""
     config, around = load(where), ambient()
     name = named or around.remote or config.remote or EMBEDDED
     url, entry = address(name, config), config.remotes.get(name)
     if url == EMBEDDED:
+        if token or token_file:
+            hint = "name it by --remote; the hub that is started here has its own"
+            raise UsageError("there is a token, but no remote that it is for", hint=hint)
         return Found(name=EMBEDDED, url=None, token="")
     # However a remote is spelled, a mirror of it is the same mirror.
     name = name if entry else _named(url, config) or url

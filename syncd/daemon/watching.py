@@ -39,6 +39,10 @@ POLL_S = 15.0
 """Between scans where events are not to be had; more where a scan takes long."""
 
 
+class _DeletedError(Exception):
+    """The state file is not there any more; what is written goes nowhere."""
+
+
 class Told(Protocol):
     """Hears about once a second that the mirror took its turns and its watch was looked at."""
 
@@ -114,6 +118,8 @@ class Watching:
                 pause = min(pause * 2, 60.0)
                 with suppress(SyncdError):
                     self._revive()
+            except _DeletedError:
+                log.warning("state file deleted root=%s: scanning anew", self.target.root)
 
     def _run(self) -> None:
         with opened(self.target, self._remote, self._mirrors, removes=True) as mirror:
@@ -174,6 +180,8 @@ class _Loop:
 
     def _look_around(self, now: float) -> None:
         self._rest.check()
+        if not self._mirror.state.there:
+            raise _DeletedError
         since = now - self._tidied
         if since >= 6 * TIDY_S or (since >= TIDY_S and self._mirror.quiet):
             self._tidied = now

@@ -42,8 +42,9 @@ def bind(mirror: Mirror) -> None:
     state, subject, now = mirror.state, mirror.subject, mirror.clock.now_ns()
     suit(mirror)
     state.meta.put(
-        dataset_name=mirror.dataset.info.name, name=subject.name, root_path=str(subject.root)
-    )
+        dataset_name=mirror.dataset.info.name, name=subject.name, root_path=str(subject.root),
+        chosen=[sorted(subject.chosen.extensions), subject.chosen.patterns],
+    )  # fmt: skip
     mirror.guard.bind()
     catch_up(mirror)
     state.agenda.wake_open(now)

@@ -78,6 +78,7 @@ class Filter:
 
     def __init__(self, *, extensions: frozenset[str], patterns: tuple[str, ...] = ()) -> None:
         self.extensions = extensions
+        self.patterns = patterns
         self._specs: dict[str, GitIgnoreSpec] = {}
         self._signatures: dict[str, tuple[int, int, int]] = {}
         self._configured = _parse(patterns) if patterns else None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from syncd.errors import ConfigError
 from syncd.local.ignore import Filter, upwards
-from syncd.local.scan import carried, follow, through_link
+from syncd.local.scan import NOT_A_FILE, carried, follow, through_link
 from syncd.model import Stat
 from syncd.value import value
 
@@ -70,6 +70,17 @@ def _left_out(top: str, chosen: Filter, path: str) -> bool:
     except ConfigError:
         return True  # unknown: the next scan says which file is to be mended
     return chosen.why(path) is not None
+
+
+def why_not(root: Path, chosen: Filter, path: str) -> str | None:
+    """The rule that leaves a path out, by its name in reports; None where it is a candidate."""
+    top, found = os.fspath(root), (root / path).lstat()
+    if _left_out(top, chosen, path):
+        return chosen.why(path) or "a .syncdignore cannot be understood"
+    if stat.S_ISLNK(found.st_mode):
+        target = follow(top, f"{top}/{path}")
+        return target if isinstance(target, str) else None
+    return None if stat.S_ISREG(found.st_mode) else NOT_A_FILE
 
 
 def exists(root: Path, path: str) -> bool:

@@ -39,8 +39,7 @@ class Scout:
         try:
             self._child = os.fork()
             if self._child == 0:
-                os.close(self._fd)
-                _look_over(root, filter, told)
+                _look_over(root, filter, told, self._fd)
         except OSError:
             os.close(self._fd)
             raise
@@ -71,9 +70,10 @@ class Scout:
         self.close()
 
 
-def _look_over(root: Path, filter: Filter, told: int) -> NoReturn:
+def _look_over(root: Path, filter: Filter, told: int, heard: int) -> NoReturn:
     """The life of the other process; it ends when nobody listens any more."""
     try:
+        os.close(heard)
         with suppress(OSError):
             fcntl.fcntl(told, fcntl.F_SETPIPE_SZ, ROOM)
         for glance in _from_the_end(os.fspath(root), filter):

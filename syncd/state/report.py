@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,8 @@ class MirrorStatus:
     pid: int | None
     folder: Path
     room: Room
+    chosen: Sequence[Sequence[str]] | None = None
+    """The extensions that it takes, and the patterns that it leaves out."""
 
 
 @value
@@ -152,6 +154,7 @@ def status(folder: Path) -> MirrorStatus:
             last_sweep=meta.get("last_sweep"),
             pid=pid,
             folder=folder,
+            chosen=meta.get("chosen"),
             room=_room(sql, folder, meta),
         )
 

@@ -57,6 +57,7 @@ class State:
     def _prepare(self) -> None:
         if self._file:
             self._file.chmod(0o600)
+        self._opened = _identity(self._file)
         self._sql.execute("PRAGMA synchronous=NORMAL")
         self._sql.execute(f"PRAGMA journal_size_limit={JOURNAL_BYTES}")
         self._migrate()
@@ -109,6 +110,11 @@ class State:
         self.meta.reload()
         self.sidecars.recall()
 
+    @property
+    def there(self) -> bool:
+        """Whether the file lies where it was opened: nobody deleted it or put another there."""
+        return _identity(self._file) == self._opened
+
     def commit(self) -> None:
         with self.in_use():
             self.history.flush()
@@ -145,6 +151,14 @@ class State:
         for table in ("files", "sidecars", "folders", "items", "troubles", "meta"):
             self._sql.execute(f"DELETE FROM {table}")  # noqa: S608
         self.meta.reload()
+
+
+def _identity(file: Path | None) -> tuple[int, int] | None:
+    try:
+        found = file.stat() if file else None
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found else None
 
 
 def only_read(file: Path) -> str:

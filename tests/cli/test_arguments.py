@@ -54,6 +54,7 @@ WRONG = [
     (["ls", "--remote", "ftp://x"], 3, "is not an http or https address"),
     (["ls", "--remote", "http://127.0.0.1:1"], 5, "does not answer"),
     (["ls", "--token-file", "/none"], 3, "/none: the token cannot be read"),
+    (["ls", "--remote", "hub", "--token-file", "/none"], 2, "no remote that it is for"),
     (["verify", "none"], 4, "there is no dataset 'none'"),
     (["trash", "list", "none"], 4, "there is no dataset 'none'"),
     (["trash", "empty", "none"], 4, "there is no dataset 'none'"),

@@ -150,8 +150,17 @@ def test_status_of_one_file(cli, shared, name, photos, monkeypatch):
     assert (told["safe"], told["key"]) == (True, "trip/c~day2.jpg")
     monkeypatch.chdir(photos / "trip")
     assert cli("status", "b.png").out.startswith("b.png: safe: stored")
-    told = cli("status", photos / "notes.txt", code=1).out
-    assert "not safe: not seen so far: new, or left out by a rule" in told
+    os.mkfifo(photos / "pipe.jpg")
+    (photos / "out.jpg").symlink_to(photos.parent / "other.jpg")
+    (photos / "new.jpg").write_bytes(b"new")
+    (photos / "trip" / ".syncdignore").write_text("*.webp\n")
+    (photos / "trip" / "e.webp").write_bytes(b"new")
+    for path, why in {
+        "notes.txt": "left out: extension .txt", ".hidden.jpg": "left out: hidden",
+        "pipe.jpg": "left out: not a file", "out.jpg": "left out: dangling link",
+        "trip/e.webp": "left out: .syncdignore", "new.jpg": "not seen so far",
+    }.items():  # fmt: skip
+        assert f"not safe: {why}\n" in cli("status", photos / path, code=1).out
     assert "no mirror knows" in cli("status", photos / "none.jpg", code=4).err
     assert "is no mirrored folder" in cli("status", photos.parent, code=4).err
 

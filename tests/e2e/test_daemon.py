@@ -38,6 +38,27 @@ def test_a_second_daemon_on_the_root_is_refused_with_the_first_ones_pid(
     assert f"pid {running.pid}" in refused.err
 
 
+@pytest.mark.parametrize("what", ["the folder", "the file"])
+def test_a_state_that_is_deleted_under_a_daemon_is_made_anew(
+    home, root, syncd, name, watched, shelf, what
+):
+    (root / "a.jpg").write_bytes(picture("a"))
+    running = watched()
+    before = shelf.becomes({"a.jpg": picture("a")})
+    [state] = home.rglob("state.db")
+    if what == "the folder":
+        shutil.rmtree(state.parent)
+    else:
+        state.unlink()
+    running.until("state file deleted")
+    (root / "b.jpg").write_bytes(picture("b"))
+    after = shelf.becomes({"a.jpg": picture("a"), "b.jpg": picture("b")})
+    assert after["a.jpg"] == before["a.jpg"], "sent again"
+    eventually(lambda: syncd("status", root / "b.jpg", code=0))
+    refused = syncd("watch", root, "--to", name, code=6)
+    assert f"pid {running.pid}" in refused.err
+
+
 def test_two_spellings_of_a_remote_are_one_mirror(root, syncd, name, home, hub, watched):
     config = home / "config" / "syncd" / "config.toml"
     config.parent.mkdir(parents=True, exist_ok=True)
