@@ -6,6 +6,8 @@ and sent as they are.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -89,6 +91,7 @@ async def item(hub: TheHub, id: str, key: str) -> Any:
 
 @router.get("/v1/datasets/{id}/changes", response_model=forms.Changes)
 async def changes(
+    request: Request,
     hub: TheHub,
     id: str,
     after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
@@ -97,7 +100,8 @@ async def changes(
     without: Annotated[str | None, Query(alias="except")] = None,
 ) -> Any:
     await hub.read(hub.store.catalogue.dataset, id=id)
-    news = await _news(hub, id, after, min(wait, MAX_WAIT), limit, without)
+    look = partial(hub.store.catalogue.news, id, limit=limit, without=without)
+    news = await _news(hub, look, after, min(wait, MAX_WAIT), request.is_disconnected)
     answer = {
         "items": [forms.item(row) for row in news.rows],
         "cursor": news.cursor,
@@ -108,17 +112,22 @@ async def changes(
 
 
 async def _news(
-    hub: Hub, id: str, after: int, wait: float, limit: int, without: str | None
+    hub: Hub,
+    look: Callable[[int], News],
+    after: int,
+    wait: float,
+    gone: Callable[[], Awaitable[bool]],
 ) -> News:
-    """Look, and where there is nothing wait for a commit and look again, until the time is up."""
+    """Look, and where there is nothing wait for a commit and look again, until the time is up or
+    whoever asked has gone: the watchers that were killed would cost every commit a look each."""
     end, generation = hub.clock.monotonic() + wait, hub.generation
     while True:
         rung = hub.bell.next()
-        news = await hub.read(hub.store.catalogue.news, id, after, limit=limit, without=without)
+        news = await hub.read(look, after)
         left = end - hub.clock.monotonic()
         if news.rows or left <= 0 or hub.bell.closed or hub.generation != generation:
             return news
-        if not await feed.wait(rung, left):
+        if not await feed.wait(rung, left) or await gone():
             return news
         after = news.cursor
 

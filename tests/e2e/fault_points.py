@@ -11,6 +11,7 @@ loaded everything, so that one costs little. A file counts as big from 200,000 b
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import sqlite3
@@ -32,10 +33,12 @@ from syncd.remotes import hub
 from syncd.remotes.hub import HubDataset
 from syncd.remotes.wire import Wire
 from syncd.state.store import State
-from tests.e2e.program import Shelf, digest, eventually
+from tests.e2e.program import DEADLINE, Shelf, digest
 from tests.engine.annotated import sidecar
 
 AT_ONCE = 12
+LOOK_S = 0.4
+"""So often the hub is asked: the looks of all who wait are most of what it has to do."""
 LATER_S = 0.5
 """So long after the dataset is what it should be there may still be boundaries to cross."""
 BOUNDARIES: tuple[tuple[Any, str], ...] = (
@@ -140,12 +143,11 @@ class Case:
         """Have it watched until all is done, or it is dead; its pid."""
         pid = self._fork("watch", cross)
         deadline = time.monotonic() + 60
-        while not dead(pid) and time.monotonic() < deadline:
+        while not dead(pid, LOOK_S) and time.monotonic() < deadline:
             with suppress(AssertionError):
                 self._matches()
-                time.sleep(LATER_S)
+                dead(pid, LATER_S)
                 break
-            time.sleep(0.1)
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
         return pid
@@ -218,14 +220,18 @@ def fork(run: Callable[[], None]) -> int:
     return pid
 
 
-def dead(pid: int) -> bool:
-    """Whether a child is; it can still be waited for."""
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+def dead(pid: int, within_s: float) -> bool:
+    """Whether a child is before so much time is over; it can still be waited for."""
+    child = os.pidfd_open(pid)
+    try:
+        return bool(select.select([child], [], [], within_s)[0])
+    finally:
+        os.close(child)
 
 
 def ended(pid: int) -> int:
     """The exit status of a child, or minus the signal that ended it."""
-    eventually(lambda: dead(pid))
+    assert dead(pid, DEADLINE), f"still running after {DEADLINE} s"
     _, waited = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(waited)
 

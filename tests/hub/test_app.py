@@ -7,10 +7,12 @@ import threading
 import time
 from itertools import count
 
+import httpx
 import pytest
 from pydantic import TypeAdapter
 
 from syncd.hub import forms
+from tests.e2e.program import eventually
 from tests.hub.asking import asking, digest, packed, put
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"p" * 100
@@ -180,6 +182,18 @@ def test_a_poll_without_news_ends_after_its_time(pets):
     answer = pets.get("changes", after=cursor, wait=0.3)
     assert answer["items"] == []
     assert 0.25 < time.monotonic() - started < 3
+
+
+def test_a_poll_whose_asker_has_gone_ends_with_the_next_commit(start_hub):
+    hub = start_hub()
+    ended = 'syncd_hub_requests_total{call="/v1/datasets/{id}/changes"'
+    with asking(hub) as pets:
+        query = {"after": 10**6, "wait": 50, "except": "me"}
+        with pytest.raises(httpx.ReadTimeout):
+            pets.http.get(f"{pets.base}/changes", params=query, timeout=0.5)
+        assert ended not in pets.http.get("/metrics").text
+        pets.stored("a", b"1")
+        eventually(lambda: ended in pets.http.get("/metrics").text, 5)
 
 
 def test_trash_restore_and_empty(pets):
