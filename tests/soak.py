@@ -59,7 +59,7 @@ def soak(folder: Path, *, rounds: int, seed: int) -> None:
 def _place(folder: Path) -> Iterator[tuple[Program, Shelf, Path]]:
     home, root = folder / "home", folder / "inbox"
     for made in (home, root):
-        made.mkdir()
+        made.mkdir(parents=True)
     hub = running.start(folder / "hub")
     extra = environment(home) | {"SYNCD_REMOTE": hub.url, "SYNCD_TOKEN": hub.token}
     program = Program(home, extra)

@@ -106,30 +106,29 @@ def test_a_token_that_is_refused_ends_it_with_status_7(daemon, tmp_path, name):
     assert running.process.returncode == 7
 
 
-def test_a_root_that_comes_later_is_mirrored_then(daemon, tmp_path, hub, name):
-    here, later = tmp_path / "here", tmp_path / "later"
-    daemon(mirror(here, f"{name}-1") + mirror(later, f"{name}-2"))
-    later.rmdir()
-    running = daemon.start()
-    running.until(f"drop files into {here}")
-    later.mkdir()
-    (later / "a.jpg").write_bytes(b"a")
-    eventually(lambda: list(Shelf(hub.url, hub.token, f"{name}-2").digests()) == ["a.jpg"], 60)
-    running.stop()
-
-
-def test_of_two_services_for_a_folder_one_waits_until_the_other_ends(daemon, tmp_path, hub, name):
-    root, shelf = tmp_path / "one", Shelf(hub.url, hub.token, name)
+def test_a_mirror_begins_again_where_its_root_comes_or_another_service_leaves_it(
+    daemon, tmp_path, hub, name
+):
+    root, later, shelf = tmp_path / "one", tmp_path / "later", Shelf(hub.url, hub.token, name)
     daemon(mirror(root, name))
     first = daemon.start()
     first.until("drop files into")
+    here = mirror(tmp_path / "here", f"{name}-here")
+    daemon(here + mirror(root, name) + mirror(later, f"{name}-later"))
+    later.rmdir()
     second = daemon.start()
-    second.until("mirror ended")
+    second.until(f"drop files into {tmp_path / 'here'}")
+    for ended in (root, later):
+        second.until(f"mirror ended root={ended}")
+    later.mkdir()
+    (later / "a.jpg").write_bytes(b"a")
     (root / "a.jpg").write_bytes(b"a")
     eventually(lambda: list(shelf.digests()) == ["a.jpg"])
     first.stop()
     (root / "b.jpg").write_bytes(b"b")
     eventually(lambda: sorted(shelf.digests()) == ["a.jpg", "b.jpg"], 60)
+    shelf = Shelf(hub.url, hub.token, f"{name}-later")
+    eventually(lambda: list(shelf.digests()) == ["a.jpg"], 60)
     assert f"pid {first.pid}" in second.stop()
 
 
