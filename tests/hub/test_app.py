@@ -188,7 +188,7 @@ def test_a_poll_whose_asker_has_gone_ends_with_the_next_commit(start_hub):
     hub = start_hub()
     ended = 'syncd_hub_requests_total{call="/v1/datasets/{id}/changes"'
     with asking(hub) as pets:
-        query = {"after": 10**6, "wait": 50, "except": "me"}
+        query = {"after": "1000000", "wait": "50", "except": "me"}
         with pytest.raises(httpx.ReadTimeout):
             pets.http.get(f"{pets.base}/changes", params=query, timeout=0.5)
         assert ended not in pets.http.get("/metrics").text
