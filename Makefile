@@ -27,7 +27,7 @@ run: $(VENV)/run ## install, start the hub, watch FOLDER (./inbox), mount its da
 
 test: check ## install what the tests need and run all of them
 	@scripts/packages $(TEST_PACKAGES)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(VENV)/test ## format, lint, types, layers, shape, documents
 	$(BIN)/ruff format --check --quiet .

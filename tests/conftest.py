@@ -23,6 +23,7 @@ from tests import guards, isolation
 from tests.running import RunningHub, start
 
 SEED = int(os.environ.get("TEST_SEED") or random.SystemRandom().randrange(1 << 32))
+os.environ["TEST_SEED"] = str(SEED)  # the processes of `--numprocesses` inherit it
 HOMES = Path(tempfile.gettempdir()) / f"syncd-tests-{os.getpid()}"  # short: sockets live below it
 
 settings.register_profile(
