@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 
 # System packages by what needs them. A missing one is announced, and the work goes on without.
 RUN_PACKAGES := fuse3 libfuse2
-TEST_PACKAGES := $(RUN_PACKAGES) chromium fonts-dejavu-core rsync zsh fish
+TEST_PACKAGES := $(RUN_PACKAGES) fonts-dejavu-core rsync zsh fish
 BENCH_PACKAGES := rclone rsync lsyncd
 
 STATIC_TESTS := tests/test_layers.py tests/test_shape.py tests/test_docs.py
@@ -27,6 +27,7 @@ run: $(VENV)/run ## install, start the hub, watch FOLDER (./inbox), mount its da
 
 test: check ## install what the tests need and run all of them
 	@scripts/packages $(TEST_PACKAGES)
+	@scripts/browser $(BIN)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(VENV)/test ## format, lint, types, layers, shape, documents

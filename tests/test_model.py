@@ -93,6 +93,7 @@ def test_exit_codes_are_the_documented_ones():
         "GarbledError": 5,
         "BusyError": 6,
         "DeniedError": 7,
+        "NoRoomError": 7,
     }
 
 

@@ -3,11 +3,9 @@ at work there. `memory` answers requests from it; tests reach in."""
 
 from __future__ import annotations
 
-import copy
 import threading
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from itertools import count
 from uuid import uuid4
 
 from syncd.annotation.model import AnnotationSet, Size
@@ -35,7 +33,8 @@ class Shelf:
     at: dict[str, str] = field(default_factory=dict)
     """The id of the present item under each key."""
     seq: int = 0
-    ids: count[int] = field(default_factory=lambda: count(1))
+    ids: int = 0
+    """How many were given."""
     replaced: dict[tuple[str, str], bytes] = field(default_factory=dict)
     """What is kept of replaced versions, by id and digest."""
     sets: dict[str, dict[str, AnnotationSet]] = field(default_factory=dict)
@@ -60,9 +59,10 @@ class Shelf:
     def store(self, key: str, content: bytes, *, by: str = "ann", modified_ns: int = 0) -> Item:
         """Put or replace, whatever is there."""
         there = self.find(key)
+        self.ids += there is None
         item = Item(
             key=key,
-            id=there.id if there else f"i{next(self.ids):06}",
+            id=there.id if there else f"i{self.ids:06}",
             version=(there.version or 0) + 1 if there else 1,
             digest=sha256(content).hexdigest(),
             size=len(content),
@@ -98,7 +98,7 @@ class Shelf:
 
     def backup(self) -> Shelf:
         return Shelf(
-            self.name, entries=dict(self.entries), at=dict(self.at), ids=copy.copy(self.ids),
+            self.name, entries=dict(self.entries), at=dict(self.at), ids=self.ids,
             sets={id: dict(sets) for id, sets in self.sets.items()},
         )  # fmt: skip
 
@@ -106,7 +106,7 @@ class Shelf:
         """Return to an older state, as after a restore: versions and ids may come again."""
         self.entries, self.at = dict(backup.entries), dict(backup.at)
         self.sets = {id: dict(sets) for id, sets in backup.sets.items()}
-        self.ids, self.generation = copy.copy(backup.ids), generation
+        self.ids, self.generation = backup.ids, generation
         self.seq += 1
 
     def set(self, item: Item, content: bytes | None = None) -> Item:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import count
 from typing import Any
 
 from syncd.model import Item, ItemState, Stat
@@ -19,11 +18,15 @@ class File:
 class Ground:
     disk: dict[str, File] = field(default_factory=dict)
     items: dict[str, Item] = field(default_factory=dict)
-    _numbers: count[int] = field(default_factory=count)
+    _given: int = 0
 
     def write(self, path: str, content: str) -> None:
-        number = next(self._numbers)
+        number = self._number()
         self.disk[path] = File((1 + ord(content[0]) % 2, number, number), content)
+
+    def _number(self) -> int:
+        self._given += 1
+        return self._given
 
     def rename(self, old: str, new: str) -> None:
         self.disk[new] = self.disk.pop(old)
@@ -32,7 +35,7 @@ class Ground:
         """Somebody stores something where nothing is."""
         if self.at(key):
             return None
-        return self.store(Item(key=key, id=f"i{next(self._numbers)}", digest=content, by=by))
+        return self.store(Item(key=key, id=f"i{self._number()}", digest=content, by=by))
 
     def change(self, item: Item, **fields: Any) -> None:
         """Somebody else changes a present item, or purges a trashed one."""
@@ -52,5 +55,5 @@ class Ground:
 
     def store(self, item: Item) -> Item:
         """Keep an item as a new version."""
-        self.items[item.id] = replace(item, version=next(self._numbers))
+        self.items[item.id] = replace(item, version=self._number())
         return self.items[item.id]
