@@ -201,7 +201,7 @@ def config(
     remote: o.Remote = None,
 ) -> None:
     """Print the configuration as it holds, and where things lie. Secrets stay hidden."""
-    from syncd.daemon.overview import effective
+    from syncd.daemon.effective import effective
 
     table = effective(remote, file)
     if json:

@@ -12,7 +12,7 @@ from syncd.cli import options as o
 from syncd.cli import render
 
 if TYPE_CHECKING:
-    from syncd.daemon.overview import Reply
+    from syncd.daemon.orders import Reply
 
 Folder = Annotated[
     Path | None, typer.Argument(metavar="FOLDER", help="One mirrored folder. Default: all.")
@@ -21,14 +21,14 @@ Folder = Annotated[
 
 def retry(json: o.Json = False, remote: o.MirrorsOf = None) -> None:
     """Try again now whatever failed."""
-    from syncd.daemon.overview import tell_all
+    from syncd.daemon.orders import tell_all
 
     _say(tell_all(["retry"], remote), json=json)
 
 
 def sweep(json: o.Json = False, remote: o.MirrorsOf = None) -> None:
     """Scan everything now, and compare with all the remote holds."""
-    from syncd.daemon.overview import tell_all
+    from syncd.daemon.orders import tell_all
 
     _say(tell_all(["sweep"], remote), json=json)
 
@@ -39,9 +39,9 @@ def approve(
     remote: o.MirrorsOf = None,
 ) -> None:
     """Let a mirror do what it stopped to ask about."""
-    from syncd.daemon import overview
+    from syncd.daemon import orders
 
-    _say([overview.approve(plan, remote)], json=json)
+    _say([orders.approve(plan, remote)], json=json)
 
 
 def resolve(
@@ -52,7 +52,7 @@ def resolve(
     json: o.Json = False,
 ) -> None:
     """Settle a conflict that `syncd status` lists."""
-    from syncd.daemon.overview import tell_owner
+    from syncd.daemon.orders import tell_owner
     from syncd.errors import UsageError
 
     chosen = [word for word, on in (("local", local), ("remote", remote), ("both", both)) if on]
@@ -78,7 +78,7 @@ def pause(
     A restart does not end it. What changes meanwhile is noted.
     """
     from syncd.config import quantity
-    from syncd.daemon.overview import tell_all
+    from syncd.daemon.orders import tell_all
 
     words = ["pause"]
     if duration is not None:
@@ -88,7 +88,7 @@ def pause(
 
 def resume(folder: Folder = None, json: o.Json = False, remote: o.MirrorsOf = None) -> None:
     """Go on after `syncd pause`."""
-    from syncd.daemon.overview import tell_all
+    from syncd.daemon.orders import tell_all
 
     _say(tell_all(["resume"], remote, folder), json=json)
 
@@ -104,7 +104,7 @@ def flush(
     It returns once that is stored. Exit status 5 where that is not so in time.
     """
     from syncd.config.checked import seconds
-    from syncd.daemon.overview import flush_all
+    from syncd.daemon.orders import flush_all
 
     for said in flush_all(remote, o.checked("--timeout", seconds, timeout)):
         render.out(said)
@@ -116,7 +116,7 @@ def log_level(
     ] = None,
 ) -> None:
     """Say or set how much mirrors and mounts log."""
-    from syncd.daemon.overview import log_levels
+    from syncd.daemon.orders import log_levels
 
     for said in log_levels(level):
         render.out(said)
@@ -125,7 +125,7 @@ def log_level(
 def metrics() -> None:
     """Print the numbers of what runs, for Prometheus."""
     from syncd.daemon.metrics import text
-    from syncd.daemon.overview import samples
+    from syncd.daemon.orders import samples
 
     print(text(samples()), end="")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from syncd.config.parts import MetricsConfig
 from syncd.daemon.metrics import text
-from syncd.daemon.overview import samples
+from syncd.daemon.orders import samples
 from syncd.errors import ConfigError
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,132 @@
+"""Orders to mirrors: told to the daemon that has one, or carried out here where none has."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from syncd.config.places import places
+from syncd.daemon.control import NAME, ask
+from syncd.daemon.metrics import Sample, from_fields
+from syncd.daemon.overview import every_mirror, of_folder, owners
+from syncd.errors import NotFoundError, SyncdError, TransientError
+from syncd.state.lock import holder
+from syncd.state.report import MirrorStatus, file_status
+from syncd.value import value
+
+
+@value
+class Reply:
+    """What a mirror said to an order, or why it could not be told."""
+
+    root: str
+    said: str = ""
+    error: SyncdError | None = None
+
+
+def tell_all(
+    words: Sequence[str], remote: str | None = None, below: Path | None = None
+) -> Iterator[Reply]:
+    """Have every mirror do something, or that of one folder; one that cannot stops no other."""
+    found = every_mirror(remote)
+    if not found:
+        raise NotFoundError("no folder is mirrored yet")
+    if below is not None:
+        found = of_folder(below, remote)
+    return (_reply(mirror, words) for mirror in found)
+
+
+def tell_running(words: Sequence[str], remote: str | None = None) -> list[tuple[str, str]]:
+    """Have every mirror that a daemon watches do something: its root, and what it said."""
+    running = [mirror for mirror in every_mirror(remote) if mirror.pid is not None]
+    if not running:
+        raise NotFoundError("no daemon runs", hint="syncd watch FOLDER")
+    return [(mirror.root, ask(mirror.folder, list(words))) for mirror in running]
+
+
+def flush_all(remote: str | None, timeout: float) -> list[str]:
+    """Have all that waits in running mirrors sent now. Raises TransientError at the deadline."""
+    told = tell_running(["flush"], remote)
+    deadline = time.monotonic() + timeout
+    while left := [root for root, said in tell_running(["left"], remote) if said]:
+        if time.monotonic() >= deadline:
+            raise TransientError("some files are still on their way", path=left[0])
+        time.sleep(0.1)
+    return [f"{root}: all that was to be sent is settled" for root, _ in told]
+
+
+def samples() -> list[Sample]:
+    """The numbers of everything that runs now; what does not answer is left out."""
+    found: list[Sample] = []
+    for folder in _listening():
+        with suppress(SyncdError, ValueError, TypeError):
+            found += from_fields(json.loads(ask(folder, ["metrics"])))
+    return found
+
+
+def log_levels(level: str | None) -> list[str]:
+    """Have all mirrors and mounts that run say, or set, how much they log. Raises UsageError."""
+    said = []
+    for folder in _listening():
+        with suppress(TransientError):
+            said.append(ask(folder, ["log-level", *([level] if level else [])]))
+    if not said:
+        raise NotFoundError("no daemon runs", hint="syncd watch FOLDER")
+    return said
+
+
+def _listening() -> list[Path]:
+    """Where something that runs takes orders; what was killed may have left its socket."""
+    return [socket.parent for socket in sorted(places().state.glob(f"*/*/{NAME}"))]
+
+
+def approve(plan: str, remote: str | None = None) -> Reply:
+    """Have the mirror that asked about a plan carry it out. Raises NotFoundError where none did.
+
+    The one that says so is asked first; of the others, one that cannot be asked is not it."""
+    found = sorted(every_mirror(remote), key=lambda mirror: mirror.plan != plan)
+    silent = []
+    for mirror in found:
+        reply = _reply(mirror, ["approve", plan])
+        if reply.error is None:
+            return reply
+        if mirror.plan == plan:
+            raise reply.error
+        if not isinstance(reply.error, NotFoundError):
+            silent.append(f"{reply.root} could not be asked: {reply.error}")
+    if not found:
+        raise NotFoundError("no folder is mirrored yet")
+    hint = "; ".join(silent) or "see syncd status"
+    raise NotFoundError(f"no plan {plan!r} waits for approval", hint=hint)
+
+
+def tell_owner(path: Path, words: Sequence[str]) -> str:
+    """Have the mirror of a file do something about it: the words, then the path."""
+    refusal = NotFoundError("no mirror knows this file", path=str(path), hint="see syncd status")
+    verb, *rest = words
+    for mirror, relative in owners(path):
+        if file_status(mirror.folder, relative):
+            try:
+                return _tell(mirror.folder, [verb, relative, *rest])
+            except NotFoundError as error:
+                refusal = error
+    raise refusal
+
+
+def _reply(mirror: MirrorStatus, words: Sequence[str]) -> Reply:
+    root = mirror.root or str(mirror.folder)
+    try:
+        return Reply(root=root, said=_tell(mirror.folder, words))
+    except SyncdError as error:
+        return Reply(root=root, error=error)
+
+
+def _tell(folder: Path, words: Sequence[str]) -> str:
+    if holder(folder) is not None:
+        return ask(folder, list(words))
+    from syncd.daemon.offline import carry_out_offline
+
+    return carry_out_offline(folder, words)
