@@ -6,10 +6,10 @@ per chunk, never one per row. It writes nothing but placements.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from syncd.engine.pairing import find, whereabouts
+from syncd.engine.pairing import astray, find, whereabouts
 from syncd.errors import NameRefusedError
 from syncd.model import Action, Item, ItemState, OnConflict, Policy, Receipt, Triple, Verb
 from syncd.plan.assign import Placed, Taken, Unread, assign
@@ -36,9 +36,10 @@ class Decisions:
     later: tuple[str, ...]
     """Paths whose name is taken: ask again once every other file has been read."""
     waiting: tuple[str, ...]
-    """Paths whose key is held by a vanished file that is still to be dealt with."""
+    """Paths whose key is held by a vanished file that is still to be dealt with, or whose item a
+    job under way may have."""
     held: tuple[str, ...]
-    """Vanished paths whose item goes to one of those, and so waits for longer."""
+    """Paths whose item goes to one of those, or to one not asked for, and so wait for longer."""
     refused: tuple[tuple[str, str], ...]
     """Paths that cannot be carried, with the reason."""
 
@@ -51,26 +52,35 @@ class Decider:
         self._policy = policy
 
     def decide(
-        self, rows: Sequence[Row], *, busy: Iterable[str], final: Iterable[str]
+        self,
+        rows: Sequence[Row],
+        *,
+        busy: Iterable[str],
+        final: Iterable[str],
+        leaving: Collection[int] = (),
     ) -> Decisions:
-        """`busy` paths have a job under way; `final` ones were answered `later` before."""
-        if all(row.receipt is None and row.key is None and not row.gone for row in rows):
+        """`busy` paths have a job under way, and `leaving` are the sizes of files that have left
+        theirs meanwhile; `final` ones were answered `later` before."""
+        news = all(row.receipt is None and row.key is None and not row.gone for row in rows)
+        if news and not leaving:
             fresh = self._fresh(rows)
             if fresh is not None:
                 return fresh
-        return self._whole(list(rows), set(busy), set(final)).decisions()
+        return self._whole(list(rows), set(busy), set(final), leaving).decisions()
 
-    def _whole(self, rows: list[Row], busy: set[str], final: set[str]) -> _Chunk:
+    def _whole(
+        self, rows: list[Row], busy: set[str], final: set[str], leaving: Collection[int]
+    ) -> _Chunk:
         """The rows with all those that names were handed on to, unless they are too many."""
         for _ in range(ROUNDS):
-            chunk = _Chunk(self._state, self._policy, rows, busy, final, waits=True)
+            chunk = _Chunk(self._state, self._policy, rows, busy, final, leaving, waits=True)
             missing = chunk.missing()
             if not missing:
                 return chunk
             rows = [*rows, *missing]
             if len(rows) > MOST:
                 break
-        return _Chunk(self._state, self._policy, rows[:MOST], busy, final, waits=False)
+        return _Chunk(self._state, self._policy, rows[:MOST], busy, final, leaving, waits=False)
 
     def _fresh(self, rows: Sequence[Row]) -> Decisions | None:
         """The short way of the first sync: new files only, whose names nobody here or at the
@@ -103,6 +113,7 @@ class _Chunk:
         rows: Sequence[Row],
         busy: set[str],
         final: set[str],
+        leaving: Collection[int],
         *,
         waits: bool,
     ) -> None:
@@ -131,11 +142,12 @@ class _Chunk:
         if not self._alone:
             self._items.update(state.overlay.at(keys))
         self._overlaid = self._overlay([row.receipt for row in rows])
-        self._pairs = find(state, rows, busy, self._movable)
+        self._pairs = find(state, rows, busy, leaving, self._movable)
         self._leaving = {row.path: new for new, row in self._pairs.origins.items() if row.gone}
         self._losing = {
             row.path for row in self._pairs.origins.values()
         } - self._pairs.origins.keys()
+        self._astray = self._seek(rows) if waits else set()
         for row in rows:
             if row.path not in self._leaving:
                 self._one(row)
@@ -157,7 +169,7 @@ class _Chunk:
                 self._left(row, self._leaving[row.path])
         self._state.names.place(self._placed.items())
         origins = self._pairs.origins
-        held = [row.path for new, row in origins.items() if new in self._undecided and row.gone]
+        held = {row.path for new, row in origins.items() if new in self._undecided and row.gone}
         # Adoptions come last: whose item one takes is decided anew, whatever was chosen for it now.
         actions = sorted(self._actions.values(), key=lambda action: action.verb is Verb.ADOPT)
         return Decisions(
@@ -165,9 +177,14 @@ class _Chunk:
             actions=tuple(actions),
             later=tuple(self._later),
             waiting=tuple(self._waiting),
-            held=tuple(held),
+            held=tuple(held | self._astray),
             refused=tuple(self._refused),
         )
+
+    def _seek(self, rows: Sequence[Row]) -> set[str]:
+        paired = self._pairs.origins.keys() | self._losing
+        found = astray(self._state, rows, self._busy) - paired
+        return {row.path for row in self._movable([row for row in rows if row.path in found])}
 
     def _hold_back(self) -> None:
         """Where a file that moved cannot be decided yet, its item still has the name that another
@@ -186,6 +203,8 @@ class _Chunk:
 
     def _one(self, row: Row) -> None:
         """Exactly one answer for a row: an action, or why there is none now."""
+        if row.path in self._astray:
+            return
         if row.gone:
             self._decide(row, row.key or (row.receipt.key if row.receipt else ""))
             return
@@ -196,6 +215,9 @@ class _Chunk:
             return
         if row.path in self._pairs.unread:
             self._act(row, Verb.READ, "may be a file that moved")
+            return
+        if row.path in self._pairs.early:
+            self._waiting.append(row.path)  # A job has its item, or is making it.
             return
         key = row.key if self._stays(row) else self._find_key(row)
         if key is None:

@@ -19,7 +19,7 @@ from syncd.engine.job import Job, Result, Step
 from syncd.engine.pool import Pool
 from syncd.engine.settlement import SECOND, Settlement
 from syncd.errors import LocalError, NoRoomError, RejectedError, TransientError
-from syncd.model import Action, ItemState, Verb
+from syncd.model import Action, ItemState, Stat, Verb
 from syncd.plan.backoff import LONGEST, delay
 from syncd.remotes.base import Traits
 from syncd.state.row import Row
@@ -65,6 +65,8 @@ class Dispatcher:
         self._widest = traits.batch_files
         self.busy: Counter[str] = Counter()
         """Paths that jobs under way are about, and how many: its own, and a move away from it."""
+        self._given: dict[str, Stat] = {}
+        """How the files looked that jobs under way are about."""
 
     @property
     def idle(self) -> bool:
@@ -115,6 +117,8 @@ class Dispatcher:
         """A job is over: write down what came of it."""
         self._jobs -= 1
         self._reads -= results[0].step.action.verb is Verb.READ
+        for result in results:
+            del self._given[result.step.path]
         paths = [path for result in results for path in _paths(result.step)]
         self.busy.subtract(paths)
         self.busy = +self.busy
@@ -174,7 +178,7 @@ class Dispatcher:
 
     def _give(self, rows: Sequence[Row], *, scanning: bool) -> None:
         final = () if scanning or self._reads else tuple(self._later)
-        found = self._decider.decide(rows, busy=self.busy, final=final)
+        found = self._decider.decide(rows, busy=self.busy, final=final, leaving=self._leaving())
         self._defer(found)
         by_path = {row.path: row for row in found.rows}
         self._later.difference_update(by_path)
@@ -189,6 +193,15 @@ class Dispatcher:
         for verb, steps in given.items():
             for batch in self._batches(verb, steps):
                 self._start(Job(verb=verb, steps=tuple(batch)))
+
+    def _leaving(self) -> set[int]:
+        """The sizes of files that have left their names while jobs have them."""
+        touched = self._settlement.touched & self._given.keys()
+        return {self._given[path][0] for path in touched if self._left(path)}
+
+    def _left(self, path: str) -> bool:
+        row = self._state.files.row(path)
+        return row is None or row.gone is not None or row.stat[2] != self._given[path][2]
 
     def _defer(self, found: Decisions) -> None:
         now = self._clock.now_ns()
@@ -278,6 +291,7 @@ class Dispatcher:
     def _start(self, job: Job) -> None:
         self._jobs += 1
         self._reads += job.verb is Verb.READ
+        self._given.update((step.path, step.stat) for step in job.steps)
         self.busy.update(path for step in job.steps for path in _paths(step))
         self.pool.give(job)
 

@@ -21,20 +21,24 @@ from syncd.value import value
 class Pairs:
     """`origins` are the rows whose items belong to these paths now; `unread` paths are to be read
     first, because they may be a vanished file. `missing` are not among the rows, but were handed
-    on the name of one that is."""
+    on the name of one that is. `early` may be the file of a job under way: what they are is known
+    when that is over."""
 
     origins: dict[str, Row] = field(default_factory=dict)
     unread: frozenset[str] = frozenset()
     missing: tuple[Row, ...] = ()
+    early: frozenset[str] = frozenset()
 
 
 def find(
     state: State,
     rows: Sequence[Row],
     busy: Collection[str],
+    leaving: Collection[int],
     movable: Callable[[list[Row]], list[Row]],
 ) -> Pairs:
-    """Pair the rows that are there with those their content was stored for."""
+    """Pair the rows that are there with those their content was stored for; `leaving` are the
+    sizes of files that have left their names while a job has them."""
     arrived = [row for row in rows if _arrived(row)]
     if not arrived:
         return Pairs()
@@ -55,13 +59,40 @@ def find(
     )
     found |= {new: gone[old] for old, new in pairing.moves}
     unread = frozenset(pairing.unread)
-    return Pairs(origins=found, unread=unread, missing=tuple(names.elsewhere))
+    moving = {row.kept for row in known if row.path in busy}
+    early = frozenset(
+        row.path
+        for row in arrived
+        if (row.stat[0] in leaving or row.stat in moving)
+        and row.path not in found
+        and row.path not in unread
+    )
+    return Pairs(origins=found, unread=unread, missing=tuple(names.elsewhere), early=early)
 
 
 def whereabouts(state: State, stat: Stat | None) -> Row | None:
     """The row of a file that is known by its looks and not to be stored under its name yet."""
     found = state.files.unsettled_as(stat) if stat else ()
     return next((row for row in found if _arrived(row)), None)
+
+
+def astray(state: State, rows: Sequence[Row], busy: Collection[str]) -> set[str]:
+    """Those whose files have other names now that are to be decided, but not among these: until
+    then their items are to be left alone."""
+    left = [row for row in rows if row.kept and (row.gone or row.displaced)]
+    if not left:
+        return set()
+    here = {row.path for row in rows}
+    there = state.files.open_as(row.kept for row in left if row.kept)
+    found = ((row, there[row.kept]) for row in left if row.kept in there)
+    return {
+        row.path
+        for row, new in found
+        if new.path not in here
+        and (new.due is not None or new.path in busy)
+        and row.receipt
+        and new.digest in (None, row.receipt.digest)
+    }
 
 
 def _handed_on(names: _Names, arrived: Sequence[Row], origins: Sequence[Row]) -> dict[str, Row]:

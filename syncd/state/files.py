@@ -91,6 +91,12 @@ class Files:
             self._sql, f"item_id IS NULL AND {looks}", values
         )
 
+    def open_as(self, stats: Iterable[Stat]) -> dict[Stat, Row]:
+        """Rows that look like one of these now, and are not stored so."""
+        inodes = json.dumps([stat[2] for stat in stats])
+        found = select(self._sql, f"{OPEN} AND gone IS NULL AND inode IN ({_EACH})", (inodes,))
+        return {row.stat: row for row in found}
+
     def unstored(self, size: int, digest: str, but: str) -> bool:
         """Some file without a receipt, other than `but`, has this content or may have it."""
         found = self._sql.execute(
