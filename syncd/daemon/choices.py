@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
 from syncd.config.parts import MirrorConfig
 from syncd.config.quantity import hours, rate
 from syncd.engine.options import Options
@@ -14,25 +12,19 @@ from syncd.state.history import DAYS
 
 def options_of(said: MirrorConfig, prefix: str = "") -> Options:
     """Mirror options from the words of a configuration, which were found to be known ones."""
-    beside = OnConflict(said.on_conflict or OnConflict.KEEP)
     taken = {extension(one) for one in said.extensions or EXTENSIONS}
     return Options(
         layout=Layout(said.layout or Layout.FIRST_LEVEL),
         prefix=prefix,
         on_delete=OnDelete(said.on_delete or OnDelete.TRASH),
-        on_conflict=beside,
-        source=said.source or (machine() if beside is OnConflict.SUFFIX else ""),
+        on_conflict=OnConflict(said.on_conflict or OnConflict.KEEP),
+        source=said.source or "",
         extensions=frozenset() if "*" in taken else frozenset(taken),
         ignore=said.ignore,
         rate=rate(said.bandwidth) if said.bandwidth else None,
         hours=hours(said.active_hours or ""),
         history_days=DAYS if said.history_days is None else said.history_days,
     )
-
-
-def machine() -> str:
-    """This machine's name, where files are to be told apart by it."""
-    return socket.gethostname().partition(".")[0]
 
 
 def extension(text: str) -> str:

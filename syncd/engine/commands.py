@@ -20,6 +20,7 @@ from syncd.model import Item, ItemState, Receipt
 from syncd.plan.layout import suffixed
 from syncd.remotes.base import Paced
 from syncd.state.row import Row
+from syncd.state.store import State
 
 log = logging.getLogger(__name__)
 
@@ -220,14 +221,24 @@ def _exchange(mirror: Mirror, row: Row, remote: Item, place: Path) -> str:
 
 
 def _take_both(mirror: Mirror, row: Row, remote: Item | None) -> str:
-    """Both are kept: ours goes beside the remote's, under a name of its own."""
+    """Both are kept: ours goes beside the remote's, under a name of its own, which may be there."""
     if row.gone or remote is None:
         mirror.state.receipts.abandon([row.path])
         return f"{row.path}: the remote item is kept and no longer followed"
-    taken = mirror.state.names.holders
     for key in suffixed(row.path, mirror.subject.policy):
-        if key not in taken([key]) and key not in mirror.state.overlay.at([key]):
+        if _ours_to_take(mirror.state, key, row.digest):
             mirror.state.receipts.disown(row.path)
             mirror.state.names.place([(row.path, key)])
             return f"{row.path}: will be stored as {key}"
     raise UsageError("no free name was found", path=row.path)
+
+
+def _ours_to_take(state: State, key: str, digest: str | None) -> bool:
+    """Whether a name is free, or that of an item with this content which no file of ours has."""
+    if state.names.holders([key]):
+        return False
+    item = state.overlay.at([key]).get(key)
+    if item is None:
+        return True
+    same = item.state is ItemState.PRESENT and digest is not None and item.digest == digest
+    return same and not state.receipts.by_item([item.id])

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from syncd.engine.pairing import astray, find, whereabouts
 from syncd.errors import NameRefusedError
-from syncd.model import Action, Item, ItemState, OnConflict, Policy, Receipt, Triple, Verb
-from syncd.plan.assign import Placed, Taken, Unread, assign
-from syncd.plan.decide import decide, movable, relocate
+from syncd.model import Action, Item, ItemState, Policy, Receipt, Triple, Verb
+from syncd.plan.assign import Placed, Taken, Unread, assign, beside
+from syncd.plan.decide import MIRRORS, decide, movable, relocate
 from syncd.plan.layout import place
 from syncd.state.row import Row
 from syncd.state.store import State
@@ -121,7 +121,6 @@ class _Chunk:
         one is taken."""
         self._state = state
         self._policy = policy
-        self._patient = _patient(policy)
         self._final = final
         self._rows = rows
         self._busy = busy
@@ -269,8 +268,10 @@ class _Chunk:
         return self._state.overlay.of([receipt.id for receipt in receipts if receipt])
 
     def _find_key(self, row: Row) -> str | None:
-        policy = self._policy if row.path in self._final else self._patient
-        found = assign(row.path, row.digest, policy, _View(self, row))
+        view = _View(self, row)
+        found = assign(row.path, row.digest, self._policy, view)
+        if isinstance(found, Taken) and row.path in self._final:
+            found = beside(found, row.digest or "", self._policy, view)
         if isinstance(found, Placed):
             holder = self._holder(self._bases[row.path])
             other = found.key != self._bases[row.path]
@@ -373,13 +374,22 @@ class _Chunk:
             return Item(key=item.key, id=item.id, version=item.version)
         return item
 
+    def stored(self, digest: str, before: str, after: str) -> list[str]:
+        """Keys of present items with this content, which mirrors stored and no file of ours has."""
+        found = self._state.overlay.stored(digest, before, after)
+        owned = self._state.receipts.by_item([item.id for item in found])
+        return [item.key for item in found if item.by.startswith(MIRRORS) and item.id not in owned]
+
 
 class _View:
-    """What `assign` may ask, for one path."""
+    """What `assign` and `beside` may ask, for one path."""
 
     def __init__(self, chunk: _Chunk, row: Row) -> None:
         self._chunk = chunk
         self._row = row
+
+    def stored(self, digest: str, before: str, after: str) -> list[str]:
+        return self._chunk.stored(digest, before, after)
 
     def holder(self, key: str) -> str | None:
         return self._chunk.holder_of(key)
@@ -393,11 +403,6 @@ class _View:
 def _leaving(row: Row) -> bool:
     """Whether a row will give up its key soon: gone, and that is about to be dealt with."""
     return row.gone is not None and row.due is not None
-
-
-def _patient(policy: Policy) -> Policy:
-    """The same policy, but a taken name is first answered with `later`."""
-    return replace(policy, on_conflict=OnConflict.KEEP)
 
 
 def _as_item(receipt: Receipt) -> Item:

@@ -10,10 +10,10 @@ from syncd.value import value
 @value
 class Options:
     """How a folder is mirrored. `prefix` is a folder of the dataset everything goes below;
-    `source` names this side where `on_conflict` is suffix; an empty set of `extensions` takes
-    every file; `ignore` holds gitignore lines; `rate` is how many bytes per second may be sent,
-    None being any; `hours` are the spans of the day, in minutes, in which a daemon sends, none
-    being all; `history_days` is for how long is known what was done.
+    `source` names this side where a file is stored beside another, "" being the machine; an empty
+    set of `extensions` takes every file; `ignore` holds gitignore lines; `rate` is how many bytes
+    per second may be sent, None being any; `hours` are the spans of the day, in minutes, in which
+    a daemon sends, none being all; `history_days` is for how long is known what was done.
     """
 
     layout: Layout = Layout.FIRST_LEVEL

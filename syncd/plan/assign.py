@@ -5,18 +5,18 @@ Called by the engine for a path that has no key yet. It has no memory: who holds
 entered only by a file of the same digest; and after the state file was lost, files that once
 collided find their own items again by digest, in whatever order they are asked.
 
-For the last to hold with new files among them, ask every path first with `on_conflict` KEEP, and
-those answered `Taken` once more, with the true policy, when all others have their keys: the
-foreign item may have been a sibling's own all along.
+For the last to hold with new files among them, those that `assign` answers `Taken` are asked once
+more when all others have their keys, and `beside` then: the foreign item may have been a sibling's
+own all along.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from syncd.model import Item, Layout, OnConflict, Policy
-from syncd.plan.layout import alternates, suffixed
+from syncd.plan.layout import alternates, around, suffixed
 from syncd.value import value
 
 
@@ -29,6 +29,11 @@ class Lookup(Protocol):
 
     def item(self, key: str) -> Item | None:
         """The present item under the key that no receipt is about; tombstones are not told."""
+        ...
+
+    def stored(self, digest: str, before: str, after: str) -> Iterable[str]:
+        """Keys that begin and end so, of present items with this content that a mirror stored and
+        that no receipt is about; those that have very many such names may be told in part."""
         ...
 
 
@@ -68,14 +73,32 @@ def assign(
     path: str, digest: str | None, policy: Policy, lookup: Lookup
 ) -> Placed | Unread | Taken:
     """Find the key of a path; raise NameRefusedError where it cannot be carried."""
-    own = 0 if policy.layout is Layout.TREE else 1
-    found = _follow(alternates(path, policy), path, digest, own, lookup)
-    if isinstance(found, _Free) and found.taken and policy.on_conflict is OnConflict.SUFFIX:
-        found = _follow(suffixed(path, policy), path, digest, own, lookup)
-        return Placed(path=path, key=found.key) if isinstance(found, _Free) else found
+    found = _follow(alternates(path, policy), path, digest, _own(policy), lookup)
     if isinstance(found, _Free):
         return found.taken or Placed(path=path, key=found.key)
     return found
+
+
+def beside(taken: Taken, digest: str, policy: Policy, lookup: Lookup) -> Placed | Taken:
+    """Find a key beside the name that is taken: of an item with the path's content, under a name
+    of this source or else of any one source; else a free one, where that is the policy."""
+    path = taken.path
+    found = _follow(suffixed(path, policy), path, digest, _own(policy), lookup)
+    if isinstance(found, Placed):
+        return found
+    others = [
+        key for key in lookup.stored(digest, *around(path, policy)) if lookup.holder(key) is None
+    ]
+    if len(others) == 1:  # Of several, nobody can tell which one was stored for this path.
+        return Placed(path=path, key=others[0])
+    if isinstance(found, _Free) and policy.on_conflict is OnConflict.SUFFIX:
+        return Placed(path=path, key=found.key)
+    return taken
+
+
+def _own(policy: Policy) -> int:
+    """Which of a path's names carries its own folders."""
+    return 0 if policy.layout is Layout.TREE else 1
 
 
 def _follow(

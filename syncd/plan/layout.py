@@ -38,6 +38,14 @@ def suffixed(path: str, policy: Policy) -> Iterator[str]:
     return _series(path, policy, "~" + _cut(source, _MAX_SOURCE_BYTES))
 
 
+def around(path: str, policy: Policy) -> tuple[str, str]:
+    """What the keys of a path beside another source's item begin and end with, whatever this side
+    is called; names that have to be cut are not among them."""
+    folder, _, name = _parts(path, policy)
+    stem, extension = _split(name)
+    return _key(folder, f"{stem}~"), extension
+
+
 def _series(path: str, policy: Policy, tail: str) -> Iterator[str]:
     folder, collapsed, name = _parts(path, policy)
     stem, extension = _split(name)

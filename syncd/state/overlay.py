@@ -17,6 +17,8 @@ from syncd.model import Item, ItemState, Receipt
 TOMBSTONES = 500_000
 """About 100 MB; only those that a file here has to do with may be more."""
 SLICE = 20_000
+NEIGHBOURS = 1_000
+"""So many names that begin alike are looked through, for each file whose name is taken."""
 
 
 class Overlay:
@@ -116,6 +118,18 @@ class Overlay:
             (json.dumps(ids),),
         )
         return {values[0]: _item(values) for values in rows}
+
+    def stored(self, digest: str, before: str, after: str) -> list[Item]:
+        """Present items with this content whose keys begin with `before` and end with `after`; of
+        very many that begin so, only the first are looked at."""
+        rows = self._sql.execute(
+            "SELECT * FROM (SELECT id, key, version, digest, size, state, by, modified_ns"
+            " FROM items WHERE key >= ? AND key < ? ORDER BY key LIMIT ?)"
+            " WHERE digest = ? AND state = 'present'",
+            (before, before[:-1] + chr(ord(before[-1]) + 1), NEIGHBOURS, digest),
+        )
+        found = [_item(values) for values in rows]
+        return [item for item in found if item and item.key.endswith(after)]
 
     def at(self, keys: Sequence[str]) -> dict[str, Item]:
         """Items known at these keys beyond the receipts; a present one before a tombstone."""

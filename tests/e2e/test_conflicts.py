@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from syncd.config.places import places
+from syncd.engine import opening
 from syncd.remotes.base import Removal, Upload
 from tests.e2e.program import digest, eventually
 from tests.e2e.test_watch import picture
@@ -145,3 +148,37 @@ def test_two_machines_feed_one_dataset(tmp_path, syncd, shelf, name):
     again = syncd("push", tmp_path / "two", "--to", name, "--on-conflict", "suffix", "--source",
                   "cam2", "--json").json  # fmt: skip
     assert (again["uploaded"], again["skipped"]) == (0, 2)
+
+
+@pytest.fixture
+def taken(root, shelf, name):
+    """A push of this folder meets another picture under its name."""
+    put(shelf, "a.jpg", picture("theirs"))
+    (root / "a.jpg").write_bytes(picture("ours"))
+    return ("push", root, "--to", name)
+
+
+def test_without_the_state_what_a_person_had_stored_beside_is_found(taken, root, syncd, shelf):
+    syncd(*taken, code=1)
+    syncd("resolve", root / "a.jpg", "--both")
+    assert syncd(*taken, "--json").json["uploaded"] == 1
+    stored = {"a.jpg": picture("theirs"), f"a~{opening.machine()}.jpg": picture("ours")}
+    shelf.becomes(stored)
+    shutil.rmtree(places().mirrors)
+    again = syncd(*taken, "--json").json
+    assert (again["uploaded"], again["skipped"], again["failed"]) == (0, 1, [])
+    shelf.becomes(stored)
+    assert "safe: stored" in syncd("status", root / "a.jpg").out
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("--on-conflict", "suffix"), ("--on-conflict", "suffix", "--source", "lab3")]
+)
+def test_nor_is_the_name_of_the_source_needed_for_that(taken, root, syncd, shelf, words):
+    syncd(*taken, "--on-conflict", "suffix", "--source", "lab2")
+    stored = {"a.jpg": picture("theirs"), "a~lab2.jpg": picture("ours")}
+    shelf.becomes(stored)
+    shutil.rmtree(places().mirrors)
+    again = syncd(*taken, *words, "--json").json
+    assert (again["uploaded"], again["skipped"], again["failed"]) == (0, 1, [])
+    shelf.becomes(stored)

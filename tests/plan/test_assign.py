@@ -8,7 +8,7 @@ import pytest
 
 from syncd.errors import NameRefusedError
 from syncd.model import Item, Layout, OnConflict, Policy
-from syncd.plan.assign import Placed, Taken, Unread, assign
+from syncd.plan.assign import Placed, Taken, Unread, assign, beside
 
 KEEP = Policy(source="me")
 SUFFIX = Policy(source="me", on_conflict=OnConflict.SUFFIX)
@@ -32,9 +32,22 @@ class Known:
             return None
         return Item(key=key, id=key, digest=self.items[key])
 
+    def stored(self, digest, before, after):
+        return [
+            key
+            for key, held in self.items.items()
+            if held == digest and key.startswith(before) and key.endswith(after)
+        ]
+
+
+def asked(path, digest, policy, known):
+    """As the engine asks, for a path that is the last one without a key."""
+    found = assign(path, digest, policy, known)
+    return beside(found, digest, policy, known) if isinstance(found, Taken) else found
+
 
 def key(path, digest, policy, **known):
-    found = assign(path, digest, policy, Known(**known))
+    found = asked(path, digest, policy, Known(**known))
     assert isinstance(found, Placed)
     assert found.path == path
     return found.key
@@ -88,7 +101,7 @@ def test_a_tree_has_no_such_names_and_takes_the_first():
 def test_a_name_taken_by_other_content_is_told():
     for digest in ("x", None):
         known = Known(items={"stop/005.jpg": digest})
-        found = assign(NIGHT, "a", KEEP, known)
+        found = asked(NIGHT, "a", KEEP, known)
         assert isinstance(found, Taken)
         assert (found.path, found.key, found.item.id) == (NIGHT, "stop/005.jpg", "stop/005.jpg")
 
@@ -109,6 +122,35 @@ def test_with_suffix_it_is_stored_beside():
     assert key(NIGHT, "a", SUFFIX, items=items) == "stop/005~night~me.jpg"
 
 
+@pytest.mark.parametrize("policy", [KEEP, SUFFIX])
+def test_what_was_stored_beside_is_found_by_its_content(policy):
+    items: dict[str, str | None] = {
+        "stop/005.jpg": "x",
+        "stop/005~me.jpg": "y",
+        "stop/005~cam2.jpg": "a",
+    }
+    assert key(NIGHT, "a", policy, items=items) == "stop/005~cam2.jpg"
+    items["stop/005~me.jpg"] = "a"
+    assert key(NIGHT, "a", policy, items=items) == "stop/005~me.jpg", "its own name comes first"
+
+
+def test_of_several_that_were_stored_beside_none_is_taken():
+    items: dict[str, str | None] = {
+        "stop/005.jpg": "x",
+        "stop/005~cam1.jpg": "a",
+        "stop/005~cam2.jpg": "a",
+    }
+    assert isinstance(asked(NIGHT, "a", KEEP, Known(items=items)), Taken)
+    assert key(NIGHT, "a", SUFFIX, items=items) == "stop/005~me.jpg"
+    held = {"stop/005~cam1.jpg": DAY}
+    assert key(NIGHT, "a", KEEP, items=items, holders=held) == "stop/005~cam2.jpg"
+
+
+def test_what_is_stored_beside_is_not_looked_for_before_all_others_have_their_names():
+    items: dict[str, str | None] = {"stop/005.jpg": "x", "stop/005~me.jpg": "a"}
+    assert isinstance(assign(NIGHT, "a", SUFFIX, Known(items=items)), Taken)
+
+
 def test_a_file_after_the_state_was_lost_asks_no_more_than_two_names():
     known = Known(items={"stop/005.jpg": "a"})
     assign("stop/005.jpg", "a", KEEP, known)
@@ -119,7 +161,7 @@ def test_thousands_of_folders_do_not_search_for_each_other():
     known = Known(items={"stop/005.jpg": "x"})
     for number in range(2_000):
         path = f"stop/{number}/005.jpg"
-        found = assign(path, "a", SUFFIX, known)
+        found = asked(path, "a", SUFFIX, known)
         assert isinstance(found, Placed)
         known.holders[found.key] = path
     assert len(known.asked) < 10_000

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from copy import deepcopy
+from dataclasses import replace
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from syncd.model import ItemState, OnDelete
+from syncd.model import ItemState, OnConflict, OnDelete
 from tests.plan.strategies import (
     CONTENTS,
     PATHS,
@@ -130,8 +131,24 @@ def test_also_with_names_that_look_like_ours_and_foreign_items(paths, policy, fi
     check_found_again(paths, contents, policy, first, second, world)
 
 
-def check_found_again(paths, contents, policy, first, second, world=None):
-    """Files arrive one by one; then the state is lost, and they are asked in another order."""
+@settings(max_examples=250)
+@given(
+    st.lists(st.sampled_from(PATHS), unique=True), policies(on_conflict=OnConflict.SUFFIX, **FULL),
+    st.integers(0, 99), st.integers(0, 99), st.sets(st.sampled_from(PATHS)),
+    st.sampled_from(OnConflict),
+)  # fmt: skip
+def test_also_where_this_side_is_called_otherwise_since(paths, policy, first, second, keys, then):
+    world = World(policy=policy)
+    for number, key in enumerate(sorted(keys)):
+        world.put(key, f"foreign {number}")
+    contents = [f"own {number}" for number in range(len(paths))]
+    later = replace(policy, on_conflict=then, source="you")
+    check_found_again(paths, contents, policy, first, second, world, later)
+
+
+def check_found_again(paths, contents, policy, first, second, world=None, later=None):
+    """Files arrive one by one; then the state is lost, and they are asked in another order, by a
+    policy that may have changed since."""
     world = world or World(policy=policy)
     for path, content in zip(paths, contents, strict=False):
         world.write(path, content)
@@ -141,6 +158,7 @@ def check_found_again(paths, contents, policy, first, second, world=None):
         return
     keys = {path: row.key for path, row in world.rows.items()}
     world.lose_state()
+    world.policy = later or policy
     sent = world.sent
     for _ in range(3):
         world.apply(world.plan(shuffled(second)))

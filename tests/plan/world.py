@@ -15,15 +15,14 @@ from syncd.model import (
     Item,
     ItemState,
     Local,
-    OnConflict,
     Policy,
     Receipt,
     Stat,
     Triple,
     Verb,
 )
-from syncd.plan.assign import Placed, Taken, Unread, assign
-from syncd.plan.decide import decide, movable, relocate
+from syncd.plan.assign import Placed, Taken, Unread, assign, beside
+from syncd.plan.decide import MIRRORS, decide, movable, relocate
 from syncd.plan.moves import Arrived, Vanished, pair
 from tests.plan.carry import carry
 from tests.plan.ground import Ground
@@ -59,19 +58,16 @@ class World(Ground):
         paths = list(self.rows)
         order(paths)
         actions, moves = self._moves(paths)
-        patient = replace(self.policy, on_conflict=OnConflict.KEEP)
         done = set(moves) | set(moves.values()) | {action.path for action in actions}
-        later = [
-            path for path in paths if path not in done and not self._row(path, patient, actions)
-        ]
+        later = [path for path in paths if path not in done and not self._row(path, actions)]
         for path, old in moves.items():
             action = self._moved(path, old)
             actions += [action] if action else []
             if action is None or action.verb is not Verb.MOVE:
-                self._row(old, self.policy, actions)
+                self._row(old, actions)
         if not any(action.verb is Verb.READ for action in actions):
             for path in later:
-                self._row(path, self.policy, actions)
+                self._row(path, actions, final=True)
         keys = [row.key for row in self.rows.values() if row.key]
         assert len(keys) == len(set(keys)), "two paths have one key"
         return sorted(actions, key=lambda action: action.path)
@@ -83,12 +79,12 @@ class World(Ground):
         self.seen[path] = file.stat
         return Local(stat=file.stat, digest=file.content if file.stat in self.read else None)
 
-    def _row(self, path: str, policy: Policy, actions: list[Action]) -> bool:
-        """Add the action for a row; False where its name is taken, and the policy may tell more."""
+    def _row(self, path: str, actions: list[Action], *, final: bool = False) -> bool:
+        """Add the action for a row; False where its name is taken, and it is to be asked last."""
         row, local = self.rows[path], self.local(path)
         if row.key is None and local:
-            found = self._assign(row, local, policy, actions)
-            if isinstance(found, Taken) and policy is not self.policy:
+            found = self._assign(row, local, actions, final=final)
+            if isinstance(found, Taken) and not final:
                 return False
             if not isinstance(found, Placed):
                 return True
@@ -97,16 +93,18 @@ class World(Ground):
         return True
 
     def _assign(
-        self, row: Row, local: Local, policy: Policy, actions: list[Action], leaving: str = ""
+        self, row: Row, local: Local, actions: list[Action], *, final: bool, leaving: str = ""
     ) -> Placed | Unread | Taken | None:
         try:
-            found = assign(row.path, local.digest, policy, Lookup(self, leaving))
+            found = assign(row.path, local.digest, self.policy, Lookup(self, leaving))
+            if isinstance(found, Taken) and final:
+                found = beside(found, local.digest or "", self.policy, Lookup(self, leaving))
         except NameRefusedError as error:
             actions.append(Action(verb=Verb.HOLD, path=row.path, key="", reason=error.message))
             return None
         if isinstance(found, Unread):
             actions.append(Action(verb=Verb.READ, path=row.path, key="", reason="to compare"))
-        elif isinstance(found, Taken) and policy is self.policy:
+        elif isinstance(found, Taken) and final:
             taken = "the name is taken by other content"
             actions.append(Action(verb=Verb.CONFLICT, path=row.path, key=found.key, reason=taken))
         return found
@@ -166,7 +164,7 @@ class World(Ground):
         row, local, refused = self.rows[path], self.local(path), list[Action]()
         assert local
         if row.key is None:
-            found = self._assign(row, local, self.policy, refused, leaving=old)
+            found = self._assign(row, local, refused, final=True, leaving=old)
             if not isinstance(found, Placed):
                 return refused[0] if refused else None
             if found.key == self.rows[old].key:
@@ -205,6 +203,15 @@ class Lookup:
 
     def item(self, key: str) -> Item | None:
         return self._world.foreign(key)
+
+    def stored(self, digest: str, before: str, after: str) -> list[str]:
+        known = {row.receipt.id for row in self._world.rows.values() if row.receipt}
+        return [
+            item.key
+            for item in self._world.present()
+            if item.digest == digest and item.by.startswith(MIRRORS) and item.id not in known
+            if item.key.startswith(before) and item.key.endswith(after)
+        ]
 
 
 def shuffled(seed: int) -> Callable[[list[str]], None]:
