@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from syncd.clock import Clock
-from syncd.engine.decider import Decider, Decisions
+from syncd.engine.chunk import Decisions
+from syncd.engine.decider import Decider
 from syncd.engine.guard import Guard
 from syncd.engine.job import Job, Result, Step
 from syncd.engine.pool import Pool

@@ -1,6 +1,6 @@
 """Which files of a chunk have an item that is known under another path: moves, chains, swaps.
 
-Called by the decider. A file that vanished may be one that came; and where names were exchanged
+Called for a chunk. A file that vanished may be one that came; and where names were exchanged
 or handed on, the files that have these names now are each other's. A file that took the name of
 one that is nowhere any more is a new version of that one's item, as after an atomic replace.
 """
