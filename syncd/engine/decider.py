@@ -37,8 +37,8 @@ class Decider:
         final: Iterable[str],
         leaving: Collection[int] = (),
     ) -> Decisions:
-        """`busy` paths have a job under way, and `leaving` are the sizes of files that have left
-        theirs meanwhile; `final` ones were answered `later` before."""
+        """`busy` paths have a job under way, and `leaving` are the sizes of files that may have
+        left theirs meanwhile; `final` ones were answered `later` before."""
         news = all(row.receipt is None and row.key is None and not row.gone for row in rows)
         if news and not leaving:
             fresh = self._fresh(rows)

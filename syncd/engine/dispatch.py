@@ -196,13 +196,8 @@ class Dispatcher:
                 self._start(Job(verb=verb, steps=tuple(batch)))
 
     def _leaving(self) -> set[int]:
-        """The sizes of files that have left their names while jobs have them."""
-        touched = self._settlement.touched & self._given.keys()
-        return {self._given[path][0] for path in touched if self._left(path)}
-
-    def _left(self, path: str) -> bool:
-        row = self._state.files.row(path)
-        return row is None or row.gone is not None or row.stat[2] != self._given[path][2]
+        """The sizes of files that changed while jobs have them, and may have other names now."""
+        return {self._given[path][0] for path in self._settlement.touched & self._given.keys()}
 
     def _defer(self, found: Decisions) -> None:
         now = self._clock.now_ns()

@@ -38,7 +38,7 @@ def find(
     movable: Callable[[list[Row]], list[Row]],
 ) -> Pairs:
     """Pair the rows that are there with those their content was stored for; `leaving` are the
-    sizes of files that have left their names while a job has them."""
+    sizes of files that may have left their names while a job has them."""
     arrived = [row for row in rows if _arrived(row)]
     if not arrived:
         return Pairs()

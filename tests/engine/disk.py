@@ -68,6 +68,7 @@ class Disk:
         """As `cp -p`: the same bytes and times, another file."""
         self.at(new).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(self.at(old), self.at(new))
+        self._keep(self.at(new))
         self.hint(new)
 
     def rotate(self, *paths: str) -> None:
@@ -82,6 +83,7 @@ class Disk:
         self._world.ever.add(digest(content))
         file.write_bytes(content)
         os.utime(file, ns=self._now())
+        self._keep(file)
 
     def tick(self) -> int:
         self._ticks += 1
@@ -93,6 +95,14 @@ class Disk:
             return
         for path in paths:
             self._world.mirror.post(Hint(path=path, prompt=True, tree=tree))
+
+    def _keep(self, file: Path) -> None:
+        """Hold its inode, or the file system may or may not give it to the next file: that comes
+        in a history by a file that is renamed and written into."""
+        if file.stat().st_nlink == 1:
+            kept = self._world.folder / "kept"
+            kept.mkdir(exist_ok=True)
+            os.link(file, kept / str(file.stat().st_ino))
 
     def _aside(self, path: str) -> Path:
         return self.at(path).with_name(f".aside-{Path(path).name}")
