@@ -19,7 +19,15 @@ _NO_RECEIPT = (
     "UPDATE files SET item_id = NULL, version = NULL, stored_key = NULL, stored_digest = NULL,"
     " stored_ns = NULL, was_size = NULL, was_mtime_ns = NULL, was_inode = NULL"
 )
+# As the file was when it was decided, which is nearly always: an update that leaves its looks alone
+# leaves alone the indexes of looks, too, and takes a fifth less time.
 _AGREE = (
+    "UPDATE files SET digest = ?, item_id = ?, version = ?, stored_key = ?, stored_digest = ?,"
+    " stored_ns = ?, due = NULL"
+    " WHERE dir = ? AND name = ? AND key = ? AND (size, mtime_ns, inode) = (?, ?, ?)"
+    " AND was_inode IS NULL"
+)
+_AGREE_ANEW = (
     "UPDATE files SET size = ?, mtime_ns = ?, inode = ?, digest = ?, item_id = ?, version = ?,"
     " stored_key = ?, stored_digest = ?, stored_ns = ?, due = NULL,"
     " was_size = NULL, was_mtime_ns = NULL, was_inode = NULL"
@@ -55,14 +63,14 @@ class Receipts:
             self._agree(rows)
 
     def _agree(self, rows: Sequence[tuple[tuple[str, str], Stat, Receipt]]) -> None:
-        values = [
-            (*stat, r.digest, r.id, r.version, r.key, r.digest, r.stored_ns, *path, r.key)
+        told = [
+            ((r.digest, r.id, r.version, r.key, r.digest, r.stored_ns, *path, r.key), stat)
             for path, stat, r in rows
         ]
-        # Where a path belongs is hardly ever news, and to write it again costs half as much more.
-        if self._sql.executemany(_AGREE, values).rowcount < len(rows):
+        agreed = self._sql.executemany(_AGREE, [(*values, *stat) for values, stat in told])
+        if agreed.rowcount < len(rows):
             self._names.place(("/".join(filter(None, path)), r.key) for path, _, r in rows)
-            self._sql.executemany(_AGREE, values)
+            self._sql.executemany(_AGREE_ANEW, [(*stat, *values) for values, stat in told])
         if self._sql.execute("SELECT 1 FROM troubles LIMIT 1").fetchone():
             self._sql.executemany(
                 "DELETE FROM troubles WHERE dir = ? AND name = ?", [path for path, _, _ in rows]
