@@ -32,7 +32,7 @@ class Traits:
     """Bodies up to this size are sent without asking first."""
     batch_files: int = 400
     batch_bytes: int = 8 * 1024 * 1024
-    parallel: int = 3
+    parallel: int = 4
     max_name_bytes: int = 255
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from syncd.hub import uploads
 from syncd.hub.uploads import KEEP_SECONDS, Uploads
 from tests.hub.asking import asking, digest, opened
 
@@ -184,3 +185,18 @@ def test_uploads_nobody_goes_on_with_are_swept_after_a_week(tmp_path):
         begun = uploads.begin(bytes([1]) * 32, 10)
         uploads.load(begun)
         assert begun.offset == 0
+
+
+@pytest.mark.parametrize("most", [1, 3, 5, 100])
+def test_what_the_system_takes_in_pieces_is_written_whole(tmp_path, monkeypatch, most):
+    chunks = [b"ab", b"cdefg", b"h", b"ij"]
+    file = tmp_path / "upload"
+    real = os.pwritev
+    monkeypatch.setattr(os, "pwritev", lambda fd, some, at: real(fd, [b"".join(some)[:most]], at))
+    fd = os.open(file, os.O_RDWR | os.O_CREAT)
+    try:
+        uploads._write(fd, chunks, 0)
+        uploads._write(fd, chunks[:2], 10)
+    finally:
+        os.close(fd)
+    assert file.read_bytes() == b"abcdefghij" + b"abcdefg"
