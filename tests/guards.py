@@ -83,7 +83,7 @@ def guarded(home: Path, folders: Path) -> Iterator[list[str]]:
         os.chdir(directory)
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        left += _stop_hubs(_own(home, pids))
+        left += _stop_hubs(lambda: _own(home, pids))
         found = _remains(looks, before)
         _clear_away(found)
         left += [text for seen in found for text in seen.values()]
@@ -125,9 +125,12 @@ def _changed(before: Seen, now: Seen) -> list[str]:
     ]
 
 
-def _stop_hubs(running: Seen) -> list[str]:
-    """End the hubs that this test's commands started: outliving a command is their design."""
-    hubs = [pid for pid, text in running.items() if re.search(r"syncd(\.hub\b|.* hub\b)", text)]
+def _stop_hubs(look: Callable[[], Seen]) -> list[str]:
+    """End the hubs that this test's commands started: outliving a command is their design. What
+    else is on its way out goes first, or it may start another hub."""
+    deadline = time.monotonic() + GRACE_SECONDS
+    while len(hubs := _hubs(running := look())) < len(running) and time.monotonic() < deadline:
+        time.sleep(0.005)
     for pid in hubs:
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(pid), signal.SIGTERM)
@@ -135,6 +138,10 @@ def _stop_hubs(running: Seen) -> list[str]:
     while any(map(_parent, hubs)) and time.monotonic() < deadline:
         time.sleep(0.005)
     return [f"a hub that does not heed SIGTERM: {pid}" for pid in hubs if _parent(pid)]
+
+
+def _hubs(running: Seen) -> list[str]:
+    return [pid for pid, text in running.items() if re.search(r"syncd(\.hub\b|.* hub\b)", text)]
 
 
 def _pids() -> set[str]:
