@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from syncd.engine.pairing import astray, find, whereabouts
 from syncd.errors import NameRefusedError
-from syncd.model import Action, Item, ItemState, Policy, Receipt, Triple, Verb
+from syncd.model import Action, Item, ItemState, Policy, Receipt, Stat, Triple, Verb
 from syncd.plan.assign import Placed, Taken, Unread, assign, beside
 from syncd.plan.decide import MIRRORS, decide, movable, relocate
 from syncd.plan.layout import place
@@ -48,7 +48,7 @@ class Chunk:
         rows: Sequence[Row],
         busy: set[str],
         final: set[str],
-        leaving: Collection[int],
+        leaving: Collection[Stat],
         *,
         waits: bool,
     ) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from syncd.engine.chunk import Chunk, Decisions
 from syncd.errors import NameRefusedError
-from syncd.model import Policy, Triple
+from syncd.model import Policy, Stat, Triple
 from syncd.plan.decide import decide
 from syncd.plan.layout import place
 from syncd.state.row import Row
@@ -35,10 +35,10 @@ class Decider:
         *,
         busy: Iterable[str],
         final: Iterable[str],
-        leaving: Collection[int] = (),
+        leaving: Collection[Stat] = (),
     ) -> Decisions:
-        """`busy` paths have a job under way, and `leaving` are the sizes of files that may have
-        left theirs meanwhile; `final` ones were answered `later` before."""
+        """`busy` paths have a job under way, and `leaving` is how files looked that may have left
+        theirs meanwhile; `final` ones were answered `later` before."""
         news = all(row.receipt is None and row.key is None and not row.gone for row in rows)
         if news and not leaving:
             fresh = self._fresh(rows)
@@ -47,7 +47,7 @@ class Decider:
         return self._whole(list(rows), set(busy), set(final), leaving).decisions()
 
     def _whole(
-        self, rows: list[Row], busy: set[str], final: set[str], leaving: Collection[int]
+        self, rows: list[Row], busy: set[str], final: set[str], leaving: Collection[Stat]
     ) -> Chunk:
         """The rows with all those that names were handed on to, unless they are too many."""
         for _ in range(ROUNDS):

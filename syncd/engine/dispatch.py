@@ -98,12 +98,14 @@ class Dispatcher:
         return self._traits.parallel * 2
 
     def step(self, *, scanning: bool) -> None:
-        """Give out work until the workers have enough or nothing is due."""
+        """Give out work until the workers have enough or nothing was due when this began: what is
+        put off for a moment must not be due again while there are many such."""
         if self.waiting:
             return
         away = self._state.meta.get("away")
+        now = self._clock.now_ns()
         while self._jobs < self._most_jobs:
-            rows = self._next_rows()
+            rows = self._next_rows(now)
             if not rows:
                 return
             self._give(rows, scanning=scanning)
@@ -163,8 +165,7 @@ class Dispatcher:
 
     # --- rows to actions ------------------------------------------------------------------------
 
-    def _next_rows(self) -> list[Row]:
-        now = self._clock.now_ns()
+    def _next_rows(self, now: int) -> list[Row]:
         if now < self._now - SECOND:
             self._state.agenda.shift(now - self._now)
         self._now = now
@@ -195,9 +196,9 @@ class Dispatcher:
             for batch in self._batches(verb, steps):
                 self._start(Job(verb=verb, steps=tuple(batch)))
 
-    def _leaving(self) -> set[int]:
-        """The sizes of files that changed while jobs have them, and may have other names now."""
-        return {self._given[path][0] for path in self._settlement.touched & self._given.keys()}
+    def _leaving(self) -> set[Stat]:
+        """How files looked that changed while jobs have them, and may have other names now."""
+        return {self._given[path] for path in self._settlement.touched & self._given.keys()}
 
     def _defer(self, found: Decisions) -> None:
         now = self._clock.now_ns()

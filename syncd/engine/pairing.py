@@ -34,11 +34,11 @@ def find(
     state: State,
     rows: Sequence[Row],
     busy: Collection[str],
-    leaving: Collection[int],
+    leaving: Collection[Stat],
     movable: Callable[[list[Row]], list[Row]],
 ) -> Pairs:
-    """Pair the rows that are there with those their content was stored for; `leaving` are the
-    sizes of files that may have left their names while a job has them."""
+    """Pair the rows that are there with those their content was stored for; `leaving` is how
+    files looked that may have left their names while a job has them."""
     arrived = [row for row in rows if _arrived(row)]
     if not arrived:
         return Pairs()
@@ -59,13 +59,11 @@ def find(
     )
     found |= {new: gone[old] for old, new in pairing.moves}
     unread = frozenset(pairing.unread)
-    moving = {row.kept for row in known if row.path in busy}
+    moving = {*leaving, *(row.kept for row in known if row.path in busy)}
     early = frozenset(
         row.path
         for row in arrived
-        if (row.stat[0] in leaving or row.stat in moving)
-        and row.path not in found
-        and row.path not in unread
+        if row.stat in moving and row.path not in found and row.path not in unread
     )
     return Pairs(origins=found, unread=unread, missing=tuple(names.elsewhere), early=early)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -87,7 +88,8 @@ class Uploads:
             try:
                 _write(fd, chunks, upload.offset)
                 # Said of pages just written, it begins to bring them to disk: the end waits less.
-                os.posix_fadvise(fd, upload.offset, size, os.POSIX_FADV_DONTNEED)
+                with suppress(OSError):
+                    os.posix_fadvise(fd, upload.offset, size, os.POSIX_FADV_DONTNEED)
             finally:
                 os.close(fd)
         for chunk in chunks:

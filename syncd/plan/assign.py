@@ -86,8 +86,11 @@ def beside(taken: Taken, digest: str, policy: Policy, lookup: Lookup) -> Placed 
     found = _follow(suffixed(path, policy), path, digest, _own(policy), lookup)
     if isinstance(found, Placed):
         return found
+    before, after = around(path, policy)
     others = [
-        key for key in lookup.stored(digest, *around(path, policy)) if lookup.holder(key) is None
+        key
+        for key in lookup.stored(digest, before, after)
+        if "/" not in key[len(before) :] and lookup.holder(key) is None
     ]
     if len(others) == 1:  # Of several, nobody can tell which one was stored for this path.
         return Placed(path=path, key=others[0])

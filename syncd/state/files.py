@@ -92,10 +92,11 @@ class Files:
         )
 
     def open_as(self, stats: Iterable[Stat]) -> dict[Stat, Row]:
-        """Rows that look like one of these now, and are not stored so."""
+        """Rows that look like one of these now, are not stored so, and have no trouble."""
         inodes = json.dumps([stat[2] for stat in stats])
-        found = select(self._sql, f"{OPEN} AND gone IS NULL AND inode IN ({_EACH})", (inodes,))
-        return {row.stat: row for row in found}
+        open = f"{OPEN} AND gone IS NULL AND inode IN ({_EACH})"
+        well = "(dir, name) NOT IN (SELECT dir, name FROM troubles)"
+        return {row.stat: row for row in select(self._sql, f"{open} AND {well}", (inodes,))}
 
     def unstored(self, size: int, digest: str, but: str) -> bool:
         """Some file without a receipt, other than `but`, has this content or may have it."""

@@ -3,8 +3,13 @@ and what was sent is not sent again."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 
+from syncd.engine import dispatch
+from syncd.engine.decider import Decider
+from syncd.errors import UnreadableError
+from syncd.local.read import Inside
 from syncd.model import Verb
 from syncd.remotes.memory import PlainDataset
 from tests.engine.acts import Acts
@@ -58,17 +63,6 @@ def test_while_it_is_stored_for_the_first_time(world):
     assert (set(world.stored()), world.remote.sent) == ({"e/1.jpg"}, LEN)
 
 
-def test_to_another_disk_while_it_is_stored(world):
-    """Another inode: known by its digest."""
-    world.disk.write("1.jpg")
-    world.turn()
-    begin(world)
-    world.disk.copy("1.jpg", "2.jpg")
-    world.disk.delete("1.jpg")
-    assert kept(world)
-    assert (set(world.stored()), world.remote.sent) == ({"2.jpg"}, LEN)
-
-
 def test_while_a_new_version_is_stored(world):
     world.disk.write("1.jpg")
     world.settle()
@@ -95,6 +89,60 @@ def test_a_remote_that_cannot_move_gets_it_again(make_world):
     world.settle()
     world.check()
     assert set(world.stored()) == {"2.jpg"}
+
+
+def test_what_is_put_off_is_not_due_again_in_the_same_turn(world, monkeypatch):
+    """However long the turn takes: it would never end."""
+    monkeypatch.setattr(dispatch, "CHUNK", 5)
+    for number in range(100):
+        world.shelf.store(f"{number:03}.jpg", b"theirs")
+        world.disk.write(f"{number:03}.jpg")
+    world.meddled = True
+    world.hear()
+    decided: list[int] = []
+
+    def slowly(self, rows, **more):
+        world.clock.advance(0.1)
+        decided.append(len(decided))
+        assert len(decided) < 100, "it goes round"
+        return decide(self, rows, **more)
+
+    decide = Decider.decide
+    monkeypatch.setattr(Decider, "decide", slowly)
+    while len(world.troubles()) < 100:
+        decided.clear()
+        world.turn()
+        world.pool.run(0)
+        world.pool.deliver(0)
+
+
+@pytest.mark.parametrize("removes", [True, False])
+def test_a_file_that_cannot_be_read_holds_no_other_back(
+    make_world, monkeypatch, allow_log, removes
+):
+    """Its new name was another's, and its old one has a new file by now."""
+    allow_log("failed path")
+    world = make_world(removes=removes)
+    world.disk.write("p.jpg", b"old p")
+    world.disk.write("q.jpg", b"old q")
+    world.settle()
+    read = Inside.read
+
+    def refused(self, path, **more):
+        if path == "q.jpg":
+            raise UnreadableError("no right to read it", path=path)
+        return read(self, path, **more)
+
+    monkeypatch.setattr(Inside, "read", refused)
+    world.disk.move("p.jpg", "q.jpg")
+    world.disk.write("p.jpg", b"new p content")
+    for _ in range(300):
+        world.turn()
+        world.pool.run(0)
+        world.pool.deliver(0)
+        world.clock.advance(min(1.0, world.mirror.wait_for(1.0)))
+    assert world.stored()["p.jpg"] == b"new p content"
+    assert set(world.troubles()) == {"q.jpg"}
 
 
 @settings(max_examples=100)

@@ -66,7 +66,7 @@ class Mounted:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.process.send_signal(number)
-            assert self.process.wait(STOP_S) == 0, self.log
+            assert self.process.wait(STOP_S) == 0, (self.process.returncode, self.log)
         assert points.mounted(self.point) is None, "still mounted"
         assert "Traceback" not in self.log, self.log
 

@@ -170,3 +170,8 @@ def test_thousands_of_folders_do_not_search_for_each_other():
 def test_a_name_that_cannot_be_carried_is_refused():
     with pytest.raises(NameRefusedError):
         assign("caf\udce9.jpg", None, KEEP, Known())
+
+
+def test_what_lies_in_a_folder_called_so_is_not_beside():
+    items: dict[str, str | None] = {"stop/005.jpg": "x", "stop/005~cam2/1.jpg": "a"}
+    assert isinstance(asked(NIGHT, "a", KEEP, Known(items=items)), Taken)
