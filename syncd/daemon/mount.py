@@ -246,19 +246,34 @@ class Mounting:
             self._numbers.stop()
         for shown in [*self._datasets.values(), *self._former]:
             shown.stop()
-        point, patience = points.now_at(self._device), END_S
-        if session.is_alive() and point:
-            try:
-                points.detach(point, lazy=False)
-            except BusyError:
-                say(f"{point} is still in use: who uses it gets errors from now on")
-                points.detach(point, lazy=True)
-                patience = 0.2  # it ends with its last user, and that is not waited for
-        session.join(patience)
-        stuck = session.is_alive()
+        try:
+            session.join(self._detach(say) if session.is_alive() else 0.0)
+        except SyncdError as error:
+            say(f"it could not be unmounted, and ends with this program: {error}")
+            self._leave(1)
+        if session.is_alive():
+            self._leave(0)
         self._close()
-        if stuck:
-            _leave()
+
+    def _detach(self, say: Callable[[str], None]) -> float:
+        """Unmount; returns for how many seconds libfuse may be waited for."""
+        point = points.now_at(self._device)
+        if point is None:
+            return END_S
+        try:
+            points.detach(point, lazy=False)
+        except BusyError:
+            say(f"{point} is still in use: who uses it gets errors from now on")
+            points.detach(point, lazy=True)
+            return 0.2  # it ends with its last user, and that is not waited for
+        return END_S
+
+    def _leave(self, status: int) -> NoReturn:
+        """End although somebody still holds the mount: the kernel answers them from now on. Up to
+        then libfuse asks, so nothing is closed but the cache, which bears questions after that."""
+        self._cache.close()
+        logging.shutdown()
+        os._exit(status)
 
     def _close(self) -> None:
         until = time.monotonic() + END_S
@@ -286,9 +301,3 @@ def _folder(mode: int) -> int:
     """The mode of folders that fits a mode of files: who may read may enter. Their owner may
     write, as far as the kernel is concerned: changes are told to it that way."""
     return mode | (mode & 0o444) >> 2 | 0o700
-
-
-def _leave() -> NoReturn:
-    """End although somebody still holds the mount: the kernel answers them from now on."""
-    logging.shutdown()
-    os._exit(0)

@@ -125,7 +125,8 @@ class Shown:
         self.stop()
         self.reader.close(max(0.0, until - time.monotonic()))
         if self.follower.join(max(0.0, until - time.monotonic())):
-            self.tree.index.close()
+            with self.tree.lock:  # who asks later gets an error
+                self.tree.index.close()
         self._lock.close()
 
 

@@ -23,7 +23,7 @@ from syncd.mount.names import Rank, place
 from syncd.mount.rows import ROOT, Row, Step
 from syncd.mount.tree import Tree
 from syncd.mount.turning import NotNowError, Turner
-from syncd.remotes.base import Annotates, Dataset, Feeds
+from syncd.remotes.base import Annotates, Changes, Dataset, Feeds
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,10 @@ class Follower:
         self._retired = threading.Event()
         self._stop = threading.Event()
         self._asking = False
+        """Whether the remote is being asked. Where the end comes meanwhile it stays so: then the
+        thread leaves the tree alone, and whoever waits for it may close that."""
+        self._turn = threading.Lock()
+        """Held to say that the end has come, and that the answer has: one of them is first."""
         self._fresh = False
         self._later: dict[str, tuple[Item, bytes | None]] = {}
         """Items, and their sidecars, that somebody stands in the way of; the others go on."""
@@ -102,7 +106,8 @@ class Follower:
 
     def stop(self) -> None:
         """Stop following; a question under way is left to itself."""
-        self._stop.set()
+        with self._turn:
+            self._stop.set()
         self._turner.detach()
 
     def retire(self) -> None:
@@ -134,12 +139,14 @@ class Follower:
                     self._clear()
                     return
                 self.hear(WAIT_S if in_touch and not self._word("sizes") else 0.0)
+                if self._stop.is_set():
+                    return
                 in_touch, failures, self.gone = True, 0, False
                 self._tell_sizes()
             except Exception as error:
                 if self._stop.is_set():
                     return  # The connection was closed under a question nobody waits for.
-                in_touch = self._asking = False
+                in_touch = False
                 self.gone = isinstance(error, MissingError | NotFoundError)
                 self._complain(error, failures)
                 self._stop.wait(PAUSES[min(failures, len(PAUSES) - 1)])
@@ -171,20 +178,26 @@ class Follower:
                 self.compare()
             return
         self._make_up()
-        cursor = int(self._word("cursor") or 0)
-        self._asking = True
-        changes = dataset.changes(
-            cursor, wait=min(wait, AGAIN_S) if self._later else wait, mine=True
-        )
-        if self._stop.is_set():
+        changes = self._ask(dataset, min(wait, AGAIN_S) if self._later else wait)
+        if changes is None:
             return
-        self._asking = False
         if changes.generation != self._word("generation"):
             # Another hub's history: its cursors are not ours.
             self.compare()
             return
         self.take(changes.items)
         self._put_words(cursor=str(changes.cursor))
+
+    def _ask(self, dataset: Feeds, wait: float) -> Changes | None:
+        """What changed; None where the end came meanwhile."""
+        cursor = int(self._word("cursor") or 0)
+        self._asking = True
+        try:
+            changes = dataset.changes(cursor, wait=wait, mine=True)
+        finally:
+            with self._turn:
+                self._asking = self._stop.is_set()
+        return None if self._asking else changes
 
     def _tell_sizes(self) -> None:
         """Have some more sidecars tell the sizes that the first filling did not wait for. The items
@@ -237,7 +250,8 @@ class Follower:
                     self._index.put_word(name, value)
 
     def _word(self, name: str) -> str | None:
-        return self._heard.get(name, self._index.word(name))
+        with self._tree.lock:
+            return self._heard[name] if name in self._heard else self._index.word(name)
 
     # --- what changed ---------------------------------------------------------------------------
 

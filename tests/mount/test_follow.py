@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -149,3 +150,59 @@ def test_a_filling_waits_so_long_for_sizes_and_tells_them_later(tmp_path, monkey
             follower._tell_sizes()
             assert sizes_of(tree) == [*range(1, known + 1), *[None] * (5 - known)]
         assert tree.index.word("sizes") == ""
+
+
+class Sitting(MemoryDataset):
+    """A remote that answers when it is let."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.asked, self.answer = threading.Event(), threading.Event()
+
+    def changes(self, since, *, wait=0.0, mine=False):
+        found = super().changes(since, wait=0.0, mine=mine)
+        if wait:
+            self.asked.set()
+            assert self.answer.wait(10.0)
+        return found
+
+
+def test_an_answer_that_comes_after_the_end_finds_the_index_left_alone(tmp_path, monkeypatch):
+    """Whoever waits for the end may close the index while the question is under way."""
+    shelf = Shelf("signs")
+    shelf.store("a.jpg", b"x")
+    with following(shelf, tmp_path, Sitting) as (tree, follower):
+        dataset = follower._dataset
+        follower.fill()
+        follower.start(lambda: None)
+        assert dataset.asked.wait(10.0)
+        follower.stop()
+        assert follower.join(0.0), "a question under way is not waited for"
+        touched: list[object] = []
+        monkeypatch.setattr(tree, "index", None)
+        monkeypatch.setattr(follower._index, "word", touched.append)
+        monkeypatch.setattr(follower._index, "put_word", lambda *words: touched.append(words))
+        dataset.answer.set()
+        follower._thread.join(10.0)
+        assert touched == []
+        monkeypatch.undo()
+
+
+def test_a_question_that_failed_is_not_under_way(tmp_path, monkeypatch):
+    """As that of a start without the remote: then the thread begins, and needs the index."""
+    shelf = Shelf("signs")
+    leave = threading.Event()
+
+    def away(*_, **__):
+        raise TransientError("away")
+
+    with following(shelf, tmp_path) as (_, follower):
+        follower.fill()
+        with monkeypatch.context() as patch:
+            patch.setattr(follower._dataset, "changes", away)
+            with pytest.raises(TransientError):
+                follower.hear(0.0)
+        follower.start(lambda: leave.wait(10.0))
+        follower.stop()
+        assert not follower.join(0.05)
+        leave.set()
