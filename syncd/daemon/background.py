@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -21,13 +22,16 @@ from syncd.config.places import places
 from syncd.daemon.mount_wanted import Wanted
 from syncd.daemon.overview import every_mirror
 from syncd.daemon.shorten import shorten
-from syncd.errors import UsageError
+from syncd.errors import BusyError, UsageError
 from syncd.mount import point as points
 from syncd.state.folder import slug
 from syncd.state.lock import FolderLock, holder
 from syncd.state.report import MirrorStatus
 
 END_S = 15.0
+COPIED_S = 2.0
+"""So long after it was unmounted a program ends by itself. Longer takes one whose mount was copied
+into another mount namespace, a container's or a service's: it is told that nobody wants it."""
 SAY_S = 0.5
 """So long after its mount answers a program may take to say so; a quiet one says nothing."""
 
@@ -90,15 +94,20 @@ def begin(wanted: Wanted) -> tuple[int, str]:
     return child.returncode or 1, _said(log, start) or f"it ended at once: see {log}"
 
 
-def ended(point: Path) -> bool:
-    """Wait for the end of whoever served a mount point that was unmounted."""
-    until = time.monotonic() + END_S
-    folder = _folder(point)
-    while holder(folder) is not None:
-        if time.monotonic() > until:
-            return False
+def ended(point: Path) -> None:
+    """Wait for the end of whoever served a mount point that was unmounted just now."""
+    folder, begun = _folder(point), time.monotonic()
+    server, told = holder(folder), False
+    while server is not None and holder(folder) == server:
+        lasted = time.monotonic() - begun
+        if lasted > END_S:
+            raise BusyError(f"unmounted, but its program (pid {server}) goes on", path=str(point),
+                            hint=f"kill -9 {server}")  # fmt: skip
+        if lasted > COPIED_S and not told:
+            told = True
+            with suppress(OSError):
+                os.kill(server, signal.SIGTERM)
         time.sleep(0.02)
-    return True
 
 
 def _folder(point: Path) -> Path:

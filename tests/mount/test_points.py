@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from contextlib import suppress
+
+import pytest
 
 from syncd.mount import point as points
 from tests.mount.mounted import FILES, whole
@@ -49,6 +52,24 @@ def test_umount_ends_the_program(own, mounts):
     assert (said.returncode, said.stderr) == (0, "")
     assert mounted.process.wait(1.0) == 0
     assert os.listdir(mounted.point) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes mount namespaces")
+def test_umount_ends_the_program_also_where_another_namespace_has_the_mount(own, mounts):
+    """Whoever makes one, as a container does, copies every mount there is."""
+    hub, _ = own
+    mounted = mounts(hub, "signs")
+    script = "echo made && exec sleep infinity"
+    words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as elsewhere:
+        assert elsewhere.stdout
+        assert elsewhere.stdout.readline() == b"made\n"
+        try:
+            said = syncd(mounted, "umount", str(mounted.point))
+            assert (said.returncode, said.stderr) == (0, "")
+            assert mounted.process.wait(1.0) == 0
+        finally:
+            elsewhere.kill()
 
 
 def test_what_is_in_use_is_not_unmounted_but_on_demand(own, mounts):

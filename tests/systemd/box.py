@@ -136,7 +136,9 @@ class Box:
     def _made(self) -> subprocess.Popen[bytes]:
         """The disk, held by a process of its own."""
         self._anchor.mkdir(parents=True, exist_ok=True)
-        script = 'mount -t tmpfs -o mode=755 tmpfs "$0" && echo made && exec sleep infinity'
+        # A copy of a mount that another test has would keep its program from ending.
+        script = "umount --all --internal-only --lazy --types fuse.syncd; "
+        script += 'mount -t tmpfs -o mode=755 tmpfs "$0" && echo made && exec sleep infinity'
         command = [*BOUND, "unshare", "--mount", "--propagation", "private", "sh", "-c", script]
         disk = subprocess.Popen([*command, self._anchor], stdout=subprocess.PIPE)
         assert disk.stdout is not None
