@@ -237,7 +237,7 @@ class RemoteDataset:
             if watcher:
                 mirror.tally.watchers.append(lambda tally, path: watcher(tally))
             mirror.observer.ahead = ahead or mirror.observer.ahead
-            bind(mirror)
+            bind(mirror, errand.names)
             return push(mirror, errand.names)
 
 

@@ -68,10 +68,10 @@ def _note_pause(folder: Path, verb: str, seconds: str = "") -> str:
 
 
 def _target(state: State) -> tuple[Target, str | None]:
-    root = state.meta.get("root_path")
-    if not root:
-        raise NotFoundError("this mirror was never begun")
-    layout, prefix = state.meta.get("layout")
+    root, known = state.meta.get("root_path"), state.meta.get("layout")
+    if not root or not known:
+        raise NotFoundError("this mirror was never begun: its remote has not answered yet")
+    layout, prefix = known
     remote = state.meta.get("remote")
     options = Options(layout=Layout(layout), prefix=prefix)
     target = Target(

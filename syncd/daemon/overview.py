@@ -13,7 +13,7 @@ from syncd.daemon.remote import address
 from syncd.errors import NotFoundError
 from syncd.local.ignore import Filter
 from syncd.local.look import why_not
-from syncd.model import Stat
+from syncd.model import Stat, stat_of
 from syncd.state.history import Deed
 from syncd.state.report import (
     DAMAGED,
@@ -99,7 +99,8 @@ def _unseen(mirror: MirrorStatus, path: str) -> str:
 def _same(known: Stat, found: os.stat_result) -> bool:
     size, mtime, inode = known
     # No time was noted where the clock was too coarse to tell by: a daemon looks again soon.
-    return (size, inode) == (found.st_size, found.st_ino) and mtime in (0, found.st_mtime_ns)
+    now = stat_of(found)
+    return (size, inode) == (now[0], now[2]) and mtime in (0, now[1])
 
 
 def past(

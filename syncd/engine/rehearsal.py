@@ -16,7 +16,7 @@ from syncd.engine.job import Job, Result, Step, receipt_of
 from syncd.engine.mirror import Mirror
 from syncd.engine.opening import Target, assemble
 from syncd.engine.pool import Task, Told
-from syncd.engine.session import catch_up, over, suit
+from syncd.engine.session import catch_up, looking, over, suit
 from syncd.engine.sidecar_work import Answers, Delivery, Errand
 from syncd.errors import NotFoundError, RejectedError, StateError
 from syncd.local.read import Content, read
@@ -51,7 +51,7 @@ def rehearsed(
 
 def rehearse(mirror: Mirror, names: Sequence[str] = ()) -> list[Action]:
     """Every action a push would carry out, in order."""
-    suit(mirror)
+    suit(mirror, tuple(names))
     catch_up(mirror)
     script = mirror.dispatcher.pool
     if not isinstance(script, Script):
@@ -59,12 +59,9 @@ def rehearse(mirror: Mirror, names: Sequence[str] = ()) -> list[Action]:
     script.announce(mirror.clock.now_ns())
     mirror.state.agenda.wake_troubled(mirror.clock.now_ns())
     mirror.state.agenda.wake_open(mirror.clock.now_ns())
-    if names:
-        mirror.observer.only(names)
-    else:
-        mirror.sweep()
-    while mirror.guard.closed is None and not over(mirror):
-        mirror.turn(mirror.wait_for(1.0))
+    with looking(mirror, names):
+        while mirror.guard.closed is None and not over(mirror):
+            mirror.turn(mirror.wait_for(1.0))
     if mirror.guard.closed:
         raise StateError(mirror.guard.closed, path=str(mirror.subject.root))
     return script.actions

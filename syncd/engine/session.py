@@ -6,6 +6,8 @@ does not, is the daemon's.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from uuid import uuid4
 
 from syncd.engine.mirror import Mirror
@@ -37,32 +39,42 @@ def source_of(state: State) -> str:
     return str(known)
 
 
-def bind(mirror: Mirror) -> None:
-    """Tie the state file to its root, dataset and layout, and bring the remote side up to date."""
+def bind(mirror: Mirror, names: tuple[str, ...] = ()) -> None:
+    """Tie the state file to its root, dataset and layout, and bring the remote side up to date,
+    for a run that is about the whole root or about the named files in it."""
     state, subject, now = mirror.state, mirror.subject, mirror.clock.now_ns()
-    suit(mirror)
+    suit(mirror, names)
     state.meta.put(
         dataset_name=mirror.dataset.info.name, name=subject.name, root_path=str(subject.root),
         chosen=[sorted(subject.chosen.extensions), subject.chosen.patterns],
     )  # fmt: skip
     mirror.guard.bind()
     catch_up(mirror)
+    state.agenda.unpark()  # of a run that was killed
     state.agenda.wake_open(now)
     state.agenda.hurry(now, now + int(2 * LONGEST * SECOND))
     state.commit()
 
 
-def suit(mirror: Mirror) -> None:
+def suit(mirror: Mirror, names: tuple[str, ...] = ()) -> None:
     """Make the state fit the dataset and the layout of this run: what it holds is about others,
-    or its names are by another rule."""
+    or its names are by another rule. A run about named files changes the names of no others; the
+    next one about all of them has every file named by its rule again."""
     state, policy, id = mirror.state, mirror.subject.policy, mirror.dataset.info.id
     if state.meta.get("dataset", id) != id:
         # Another dataset of the same name: what the old receipts prove is not about this one.
         state.reset()
     layout = [policy.layout.value, policy.prefix]
-    if state.meta.get("layout", layout) != layout:
+    other = state.meta.get("layout", layout) != layout
+    if (other or state.meta.get("mixed")) and names:
+        state.names.unplace(names)
+        state.meta.put(mixed=True)
+    elif other or state.meta.get("mixed"):
         state.names.unplace_all(mirror.clock.now_ns())
-    state.meta.put(dataset=id, layout=layout)
+        state.meta.put(mixed=None)
+    state.meta.put(dataset=id)
+    if not state.meta.get("mixed"):
+        state.meta.put(layout=layout)
 
 
 def catch_up(mirror: Mirror) -> None:
@@ -95,19 +107,31 @@ def push(mirror: Mirror, names: tuple[str, ...] = ()) -> Report:
     mirror.state.agenda.wake_troubled(now)
     mirror.state.agenda.hurry(now, now)
     mirror.sidecars.retry()
-    if names:
-        mirror.observer.only(names)
-    else:
+    with looking(mirror, names):
+        while not over(mirror):
+            mirror.turn(mirror.wait_for(1.0))
+            if mirror.settlement.denied:
+                raise mirror.settlement.denied
+            if mirror.guard.closed:
+                raise StateError(mirror.guard.closed, path=str(mirror.subject.root))
+        if mirror.guard.check():
+            raise StateError(str(mirror.guard.closed), path=str(mirror.subject.root))
+        return report(mirror, mirror.clock.monotonic() - began, names)
+
+
+@contextmanager
+def looking(mirror: Mirror, names: Sequence[str]) -> Iterator[None]:
+    """Look over the whole root, or at the named files, and leave all others for a later run."""
+    if not names:
         mirror.sweep()
-    while not over(mirror):
-        mirror.turn(mirror.wait_for(1.0))
-        if mirror.settlement.denied:
-            raise mirror.settlement.denied
-        if mirror.guard.closed:
-            raise StateError(mirror.guard.closed, path=str(mirror.subject.root))
-    if mirror.guard.check():
-        raise StateError(str(mirror.guard.closed), path=str(mirror.subject.root))
-    return report(mirror, mirror.clock.monotonic() - began, names)
+        yield
+        return
+    mirror.state.agenda.park()
+    mirror.observer.only(names)
+    try:
+        yield
+    finally:
+        mirror.state.agenda.unpark()
 
 
 def over(mirror: Mirror) -> bool:
@@ -152,7 +176,7 @@ def report(mirror: Mirror, seconds: float, names: tuple[str, ...] = ()) -> Repor
         attempted=attempted,
         uploaded=tally.uploaded,
         skipped=max(0, attempted - tally.uploaded - len(failed)),
-        renamed=state.names.renamed(),
+        renamed=state.names.renamed(names),
         rules=Told(others=_left_alone(mirror, names)).counted(mirror.observer.ignored),
         failed=tuple(failed),
         bytes=tally.bytes,

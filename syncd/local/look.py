@@ -12,7 +12,7 @@ from pathlib import Path
 from syncd.errors import ConfigError
 from syncd.local.ignore import Filter, upwards
 from syncd.local.scan import NOT_A_FILE, carried, follow, through_link
-from syncd.model import Stat
+from syncd.model import Stat, stat_of
 from syncd.value import value
 
 
@@ -59,7 +59,7 @@ def _stat(top: str, full: str, found: os.stat_result) -> Stat | None:
         return None if isinstance(target, str) else target
     if not stat.S_ISREG(found.st_mode):
         return None
-    return (found.st_size, found.st_mtime_ns, found.st_ino)
+    return stat_of(found)
 
 
 def _left_out(top: str, chosen: Filter, path: str) -> bool:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Self
 
 from syncd.errors import LocalError, UnreadableError, UnsettledError, VanishedError
-from syncd.model import Stat
+from syncd.model import Stat, stat_of
 from syncd.value import value
 
 PIECE = 1024 * 1024
@@ -129,7 +129,8 @@ def _read(fd: int, path: str, *, keep: int, settled: bool) -> Content:
         raise UnsettledError("changed while it was read", path=path)
     if not settled:
         _probe(fd, path)
-    seen = (after.st_size, _told_apart(after.st_mtime_ns), after.st_ino)
+    size, mtime, inode = stat_of(after)
+    seen = (size, _told_apart(mtime), inode)
     return Content(stat=seen, digest=digest, data=data)
 
 

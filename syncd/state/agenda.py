@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from syncd.state.row import OPEN, Row, select
 from syncd.state.troubles import split
 
+PARKED = 1 << 62
+"""Added to what is due, in ns: nothing is ever due as late."""
+
 
 class Agenda:
     """Part of an open `State`: same connection, same transaction."""
@@ -73,6 +76,13 @@ class Agenda:
     def shift(self, by: int) -> None:
         """The clock was set: everything that waits does so for as long as it would have."""
         self._sql.execute("UPDATE files SET due = due + ? WHERE due IS NOT NULL", (by,))
+
+    def park(self) -> None:
+        """Nothing is due any more, until it is woken or `unpark` brings back when it was."""
+        self._sql.execute("UPDATE files SET due = due + ? WHERE due < ?", (PARKED, PARKED))
+
+    def unpark(self) -> None:
+        self._sql.execute("UPDATE files SET due = due - ? WHERE due >= ?", (PARKED, PARKED))
 
     def settle_gone(self, after: int) -> None:
         """Nothing to do for what was found missing after this time (ns)."""

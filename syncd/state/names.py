@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from syncd.state.row import RENAMED, Row, select
 from syncd.state.troubles import split
@@ -53,7 +53,18 @@ class Names:
         """Forget where everything belongs and decide anew: the layout changed."""
         self._sql.execute("UPDATE files SET key = NULL, due = ?", (due,))
 
-    def renamed(self) -> int:
-        """How many files are stored under another name than their own."""
-        found = self._sql.execute(f"SELECT count(*) FROM files WHERE {RENAMED}")  # noqa: S608
-        return int(found.fetchone()[0])
+    def unplace(self, paths: Iterable[str]) -> None:
+        """Forget where these belong; whoever looks at them decides anew."""
+        self._sql.executemany(
+            "UPDATE files SET key = NULL WHERE dir = ? AND name = ?",
+            [split(path) for path in paths],
+        )
+
+    def renamed(self, paths: Collection[str] = ()) -> int:
+        """How many files are stored under another name than their own; of these, where some are
+        named."""
+        count = f"SELECT count(*) FROM files WHERE {RENAMED}"  # noqa: S608
+        if not paths:
+            return int(self._sql.execute(count).fetchone()[0])
+        one = f"{count} AND dir = ? AND name = ?"
+        return sum(self._sql.execute(one, split(path)).fetchone()[0] for path in paths)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from syncd.engine.options import Options
 from syncd.engine.session import push
 from syncd.errors import DeniedError, StateError
-from syncd.model import Layout
+from syncd.model import WIDEST, Layout, stat_of
 from syncd.remotes.memory import Fault
 from tests.engine.digests import digest
 from tests.local.rights import bound
@@ -62,6 +65,21 @@ def test_what_is_new_is_sent_and_the_rest_is_skipped(pushing, tmp_path):
     report = run(world)
     assert (report.uploaded, report.skipped, report.bytes, report.success) == (0, 2, 0, True)
     world.check()
+
+
+def test_a_time_after_2262_and_the_largest_inode(pushing):
+    """Neither fits into a number of SQLite's."""
+    world = pushing()
+    for name in ("1.jpg", "2.jpg"):
+        world.disk.write(name, name.encode())
+    late = 13_000_000_000 * SECOND
+    os.utime(world.root / "1.jpg", ns=(late, late))
+    assert run(world).uploaded == 2
+    world.restart()
+    assert (run(world).skipped, run(world).uploaded) == (2, 0)
+    world.check()
+    found = SimpleNamespace(st_size=1, st_mtime_ns=late, st_ino=(1 << 64) - 2)
+    assert stat_of(cast(os.stat_result, found)) == (1, WIDEST, -2)
 
 
 def test_an_empty_folder(pushing):
@@ -265,6 +283,45 @@ def test_named_files_and_nothing_else(pushing):
     report = run(world, ("1.jpg", "notes.txt"))
     assert (report.attempted, report.uploaded, report.ignored) == (1, 1, 1)
     assert set(world.stored()) == {"1.jpg"}
+
+
+def test_a_named_file_in_another_layout_moves_no_other(pushing):
+    """And the next push of all has it where the rest is."""
+    world = pushing(layout=Layout.FLAT)
+    for name in ("a/1.jpg", "a/2.jpg", "b/2.jpg"):
+        world.disk.write(name, name.encode())
+    run(world)
+    before = world.stored()
+    assert {"1.jpg", "2.jpg"} < set(before)
+    world.restart(Options(layout=Layout.TREE), ("a/1.jpg",))
+    report = run(world, ("a/1.jpg",))
+    assert (report.attempted, report.uploaded, report.skipped, report.renamed) == (1, 0, 1, 0)
+    assert set(world.stored()) == set(before) - {"1.jpg"} | {"a/1.jpg"}
+    assert world.mirror.state.agenda.pending() == (0, None), "nothing to do for the others"
+    world.restart(Options(layout=Layout.FLAT))
+    assert run(world).uploaded == 0
+    assert world.stored() == before
+    for names in (("a/1.jpg",), ()):
+        world.restart(Options(layout=Layout.TREE), names)
+        assert run(world, names).uploaded == 0
+    assert set(world.stored()) == {"a/1.jpg", "a/2.jpg", "b/2.jpg"}
+    world.check()
+
+
+def test_a_named_file_leaves_what_an_interrupted_push_left(pushing):
+    world = pushing()
+    for name in ("1.jpg", "2.jpg", "3.jpg"):
+        world.disk.write(name, name.encode())
+    world.mirror.sweep()
+    while world.mirror.sweeping:  # and no further
+        world.mirror.turn(0.0)
+    world.restart(names=("2.jpg",))
+    report = run(world, ("2.jpg",))
+    assert (report.attempted, report.uploaded, report.skipped) == (1, 1, 0)
+    assert set(world.stored()) == {"2.jpg"}
+    world.restart()
+    assert run(world).uploaded == 2
+    world.check()
 
 
 def test_names_that_cannot_be_carried_are_failures(pushing):

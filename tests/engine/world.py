@@ -131,26 +131,26 @@ class World:
 
     # --- the mirror's life ------------------------------------------------------------------------
 
-    def start(self) -> None:
+    def start(self, names: tuple[str, ...] = ()) -> None:
         """Open the state file and bind; again and again where the remote does not let us."""
         (self.folder / "state").mkdir(exist_ok=True)
         while True:
             state = State(self.folder / "state")
             try:
-                self._start(state)
+                self._start(state, names)
                 return
             except SyncdError:
                 state._sql.close()
                 self.clock.advance(1)
 
-    def _start(self, state: State) -> None:
+    def _start(self, state: State, names: tuple[str, ...]) -> None:
         dataset = self.remote.open(DATASET, create=True, source=source_of(state))
         self.mirror = assemble(
             self.target, state, dataset, self.clock, pool=self._make_pool, removes=self.removes
         )
         if self.scouted:
             self.mirror.observer.ahead = self._glance
-        bind(self.mirror)
+        bind(self.mirror, names)
 
     def _glance(self, dir: str) -> Glance | None:
         """As a scout would tell it that has just been there."""
@@ -173,10 +173,10 @@ class World:
     def stop(self) -> None:
         self.mirror.close()
 
-    def restart(self, options: Options | None = None) -> None:
+    def restart(self, options: Options | None = None, names: tuple[str, ...] = ()) -> None:
         self.stop()
         self.options = options or self.options
-        self.start()
+        self.start(names)
 
     def forget_state(self) -> None:
         for file in (self.folder / "state").iterdir():
