@@ -92,8 +92,9 @@ class RemoteError(SyncdError):
 
 
 class TransientError(RemoteError):
-    """Try again; `retry_after` is the number of seconds the remote asked for, if it did, and
-    `answered` tells that it did answer, only not well: another batch may fare better."""
+    """Try again; `retry_after` is the number of seconds the remote asked for, if it did,
+    `answered` tells that it did answer, only not well: another batch may fare better, and `late`
+    that it was there and had not answered when its time was over."""
 
     exit_code = 5
 
@@ -103,11 +104,13 @@ class TransientError(RemoteError):
         *,
         retry_after: float | None = None,
         answered: bool = False,
+        late: bool = False,
         path: str | None = None,
     ) -> None:
         super().__init__(message, path=path)
         self.retry_after = retry_after
         self.answered = answered
+        self.late = late
 
 
 class NoRoomError(TransientError):

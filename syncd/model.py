@@ -8,7 +8,6 @@ digests are SHA-256 in lower-case hex.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
@@ -20,19 +19,6 @@ Stat = tuple[int, int, int]
 """Size in bytes, mtime in nanoseconds, inode: what tells one state of a file from another.
 
 A plain tuple, because a scan compares one per file with the state file's row, at C speed."""
-
-
-WIDEST = (1 << 63) - 1
-"""The largest number that SQLite keeps as one."""
-
-
-def stat_of(found: os.stat_result) -> Stat:
-    """What is noted of a file. Inodes that some file systems make of hashes, and times after 2262,
-    do not fit into 64 bits with a sign: the first wrap, the second stay at the end."""
-    inode, mtime = found.st_ino, found.st_mtime_ns
-    if inode > WIDEST:
-        inode -= 1 << 64
-    return (found.st_size, min(mtime, WIDEST), inode)
 
 
 class ItemState(StrEnum):

@@ -133,7 +133,6 @@ WITHOUT_JSON = {
 }
 WITHOUT_REMOTE = {
     "resolve": "--remote says which side is right; PATH says which mirror",
-    "history": "PATH says which mirror",
     "run": "the configuration says so of each mirror",
     "hub": "is the remote",
     "hub backup": "of a data folder on this machine",

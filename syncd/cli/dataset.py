@@ -140,22 +140,25 @@ def trash_restore(
     remote: o.Remote = None,
     token_file: o.TokenFile = None,
 ) -> None:
-    """Put items back where they were."""
+    """Put items back where they were: of several that had the same name, the newest."""
     wanted = {path.strip("/") for path in paths or ()}
     with reach.client(remote, token_file) as client:
         bound = client.remote.open(dataset, create=False)
-        items = [item for item in bound.trashed() if not wanted or item.key in wanted]
-        missing = wanted - {item.key for item in items}
+        found = [item for item in bound.trashed() if not wanted or item.key in wanted]
+        newest = {item.key: item for item in found}  # listed by name, and then by age
+        missing = wanted - newest.keys()
         if missing:
             raise NotFoundError("is not in the trash", path=sorted(missing)[0])
-        outcomes = list(bound.restore(items)) if items else []
+        outcomes = bound.restore(list(newest.values()))
     failed = [outcome for outcome in outcomes if outcome.error]
     done = len(outcomes) - len(failed)
     if json:
         told = [{"path": outcome.key, "reason": str(outcome.error)} for outcome in failed]
         render.as_json({"dataset": dataset, "restored": done, "failed": told})
     else:
-        render.out(f"{done} restored")
+        older = len(found) - len(newest)
+        left = f"; {older} older of the same names are left in the trash" if older else ""
+        render.out(f"{done} restored{left}")
         for outcome in failed:
             render.note(f"  {render.shown(outcome.key)}: {outcome.error}")
     if failed:

@@ -199,6 +199,7 @@ def config(
     file: o.Config = None,
     json: o.Json = False,
     remote: o.Remote = None,
+    token_file: o.TokenUnasked = None,
 ) -> None:
     """Print the configuration as it holds, and where things lie. Secrets stay hidden."""
     from syncd.daemon.effective import effective

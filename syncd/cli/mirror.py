@@ -67,6 +67,7 @@ def status(
     ] = False,
     json: o.Json = False,
     remote: o.MirrorsOf = None,
+    token_file: o.TokenUnasked = None,
 ) -> None:
     """Say how every mirror is, or whether one file is safe.
 
@@ -111,6 +112,8 @@ def history(
         int, typer.Option("--limit", metavar="N", min=1, help="How many lines.")
     ] = 100,
     json: o.Json = False,
+    remote: o.MirrorsOf = None,
+    token_file: o.TokenUnasked = None,
 ) -> None:
     """Say what was done to a file and why, the newest first."""
     from time import time_ns
@@ -119,7 +122,7 @@ def history(
     from syncd.daemon.overview import every_mirror, past
 
     seconds = o.checked("--since", duration, since)
-    every = every_mirror()
+    every = every_mirror(remote)
     found = past(every, path, since_ns=time_ns() - int(seconds * 1e9), limit=limit)
     if json:
         for mirror, deed in found:

@@ -38,6 +38,20 @@ TokenFile = Annotated[
         "--token-file", metavar="FILE", help="A file that holds the hub's token (or SYNCD_TOKEN)."
     ),
 ]
+TokenOfMirrors = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        metavar="FILE",
+        help="A file that holds the hub's token (or SYNCD_TOKEN), where no daemon runs.",
+    ),
+]
+TokenUnasked = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file", metavar="FILE", help="Taken as everywhere; no hub is asked for this."
+    ),
+]
 Config = Annotated[
     Path | None,
     typer.Option(

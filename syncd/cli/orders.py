@@ -19,29 +19,34 @@ Folder = Annotated[
 ]
 
 
-def retry(json: o.Json = False, remote: o.MirrorsOf = None) -> None:
+def retry(
+    json: o.Json = False, remote: o.MirrorsOf = None, token_file: o.TokenOfMirrors = None
+) -> None:
     """Try again now whatever failed."""
     from syncd.daemon.orders import tell_all
 
-    _say(tell_all(["retry"], remote), json=json)
+    _say(tell_all(["retry"], remote, token_file=token_file), json=json)
 
 
-def sweep(json: o.Json = False, remote: o.MirrorsOf = None) -> None:
+def sweep(
+    json: o.Json = False, remote: o.MirrorsOf = None, token_file: o.TokenOfMirrors = None
+) -> None:
     """Scan everything now, and compare with all the remote holds."""
     from syncd.daemon.orders import tell_all
 
-    _say(tell_all(["sweep"], remote), json=json)
+    _say(tell_all(["sweep"], remote, token_file=token_file), json=json)
 
 
 def approve(
     plan: Annotated[str, typer.Argument(metavar="PLAN", help="As `syncd status` printed it.")],
     json: o.Json = False,
     remote: o.MirrorsOf = None,
+    token_file: o.TokenOfMirrors = None,
 ) -> None:
     """Let a mirror do what it stopped to ask about."""
     from syncd.daemon import orders
 
-    _say([orders.approve(plan, remote)], json=json)
+    _say([orders.approve(plan, remote, token_file)], json=json)
 
 
 def resolve(
@@ -50,6 +55,7 @@ def resolve(
     remote: Annotated[bool, typer.Option("--remote", help="The remote item is right.")] = False,
     both: Annotated[bool, typer.Option("--both", help="Keep both, under two names.")] = False,
     json: o.Json = False,
+    token_file: o.TokenOfMirrors = None,
 ) -> None:
     """Settle a conflict that `syncd status` lists."""
     from syncd.daemon.orders import tell_owner
@@ -58,7 +64,7 @@ def resolve(
     chosen = [word for word, on in (("local", local), ("remote", remote), ("both", both)) if on]
     if len(chosen) != 1:
         raise UsageError("say one of --local, --remote, --both")
-    said = tell_owner(path, ["resolve", chosen[0]])
+    said = tell_owner(path, ["resolve", chosen[0]], token_file)
     if json:
         render.as_json({"path": str(path), "choice": chosen[0], "said": said})
     else:
@@ -72,6 +78,7 @@ def pause(
     ] = None,
     json: o.Json = False,
     remote: o.MirrorsOf = None,
+    token_file: o.TokenUnasked = None,
 ) -> None:
     """Send nothing until `syncd resume`.
 
@@ -86,7 +93,12 @@ def pause(
     _say(tell_all(words, remote, folder), json=json)
 
 
-def resume(folder: Folder = None, json: o.Json = False, remote: o.MirrorsOf = None) -> None:
+def resume(
+    folder: Folder = None,
+    json: o.Json = False,
+    remote: o.MirrorsOf = None,
+    token_file: o.TokenUnasked = None,
+) -> None:
     """Go on after `syncd pause`."""
     from syncd.daemon.orders import tell_all
 
@@ -98,6 +110,7 @@ def flush(
         float, typer.Option("--timeout", metavar="SECONDS", help="Wait so long. Default: 60.")
     ] = 60.0,
     remote: o.MirrorsOf = None,
+    token_file: o.TokenUnasked = None,
 ) -> None:
     """Send now what waits for its quiet period.
 

@@ -23,6 +23,7 @@ def push(
     preserve_folders: o.PreserveFolders = False,
     flat: o.Flat = False,
     path: o.Below = "",
+    on_delete: o.OnDelete = None,
     on_conflict: o.OnConflict = None,
     source: o.Source = "",
     extension: o.Extensions = None,
@@ -35,13 +36,14 @@ def push(
     remote: o.Remote = None,
     token_file: o.TokenFile = None,
 ) -> None:
-    """Send folders and files into a dataset, once. Nothing is removed there.
+    """Send folders and files into a dataset, once. Nothing is removed there, whatever `--on-delete`
+    says of the mirror.
 
     Run it again to send what is new or changed; the rest costs nothing.
     """
     chosen = reach.options(
-        preserve_folders=preserve_folders, flat=flat, path=path, on_conflict=on_conflict,
-        source=source, extensions=extension, bandwidth=bandwidth,
+        preserve_folders=preserve_folders, flat=flat, path=path, on_delete=on_delete,
+        on_conflict=on_conflict, source=source, extensions=extension, bandwidth=bandwidth,
     )  # fmt: skip
     reach.checked(paths, to)
     if dry_run:

@@ -21,7 +21,7 @@ RUNNING = ("flush", "left", "log-level", "metrics")
 """What only a daemon can be told, for it is about what it does just now."""
 
 
-def carry_out_offline(folder: Path, words: Sequence[str]) -> str:
+def carry_out_offline(folder: Path, words: Sequence[str], token_file: Path | None = None) -> str:
     """Do it now; what it leads to is done by the next `watch` or `push` of that folder."""
     verb, *rest = words
     if verb in RUNNING:
@@ -34,7 +34,7 @@ def carry_out_offline(folder: Path, words: Sequence[str]) -> str:
     finally:
         state.close()
     with (
-        Client(remote) as client,
+        Client(remote, token_file=token_file) as client,
         opened(target, client.remote, folder.parent, removes=True, folder=folder) as mirror,
     ):
         mirror.guard.check()

@@ -28,15 +28,20 @@ class Reply:
 
 
 def tell_all(
-    words: Sequence[str], remote: str | None = None, below: Path | None = None
+    words: Sequence[str],
+    remote: str | None = None,
+    below: Path | None = None,
+    token_file: Path | None = None,
 ) -> Iterator[Reply]:
-    """Have every mirror do something, or that of one folder; one that cannot stops no other."""
+    """Have every mirror do something, or that of one folder; one that cannot stops no other.
+
+    `token_file` is for those that no daemon runs, where their hub has to be asked."""
     found = every_mirror(remote)
     if not found:
         raise NotFoundError("no folder is mirrored yet")
     if below is not None:
         found = of_folder(below, remote)
-    return (_reply(mirror, words) for mirror in found)
+    return (_reply(mirror, words, token_file) for mirror in found)
 
 
 def tell_running(words: Sequence[str], remote: str | None = None) -> list[tuple[str, str]]:
@@ -83,14 +88,14 @@ def _listening() -> list[Path]:
     return [socket.parent for socket in sorted(places().state.glob(f"*/*/{NAME}"))]
 
 
-def approve(plan: str, remote: str | None = None) -> Reply:
+def approve(plan: str, remote: str | None = None, token_file: Path | None = None) -> Reply:
     """Have the mirror that asked about a plan carry it out. Raises NotFoundError where none did.
 
     The one that says so is asked first; of the others, one that cannot be asked is not it."""
     found = sorted(every_mirror(remote), key=lambda mirror: mirror.plan != plan)
     silent = []
     for mirror in found:
-        reply = _reply(mirror, ["approve", plan])
+        reply = _reply(mirror, ["approve", plan], token_file)
         if reply.error is None:
             return reply
         if mirror.plan == plan:
@@ -103,30 +108,30 @@ def approve(plan: str, remote: str | None = None) -> Reply:
     raise NotFoundError(f"no plan {plan!r} waits for approval", hint=hint)
 
 
-def tell_owner(path: Path, words: Sequence[str]) -> str:
+def tell_owner(path: Path, words: Sequence[str], token_file: Path | None = None) -> str:
     """Have the mirror of a file do something about it: the words, then the path."""
     refusal = NotFoundError("no mirror knows this file", path=str(path), hint="see syncd status")
     verb, *rest = words
     for mirror, relative in owners(path):
         if file_status(mirror.folder, relative):
             try:
-                return _tell(mirror.folder, [verb, relative, *rest])
+                return _tell(mirror.folder, [verb, relative, *rest], token_file)
             except NotFoundError as error:
                 refusal = error
     raise refusal
 
 
-def _reply(mirror: MirrorStatus, words: Sequence[str]) -> Reply:
+def _reply(mirror: MirrorStatus, words: Sequence[str], token_file: Path | None) -> Reply:
     root = mirror.root or str(mirror.folder)
     try:
-        return Reply(root=root, said=_tell(mirror.folder, words))
+        return Reply(root=root, said=_tell(mirror.folder, words, token_file))
     except SyncdError as error:
         return Reply(root=root, error=error)
 
 
-def _tell(folder: Path, words: Sequence[str]) -> str:
+def _tell(folder: Path, words: Sequence[str], token_file: Path | None) -> str:
     if holder(folder) is not None:
         return ask(folder, list(words))
     from syncd.daemon.offline import carry_out_offline
 
-    return carry_out_offline(folder, words)
+    return carry_out_offline(folder, words, token_file)

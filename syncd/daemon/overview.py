@@ -12,8 +12,9 @@ from syncd.config.places import places
 from syncd.daemon.remote import address
 from syncd.errors import NotFoundError
 from syncd.local.ignore import Filter
+from syncd.local.listing import stat_of
 from syncd.local.look import why_not
-from syncd.model import Stat, stat_of
+from syncd.model import Stat
 from syncd.state.history import Deed
 from syncd.state.report import (
     DAMAGED,

@@ -31,12 +31,14 @@ def resolve(
 ) -> Found:
     """Find the remote and its token; what is said nearer to the call wins.
 
-    Raises ConfigError, and UsageError for a token that is given for no remote."""
+    Raises ConfigError, and UsageError for a token that is not that of the embedded hub."""
     config, around = load(where), ambient()
     name = named or around.remote or config.remote or EMBEDDED
     url, entry = address(name, config), config.remotes.get(name)
     if url == EMBEDDED:
-        if token or token_file:
+        given = token or (_read(token_file) if token_file else "")
+        own = running(where) if given else None
+        if given and not (own and own.token == given):
             hint = "name it by --remote; the hub that is started here has its own"
             raise UsageError("there is a token, but no remote that it is for", hint=hint)
         return Found(name=EMBEDDED, url=None, token="")
@@ -97,6 +99,8 @@ def _token(
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text().strip()
+        return file.read_text(encoding="ascii").strip()
     except OSError as error:
         raise ConfigError(f"the token cannot be read: {error.strerror}", path=str(file)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("this file holds no token", path=str(file)) from error

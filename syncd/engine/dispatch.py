@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 CHUNK = 400
 MISSES = 3
 """So many single files in a row that the remote cannot answer for: the remote is the trouble."""
+LATE = 2
+"""A request that had no answer in its time counts as so many that were refused at once."""
 _START = (-1, "", "")
 _SENT = (Verb.READ, Verb.PUT, Verb.REPLACE, Verb.MOVE, Verb.REMOVE)
 
@@ -145,7 +147,7 @@ class Dispatcher:
         away = self._state.meta.get("away")
         if away and away["until_ns"] > now:
             return
-        tries = away["tries"] + 1 if away else 1
+        tries = (away["tries"] if away else 0) + (LATE if error.late else 1)
         pause = delay(error, tries, random.random()) or 0.0  # noqa: S311
         until = now + int(pause * SECOND)
         full = isinstance(error, NoRoomError)

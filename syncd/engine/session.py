@@ -21,7 +21,7 @@ from syncd.state.store import State
 PATIENCE = 8.0
 """Seconds a push waits for something to become due again before it reports a failure."""
 AWAY_TRIES = 4
-"""So often a push asks a remote that does not answer: about 15 s."""
+"""So often a push asks a remote that does not answer: about 15 s, or 90 s where it is frozen."""
 AWAY_LONGEST = 60.0
 """Seconds; a remote that wants to be left alone for longer is not waited for."""
 WRITING = 30.0
@@ -50,7 +50,6 @@ def bind(mirror: Mirror, names: tuple[str, ...] = ()) -> None:
     )  # fmt: skip
     mirror.guard.bind()
     catch_up(mirror)
-    state.agenda.unpark()  # of a run that was killed
     state.agenda.wake_open(now)
     state.agenda.hurry(now, now + int(2 * LONGEST * SECOND))
     state.commit()
@@ -126,12 +125,9 @@ def looking(mirror: Mirror, names: Sequence[str]) -> Iterator[None]:
         mirror.sweep()
         yield
         return
-    mirror.state.agenda.park()
-    mirror.observer.only(names)
-    try:
+    with mirror.state.agenda.parked():
+        mirror.observer.only(names)
         yield
-    finally:
-        mirror.state.agenda.unpark()
 
 
 def over(mirror: Mirror) -> bool:

@@ -17,6 +17,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Protocol
 
@@ -129,7 +130,10 @@ def hosts(settings: HubSettings, port: int) -> Hosts:
 
 
 def _is_own(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:  # a name, which may stand for any address
+        return False
 
 
 class _Server(uvicorn.Server):

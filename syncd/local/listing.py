@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from syncd.model import Stat
 from syncd.value import value
+
+WIDEST = (1 << 63) - 1
+"""The largest number that SQLite keeps as one."""
+
+
+def stat_of(found: os.stat_result) -> Stat:
+    """What is noted of a file. Inodes that some file systems make of hashes, and times after 2262,
+    do not fit into 64 bits with a sign: the first wrap, the second stay at the end."""
+    inode, mtime = found.st_ino, found.st_mtime_ns
+    if inode > WIDEST:
+        inode -= 1 << 64
+    return (found.st_size, min(mtime, WIDEST), inode)
 
 
 @value

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from syncd.errors import ConfigError
 from syncd.local.ignore import Filter, upwards
+from syncd.local.listing import stat_of
 from syncd.local.scan import NOT_A_FILE, carried, follow, through_link
-from syncd.model import Stat, stat_of
+from syncd.model import Stat
 from syncd.value import value
 
 

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Self
 
 from syncd.errors import LocalError, UnreadableError, UnsettledError, VanishedError
-from syncd.model import Stat, stat_of
+from syncd.local.listing import stat_of
+from syncd.model import Stat
 from syncd.value import value
 
 PIECE = 1024 * 1024

@@ -18,8 +18,8 @@ from typing import overload
 from syncd.annotation.model import SUFFIX
 from syncd.errors import ConfigError
 from syncd.local.ignore import OWN, Filter, upwards
-from syncd.local.listing import Glance, Listing
-from syncd.model import WIDEST, Stat, stat_of
+from syncd.local.listing import WIDEST, Glance, Listing, stat_of
+from syncd.model import Stat
 
 NOT_A_FILE = "not a file"
 LINK_TO_FOLDER = "link to a folder"

@@ -36,6 +36,10 @@ from syncd.remotes.trust import Trust
 from syncd.remotes.wire import PIECE, Body, Wire
 
 PART = 8 * 1024 * 1024
+BATCH_SECONDS = 15.0
+"""So much longer than other requests a batch may take: it is durable before it is answered."""
+SOME = 1_000
+"""Items of one request where any number may be named."""
 BYTES = "application/octet-stream"
 
 
@@ -196,11 +200,16 @@ class HubDataset(Annotating):
         return self._outcomes(self._results(ops), [r.key for r in batch])
 
     def restore(self, items: Sequence[Item]) -> Sequence[Outcome]:
-        answer = self._wire.json(
-            "POST", f"{self._path}/restore", body={"ids": [item.id for item in items]},
-            query=self._who(),
-        )  # fmt: skip
-        return self._outcomes(answers.results(answer, len(items)), [item.key for item in items])
+        outcomes: list[Outcome] = []
+        for start in range(0, len(items), SOME):
+            some = items[start : start + SOME]
+            answer = self._wire.json(
+                "POST", f"{self._path}/restore", body={"ids": [item.id for item in some]},
+                query=self._who(),
+            )  # fmt: skip
+            found = answers.results(answer, len(some))
+            outcomes += self._outcomes(found, [item.key for item in some])
+        return outcomes
 
     def empty_trash(self) -> int:
         answer = self._wire.json("POST", f"{self._path}/trash/empty", query=self._who(), wait=600)
@@ -215,7 +224,7 @@ class HubDataset(Annotating):
         body = Body(type=frame.CONTENT_TYPE, length=sum(map(len, pieces)), pieces=pieces)
         answer = self._wire.json(
             "POST", f"{self._path}/batch", query=self._who() | {"brief": str(brief).lower()},
-            content=body, wait=60, pace=self.pace,
+            content=body, wait=BATCH_SECONDS, pace=self.pace,
         )  # fmt: skip
         return answers.results(answer, len(ops))
 

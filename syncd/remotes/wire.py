@@ -34,6 +34,9 @@ from syncd.value import value
 
 PIECE = 256 * 1024
 """A socket takes about so much at once, and what it left of a longer piece would be copied."""
+ANSWER_SECONDS = 30.0
+"""A remote that sends nothing for so long after a request is stuck; where it has something to do
+first, callers give it longer."""
 BODY_SECONDS = 15.0
 """A remote that sends nothing of a body for so long is stuck."""
 _RETRY = "Retry-After"
@@ -71,7 +74,7 @@ class Wire:
         url: str,
         token: str,
         *,
-        timeout: float = 60.0,
+        timeout: float = ANSWER_SECONDS,
         trust: Trust | None = None,
     ) -> None:
         """`trust` says which certificates are believed instead of the machine's."""
@@ -258,7 +261,8 @@ def _silent(url: str, error: Exception) -> TransientError:
     detail = str(error) or type(error).__name__
     if "CERTIFICATE_VERIFY_FAILED" in detail:
         detail += '; one of your own is believed by ca = "FILE" in its [remotes.NAME]'
-    return TransientError(f"{url} does not answer: {detail}")
+    late = isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout)
+    return TransientError(f"{url} does not answer: {detail}", late=late)
 
 
 def refusal(status: int, retry_after: str | None, content: bytes) -> RemoteError:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from syncd.state.row import OPEN, Row, select
 from syncd.state.troubles import split
@@ -61,7 +62,8 @@ class Agenda:
 
     def wake_open(self, due: int) -> None:
         """Make due what has no receipt for its content and no reason not to: nothing is lost
-        to a run that ended between two lines."""
+        to a run that ended between two lines, or with things parked."""
+        self._unpark()
         self._sql.execute(
             f"UPDATE files SET due = ? WHERE {OPEN} AND due IS NULL AND gone IS NULL"  # noqa: S608
             " AND (item_id IS NULL OR digest IS NULL) AND (dir, name) NOT IN"
@@ -77,11 +79,16 @@ class Agenda:
         """The clock was set: everything that waits does so for as long as it would have."""
         self._sql.execute("UPDATE files SET due = due + ? WHERE due IS NOT NULL", (by,))
 
-    def park(self) -> None:
-        """Nothing is due any more, until it is woken or `unpark` brings back when it was."""
+    @contextmanager
+    def parked(self) -> Iterator[None]:
+        """Nothing is due within, but what is woken there."""
         self._sql.execute("UPDATE files SET due = due + ? WHERE due < ?", (PARKED, PARKED))
+        try:
+            yield
+        finally:
+            self._unpark()
 
-    def unpark(self) -> None:
+    def _unpark(self) -> None:
         self._sql.execute("UPDATE files SET due = due - ? WHERE due >= ?", (PARKED, PARKED))
 
     def settle_gone(self, after: int) -> None:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from syncd.remotes.base import Upload
+from tests.cli.test_push import _removal
 from tests.e2e.program import digest
 
 FIELDS = ["id", "dataset", "folder", "name", "size", "sha256", "content_type", "modified",
@@ -129,8 +131,6 @@ def test_verify_against_a_folder_names_what_is_not_there(cli, name, stored):
 
 
 def test_trash_is_listed_restored_and_emptied(cli, shelf, name, stored, photos):
-    from tests.cli.test_push import _removal
-
     with shelf.open() as dataset:
         items = {item.key: item for item in dataset.items()}
         dataset.remove([_removal(items["a.jpg"]), _removal(items["trip/b.png"])])
@@ -149,6 +149,18 @@ def test_trash_is_listed_restored_and_emptied(cli, shelf, name, stored, photos):
     assert cli("trash", "empty", name, "--yes").out == "0 deleted\n"
     assert cli("trash", "restore", name).out == "0 restored\n"
     assert cli("trash", "list", name).out == ""
+
+
+def test_of_two_of_a_name_the_newer_comes_back_and_the_other_stays(cli, name, stored, shelf):
+    second = Upload(key="a.jpg", digest=digest(b"second"), size=6, file=stored / "a.jpg",
+                    content=b"second", modified_ns=1, expect=None)  # fmt: skip
+    with shelf.open() as dataset:
+        dataset.remove([_removal(dataset.find("a.jpg"))])
+        [outcome] = dataset.put([second])
+        dataset.remove([_removal(outcome.item)])
+    said = cli("trash", "restore", name).out
+    assert said == "1 restored; 1 older of the same names are left in the trash\n"
+    assert shelf.items()["a.jpg"].digest == digest(b"second")
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(cli, shared, name, tree, tmp_path):

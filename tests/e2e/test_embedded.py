@@ -43,6 +43,14 @@ def test_racing_commands_start_one_hub(home, alone, root):
     assert (home / "data" / "syncd" / "hub" / "token").stat().st_mode & 0o777 == 0o600
 
 
+def test_the_token_of_the_hub_itself_may_be_named(home, alone, root):
+    (root / "a.jpg").write_bytes(picture("a"))
+    alone("push", root, "--to", "x")
+    token = home / "data" / "syncd" / "hub" / "token"
+    assert [item["name"] for item in alone("ls", "x", "--token-file", token, "--json").lines]
+    assert alone("push", root, "--to", "x", "--token-file", token, "--json").json["success"]
+
+
 FASTER = 20
 
 

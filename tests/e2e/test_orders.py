@@ -127,6 +127,22 @@ def test_a_mirror_whose_remote_is_gone_stops_no_order_to_another(
     eventually(lambda: len(shelf.items()) == 5)
 
 
+def test_a_mirror_whose_remote_never_answered_stops_no_order_to_another(root, syncd, tmp_path):
+    (root / "a.jpg").write_bytes(picture("a"))
+    never = tmp_path / "0"
+    never.mkdir()
+    (never / "a.jpg").write_bytes(picture("b"))
+    wrong = tmp_path / "token"
+    wrong.write_text("wrong")
+    syncd("watch", never, "--to", "x", "--remote", syncd.extra["SYNCD_REMOTE"], "--token-file",
+          wrong, code=7)  # fmt: skip
+    syncd("push", root, "--to", "x")
+    for order in ("retry", "sweep"):
+        replies = {one["root"]: one for one in syncd(order, "--json", code=4).lines}
+        assert "never begun" in replies[str(never)]["error"]
+        assert replies[str(root)]["said"]
+
+
 def test_flush_returns_when_all_is_stored(root, syncd, watched, shelf):
     watched()
     for number in range(20):

@@ -12,7 +12,8 @@ import pytest
 from syncd.engine.options import Options
 from syncd.engine.session import push
 from syncd.errors import DeniedError, StateError
-from syncd.model import WIDEST, Layout, stat_of
+from syncd.local.listing import WIDEST, stat_of
+from syncd.model import Layout
 from syncd.remotes.memory import Fault
 from tests.engine.digests import digest
 from tests.local.rights import bound

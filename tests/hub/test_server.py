@@ -157,7 +157,7 @@ def test_an_idle_hub_stops_but_never_under_a_waiting_client(start_hub):
     assert not hub.address_file.exists()
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "hub.example"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "hub.example", "127.example.com"])
 def test_an_address_others_can_reach_needs_tls_or_a_word(tmp_path, host):
     with pytest.raises(ConfigError, match="other machines"):
         check(HubSettings(data=tmp_path, host=host))

@@ -6,6 +6,8 @@ from itertools import count
 
 import pytest
 
+from syncd.remotes import hub as module
+from syncd.remotes.base import Removal
 from syncd.remotes.hub import HubRemote
 from tests.remotes.asking import dataset, other, put  # noqa: F401
 from tests.remotes.contract import *  # noqa: F403
@@ -25,6 +27,17 @@ def remote(hub):
 @pytest.fixture
 def name():
     return f"contract-{next(_numbers)}"
+
+
+def test_any_number_is_restored_in_several_requests(remote, dataset, monkeypatch):  # noqa: F811
+    """The hub takes 10,000 ids at a time."""
+    monkeypatch.setattr(module, "SOME", 2)
+    items = [put(dataset, f"{n}.jpg", b"%d" % n) for n in range(5)]
+    gone = [Removal(item_id=item.id, expect=item.version, key=item.key) for item in items]
+    trashed = [outcome.item for outcome in dataset.remove(gone)]
+    assert [o.key for o in dataset.restore(trashed)] == [item.key for item in items]
+    assert {item.key for item in dataset.items()} == {item.key for item in items}
+    assert not list(dataset.restore([]))
 
 
 def test_bulk_answers_share_a_connection(remote, dataset):  # noqa: F811

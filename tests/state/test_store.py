@@ -19,13 +19,6 @@ STAT, OTHER, THIRD = (3, 1_000, 11), (3, 2_000, 11), (4, 3_000, 12)
 DIGEST, NEWER = "a" * 64, "b" * 64
 
 
-@pytest.fixture
-def state(tmp_path):
-    made = State(tmp_path)
-    yield made
-    made.close()
-
-
 def receipt(id="i1", key="a/1.jpg", version=1, digest=DIGEST, stored_ns=5):
     return Receipt(key=key, id=id, version=version, digest=digest, stored_ns=stored_ns)
 
@@ -236,44 +229,6 @@ def test_counts(state):
     seen(state, "2.jpg", OTHER)
     state.files.read("2.jpg", OTHER, NEWER, None)
     assert state.files.unsent() == ["2.jpg", "3.jpg"]
-
-
-# --- the agenda -----------------------------------------------------------------------------------
-
-
-def test_rows_are_due_in_order_and_behind_a_cursor(state):
-    for number, path in enumerate(["b/2.jpg", "a/1.jpg", "c.jpg", "b/1.jpg"]):
-        seen(state, path, due=10 + number // 3)
-    rows = state.agenda.due(20, 10, (-1, "", ""))
-    assert [row.path for row in rows] == ["c.jpg", "a/1.jpg", "b/2.jpg", "b/1.jpg"]
-    assert [r.path for r in state.agenda.due(10, 10, (10, "a", "1.jpg"))] == ["b/2.jpg"]
-    assert state.agenda.next_due() == 10
-    assert state.agenda.next_due((10, "b", "2.jpg")) == 11
-    assert state.agenda.next_due((11, "b", "1.jpg")) is None
-    assert state.agenda.due(9, 10, (-1, "", "")) == []
-
-
-def test_waking_and_settling(state):
-    stored(state, "1.jpg")
-    seen(state, "2.jpg")
-    state.agenda.settle("2.jpg")
-    assert state.agenda.next_due() is None
-    state.agenda.wake_open(5)
-    assert [r.path for r in state.agenda.due(5, 9, (-1, "", ""))] == ["2.jpg"]
-    state.troubles.note(Trouble(path="2.jpg", kind="conflict", reason="why"))
-    state.agenda.wake_open(6)
-    assert state.agenda.next_due() is None
-    state.agenda.wake_troubled(7)
-    assert state.agenda.next_due() == 7
-    state.agenda.hurry(3, 5)
-    assert state.agenda.next_due() == 3
-    state.agenda.shift(-2)
-    assert state.agenda.next_due() == 1
-    state.files.miss("", ["1.jpg"], 20, None)
-    state.agenda.wake_gone(0)
-    assert state.agenda.next_due() == 0
-    state.agenda.settle_gone(19)
-    assert state.agenda.next_due() == 1
 
 
 # --- the file -------------------------------------------------------------------------------------

@@ -1,0 +1,44 @@
+"""A hub that is frozen, not gone: it takes what it is sent, and says nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from syncd.remotes import hub as remote
+from syncd.remotes.wire import Wire
+from tests import proxy
+from tests.e2e.program import digest
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """The waits of a client, shortened."""
+    monkeypatch.setitem(Wire.__init__.__kwdefaults__, "timeout", 1.0)
+    monkeypatch.setattr(remote, "BATCH_SECONDS", 0.0)
+
+
+def test_a_push_to_it_ends_and_the_next_one_goes_on(
+    cli, start_hub, impatient, monkeypatch, photos, allow_log
+):
+    """It froze with a batch in its hands, which it may store after the push has ended."""
+    allow_log("remote away")
+    own = start_hub()
+
+    def freeze(request):
+        own.freeze()
+        return request.pass_on()
+
+    with proxy.before(own.url, freeze, {"POST batch"}) as between:
+        monkeypatch.setenv("SYNCD_REMOTE", between.url)
+        monkeypatch.setenv("SYNCD_TOKEN", own.token)
+        told = cli("push", photos, "--to", "x", "--json", code=5).json
+        assert between.asked.count("POST batch") == 2, "twice without an answer is enough"
+        assert (told["uploaded"], told["success"], len(told["failed"])) == (0, False, 6)
+        assert {one["reason"] for one in told["failed"]} == {
+            f"not sent: {between.url} does not answer: timed out"
+        }
+        own.thaw()
+        assert cli("push", photos, "--to", "x", "--json").json["success"]
+        items = cli("ls", "x", "--json").lines
+    files = [path for path in photos.rglob("[!.]*.*") if path.suffix != ".txt"]
+    assert sorted(item["sha256"] for item in items) == sorted(digest(f.read_bytes()) for f in files)
