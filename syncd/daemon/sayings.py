@@ -14,6 +14,8 @@ class Sayings:
         self._say = say
         self._mirror = mirror
         self._last = (0, 0, 0, 0)
+        self._bytes = 0
+        self._at = mirror.clock.monotonic()
         self._troubled = 0
 
     def tick(self) -> None:
@@ -21,12 +23,24 @@ class Sayings:
         tally, name = self._mirror.tally, self._mirror.dataset.info.name
         annotated = self._mirror.sidecars.annotated
         counts = (tally.uploaded, tally.moved, tally.removed, annotated)
+        now, bytes = self._mirror.clock.monotonic(), tally.bytes
         if counts != self._last:
             told = zip(counts, self._last, ("stored", "moved", "removed", "annotated"), strict=True)
             words = [f"{now - then} {word}" for now, then, word in told if now > then]
+            words += self._ahead(counts[0] - self._last[0], bytes - self._bytes, now - self._at)
             self._say(f"{name}: {', '.join(words)}")
-            self._last = counts
+        self._last, self._bytes, self._at = counts, bytes, now
         troubled = self._mirror.state.troubles.count()
         if troubled > self._troubled:
             self._say(f"{name}: {troubled} files are not in sync: `syncd status` says why")
         self._troubled = troubled
+
+    def _ahead(self, stored: int, bytes: int, seconds: float) -> list[str]:
+        """How fast it goes and what is yet to come, where that is more than this line."""
+        left, _ = self._mirror.state.agenda.pending()
+        if not stored or not seconds or not (left or self._mirror.sweeping):
+            return []
+        rate = f"{bytes / 1e6 / seconds:.1f} MB/s"
+        if self._mirror.sweeping:
+            return [rate, "scanning"]
+        return [rate, f"{left} to go, about {left * seconds / stored:.0f} s"]

@@ -27,7 +27,7 @@ def test_it_is_installed_over_a_dead_mount_and_leaves_what_is_well_alone(box: Ma
     box.add(MOUNT, "Restart=no", "ExecStopPost=")
     box.run("systemctl", "kill", "--signal=KILL", MOUNT)
     eventually(lambda: box.show(MOUNT, "ActiveState") == "failed")
-    assert "not connected" in box.run("ls", SHOWN, code=None)
+    assert "not connected" in box.run("ls", SHOWN, code=None), box.journal(MOUNT)
     box.install(SCANS, "--mount", f"scans={SHOWN}")
     eventually(lambda: "a.jpg" in box.run("ls", SHOWN, code=None))
 
