@@ -56,7 +56,6 @@ def test_a_reader_that_is_stuck_stops_nobody_and_hears_what_it_missed(pipe, monk
         for number in range(5_000):
             logger.warning("event number=%d text=%s", number, "x" * 200)
         assert time.monotonic() - began < 2.0
-        assert handler.dropped > 1_000
         read, told_all = b"", False
         while b"the last one" not in read:
             read += os.read(reader, 1 << 16)
@@ -69,6 +68,7 @@ def test_a_reader_that_is_stuck_stops_nobody_and_hears_what_it_missed(pipe, monk
                if b"number=" in line]  # fmt: skip
     assert numbers == sorted(numbers)
     assert len(numbers) + told == 5_000
+    assert told > 1_000
 
 
 def test_the_end_does_not_wait_for_a_stuck_reader_for_long(pipe):
