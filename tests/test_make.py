@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import shutil
 import signal
@@ -123,6 +124,41 @@ def test_a_package_that_cannot_be_had_stops_nothing(tmp_path):
     assert done.stderr.splitlines() == [
         "syncd: going on without one two; to have it all: apt-get install one two"
     ]
+
+
+SUDO = """#!/bin/sh
+echo "sudo $*" >> {here}/log
+case $1 in -v) touch {here}/granted ;; -n) [ -e {here}/granted ] && shift && exec "$@" ;; esac
+"""
+
+
+@pytest.mark.parametrize("groups", ["me sudo", "me"])
+def test_who_may_sudo_is_asked_at_a_terminal_and_nobody_else(tmp_path, groups):
+    programs = {
+        "sudo": SUDO.format(here=tmp_path),
+        "id": f'#!/bin/sh\n[ "$1" = -u ] && echo 1000 || echo {groups}\n',
+        "apt-get": f'#!/bin/sh\necho "apt-get $*" >> {tmp_path}/log\n',
+        "dpkg-query": "#!/bin/sh\nexit 1\n",
+    }
+    for name, text in programs.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.run(
+            ["scripts/packages", "one"], cwd=ROOT, stdin=theirs, capture_output=True, text=True,
+            check=False, env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        )  # fmt: skip
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    log = (tmp_path / "log").read_text().splitlines()
+    assert "going on without one" in done.stderr  # nothing was installed for real
+    assert log[0] == "sudo -n true"
+    assert ("sudo may ask for your password" in done.stdout) == (groups == "me sudo")
+    assert ("sudo -v" in log, any("install" in line for line in log[1:])) == (
+        (True, True) if groups == "me sudo" else (False, False)
+    )
 
 
 def test_a_package_that_another_gives_is_not_missing(tmp_path):
