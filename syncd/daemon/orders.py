@@ -12,7 +12,7 @@ from syncd.config.places import places
 from syncd.daemon.control import NAME, ask
 from syncd.daemon.metrics import Sample, from_fields
 from syncd.daemon.overview import every_mirror, of_folder, owners
-from syncd.errors import NotFoundError, SyncdError, TransientError
+from syncd.errors import NotFoundError, SyncdError, TransientError, UsageError
 from syncd.state.lock import holder
 from syncd.state.report import MirrorStatus, file_status
 from syncd.value import value
@@ -41,6 +41,7 @@ def tell_all(
         raise NotFoundError("no folder is mirrored yet")
     if below is not None:
         found = of_folder(below, remote)
+    _check_token(found, remote, token_file)
     return (_reply(mirror, words, token_file) for mirror in found)
 
 
@@ -93,6 +94,7 @@ def approve(plan: str, remote: str | None = None, token_file: Path | None = None
 
     The one that says so is asked first; of the others, one that cannot be asked is not it."""
     found = sorted(every_mirror(remote), key=lambda mirror: mirror.plan != plan)
+    _check_token(found, remote, token_file)
     silent = []
     for mirror in found:
         reply = _reply(mirror, ["approve", plan], token_file)
@@ -112,13 +114,25 @@ def tell_owner(path: Path, words: Sequence[str], token_file: Path | None = None)
     """Have the mirror of a file do something about it: the words, then the path."""
     refusal = NotFoundError("no mirror knows this file", path=str(path), hint="see syncd status")
     verb, *rest = words
-    for mirror, relative in owners(path):
+    known = owners(path)
+    _check_token([mirror for mirror, _ in known], None, token_file)
+    for mirror, relative in known:
         if file_status(mirror.folder, relative):
             try:
                 return _tell(mirror.folder, [verb, relative, *rest], token_file)
             except NotFoundError as error:
                 refusal = error
     raise refusal
+
+
+def _check_token(
+    mirrors: Sequence[MirrorStatus], remote: str | None, token_file: Path | None
+) -> None:
+    """Raise UsageError where a token would be shown to hubs that it is not for."""
+    hubs = sorted({mirror.remote for mirror in mirrors})
+    if token_file is not None and remote is None and len(hubs) > 1:
+        names = ", ".join(hubs)
+        raise UsageError(f"a token is for one hub: say which by --remote; there are {names}")
 
 
 def _reply(mirror: MirrorStatus, words: Sequence[str], token_file: Path | None) -> Reply:

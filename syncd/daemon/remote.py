@@ -37,8 +37,7 @@ def resolve(
     url, entry = address(name, config), config.remotes.get(name)
     if url == EMBEDDED:
         given = token or (_read(token_file) if token_file else "")
-        own = running(where) if given else None
-        if given and not (own and own.token == given):
+        if given and given != _own_token(where):
             hint = "name it by --remote; the hub that is started here has its own"
             raise UsageError("there is a token, but no remote that it is for", hint=hint)
         return Found(name=EMBEDDED, url=None, token="")
@@ -95,6 +94,12 @@ def _token(
         return _read(around.token_file)
     own = running(where)
     return own.token if own and own.url == url.rstrip("/") else ""
+
+
+def _own_token(where: Places) -> str:
+    """That of the hub which this user's commands find, or start."""
+    own, kept = running(where), where.hub_data / "token"
+    return own.token if own else _read(kept) if kept.exists() else ""
 
 
 def _read(file: Path) -> str:

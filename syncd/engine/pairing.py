@@ -7,7 +7,7 @@ one that is nowhere any more is a new version of that one's item, as after an at
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import field
 
 from syncd.model import Stat
@@ -72,6 +72,20 @@ def whereabouts(state: State, stat: Stat | None) -> Row | None:
     """The row of a file that is known by its looks and not to be stored under its name yet."""
     found = state.files.unsettled_as(stat) if stat else ()
     return next((row for row in found if _arrived(row)), None)
+
+
+def partners(state: State, paths: Iterable[str]) -> set[str]:
+    """Those that have now what was stored for these paths, and so on along the names that were
+    handed on: without them, these cannot be decided."""
+    found: set[str] = set()
+    left = list(paths)
+    while left:
+        row = state.files.row(left.pop())
+        there = whereabouts(state, row.kept) if row and row.displaced else None
+        if there and there.path not in found:
+            found.add(there.path)
+            left.append(there.path)
+    return found
 
 
 def astray(state: State, rows: Sequence[Row], busy: Collection[str]) -> set[str]:

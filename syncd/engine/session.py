@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from uuid import uuid4
 
 from syncd.engine.mirror import Mirror
+from syncd.engine.pairing import partners
 from syncd.engine.report import Failure, Report
 from syncd.errors import StateError
 from syncd.plan.backoff import LONGEST
@@ -120,13 +121,15 @@ def push(mirror: Mirror, names: tuple[str, ...] = ()) -> Report:
 
 @contextmanager
 def looking(mirror: Mirror, names: Sequence[str]) -> Iterator[None]:
-    """Look over the whole root, or at the named files, and leave all others for a later run."""
+    """Look over the whole root, or at the named files, and leave others for a later run: all but
+    those that have their items now."""
     if not names:
         mirror.sweep()
         yield
         return
     with mirror.state.agenda.parked():
         mirror.observer.only(names)
+        mirror.state.agenda.wake(mirror.clock.now_ns(), partners(mirror.state, names))
         yield
 
 

@@ -15,12 +15,12 @@ WIDEST = (1 << 63) - 1
 
 
 def stat_of(found: os.stat_result) -> Stat:
-    """What is noted of a file. Inodes that some file systems make of hashes, and times after 2262,
-    do not fit into 64 bits with a sign: the first wrap, the second stay at the end."""
+    """What is noted of a file. Inodes that some file systems make of hashes, and times beyond 1677
+    and 2262, do not fit into 64 bits with a sign: the first wrap, the second stay at the end."""
     inode, mtime = found.st_ino, found.st_mtime_ns
     if inode > WIDEST:
         inode -= 1 << 64
-    return (found.st_size, min(mtime, WIDEST), inode)
+    return (found.st_size, max(-WIDEST, min(mtime, WIDEST)), inode)
 
 
 @value

@@ -169,7 +169,8 @@ def _fill(rest: _Rest, fd: int, filter: Filter) -> None:
                     rest.failed(name, error)
                     continue
                 inode, mtime = found.st_ino, found.st_mtime_ns
-                small = inode <= WIDEST and mtime <= WIDEST  # a call takes as long as the rest
+                # A call takes as long as all the rest.
+                small = inode <= WIDEST and -WIDEST <= mtime <= WIDEST
                 files[name] = (found.st_size, mtime, inode) if small else stat_of(found)
 
 

@@ -16,6 +16,7 @@ from syncd.errors import (
     MissingError,
     NotFoundError,
     RejectedError,
+    RemoteError,
     SyncdError,
     UnsettledError,
 )
@@ -38,6 +39,8 @@ from syncd.remotes.wire import PIECE, Body, Wire
 PART = 8 * 1024 * 1024
 BATCH_SECONDS = 15.0
 """So much longer than other requests a batch may take: it is durable before it is answered."""
+DIGESTED_PER_S = 50e6
+"""Bytes that a hub on a slow disk digests in a second, where an upload goes on after a restart."""
 SOME = 1_000
 """Items of one request where any number may be named."""
 BYTES = "application/octet-stream"
@@ -203,13 +206,21 @@ class HubDataset(Annotating):
         outcomes: list[Outcome] = []
         for start in range(0, len(items), SOME):
             some = items[start : start + SOME]
-            answer = self._wire.json(
-                "POST", f"{self._path}/restore", body={"ids": [item.id for item in some]},
-                query=self._who(),
-            )  # fmt: skip
-            found = answers.results(answer, len(some))
-            outcomes += self._outcomes(found, [item.key for item in some])
+            try:
+                outcomes += self._restored(some)
+            except RemoteError as error:
+                if not outcomes:
+                    raise
+                rest = items[start:]  # what was restored before is not to be forgotten
+                return outcomes + [Outcome(key=item.key, error=error) for item in rest]
         return outcomes
+
+    def _restored(self, items: Sequence[Item]) -> list[Outcome]:
+        answer = self._wire.json(
+            "POST", f"{self._path}/restore", body={"ids": [item.id for item in items]},
+            query=self._who(),
+        )  # fmt: skip
+        return self._outcomes(answers.results(answer, len(items)), [item.key for item in items])
 
     def empty_trash(self) -> int:
         answer = self._wire.json("POST", f"{self._path}/trash/empty", query=self._who(), wait=600)
@@ -237,8 +248,9 @@ class HubDataset(Annotating):
 
     def _send_parts(self, upload: Upload) -> int:
         begun = self._wire.json(
-            "POST", "/v1/uploads", body={"digest": upload.digest, "size": upload.size}
-        )
+            "POST", "/v1/uploads", body={"digest": upload.digest, "size": upload.size},
+            wait=BATCH_SECONDS + upload.size / DIGESTED_PER_S,
+        )  # fmt: skip
         if begun.get("done"):
             return 0
         place, offset, sent = f"/v1/uploads/{begun.get('id')}", answers.whole(begun, "offset"), 0

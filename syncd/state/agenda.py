@@ -77,12 +77,14 @@ class Agenda:
 
     def shift(self, by: int) -> None:
         """The clock was set: everything that waits does so for as long as it would have."""
-        self._sql.execute("UPDATE files SET due = due + ? WHERE due IS NOT NULL", (by,))
+        self._sql.execute("UPDATE files SET due = due + ? WHERE due < ?", (by, PARKED))
 
     @contextmanager
     def parked(self) -> Iterator[None]:
-        """Nothing is due within, but what is woken there."""
-        self._sql.execute("UPDATE files SET due = due + ? WHERE due < ?", (PARKED, PARKED))
+        """Nothing that is there is due within, but what is woken then."""
+        self._sql.execute(
+            "UPDATE files SET due = due + ? WHERE due < ? AND gone IS NULL", (PARKED, PARKED)
+        )
         try:
             yield
         finally:

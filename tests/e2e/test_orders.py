@@ -143,6 +143,18 @@ def test_a_mirror_whose_remote_never_answered_stops_no_order_to_another(root, sy
         assert replies[str(root)]["said"]
 
 
+def test_a_token_is_not_shown_to_a_hub_that_it_is_not_for(root, syncd, tmp_path, start_hub):
+    other, token = start_hub(), tmp_path / "token"
+    token.write_text(other.token)
+    (root / "a.jpg").write_bytes(picture("a"))
+    syncd("push", root, "--to", "x")
+    syncd("push", root, "--to", "y", "--remote", other.url, "--token-file", token)
+    for order in (["retry"], ["approve", "000000000000"], ["resolve", root / "a.jpg", "--local"]):
+        assert "a token is for one hub" in syncd(*order, "--token-file", token, code=2).err
+    said = syncd("retry", "--remote", other.url, "--token-file", token).out
+    assert said.startswith(f"{root}: 0 files are tried again")
+
+
 def test_flush_returns_when_all_is_stored(root, syncd, watched, shelf):
     watched()
     for number in range(20):

@@ -73,7 +73,7 @@ def test_a_time_after_2262_and_the_largest_inode(pushing):
     world = pushing()
     for name in ("1.jpg", "2.jpg"):
         world.disk.write(name, name.encode())
-    late = 13_000_000_000 * SECOND
+    late, early = 13_000_000_000 * SECOND, -10_000_000_000 * SECOND
     os.utime(world.root / "1.jpg", ns=(late, late))
     assert run(world).uploaded == 2
     world.restart()
@@ -81,6 +81,8 @@ def test_a_time_after_2262_and_the_largest_inode(pushing):
     world.check()
     found = SimpleNamespace(st_size=1, st_mtime_ns=late, st_ino=(1 << 64) - 2)
     assert stat_of(cast(os.stat_result, found)) == (1, WIDEST, -2)
+    found.st_mtime_ns = early
+    assert stat_of(cast(os.stat_result, found)) == (1, -WIDEST, -2)
 
 
 def test_an_empty_folder(pushing):
@@ -313,16 +315,53 @@ def test_a_named_file_leaves_what_an_interrupted_push_left(pushing):
     world = pushing()
     for name in ("1.jpg", "2.jpg", "3.jpg"):
         world.disk.write(name, name.encode())
-    world.mirror.sweep()
-    while world.mirror.sweeping:  # and no further
-        world.mirror.turn(0.0)
-    world.restart(names=("2.jpg",))
+    scanned(world, ("2.jpg",))
     report = run(world, ("2.jpg",))
     assert (report.attempted, report.uploaded, report.skipped) == (1, 1, 0)
     assert set(world.stored()) == {"2.jpg"}
     world.restart()
     assert run(world).uploaded == 2
     world.check()
+
+
+def scanned(world, names=()):
+    """All was seen, and nothing done about it; then a run begins."""
+    world.mirror.sweep()
+    while world.mirror.sweeping:
+        world.mirror.turn(0.0)
+    world.restart(names=names)
+
+
+def test_a_named_file_that_took_the_name_of_one_that_moved(pushing):
+    """The other one gets its item back, as it would in a push of all."""
+    world = pushing()
+    world.disk.write("x.jpg", b"first")
+    run(world)
+    [item] = world.shelf.present()
+    world.disk.move("x.jpg", "y.jpg")
+    world.disk.write("x.jpg", b"the second")
+    scanned(world, ("x.jpg",))
+    report = run(world, ("x.jpg",))
+    assert (report.attempted, report.uploaded, report.success) == (1, 1, True)
+    assert world.shelf.find("y.jpg").id == item.id
+    world.restart()
+    assert run(world).uploaded == 0
+    world.check()
+
+
+def test_a_named_file_whose_name_one_has_that_is_gone(pushing):
+    world = pushing(layout=Layout.FLAT)
+    world.disk.write("sub/x.jpg", b"first")
+    run(world)
+    world.disk.delete("sub/x.jpg")
+    scanned(world)
+    world.mirror.state.agenda.wake_gone(world.clock.now_ns())  # as of a daemon that was stopped
+    world.disk.write("dir/x.jpg", b"the second")
+    while not world.mirror.inbox.empty():
+        world.mirror.inbox.get()
+    assert run(world, ("dir/x.jpg",)).uploaded == 1
+    world.restart()
+    assert run(world).uploaded == 0
 
 
 def test_names_that_cannot_be_carried_are_failures(pushing):
