@@ -170,11 +170,13 @@ def report(mirror: Mirror, seconds: float, names: tuple[str, ...] = ()) -> Repor
     failed += beside
     attempted = mirror.observer.files + len(beside)
     attempted += 0 if names else state.meta.get("refused_count", 0)
+    # A comparison with the remote may have brought up others than the named ones.
+    attempted = max(attempted, tally.uploaded + len(failed))
     return Report(
         dataset=mirror.dataset.info.name,
         attempted=attempted,
         uploaded=tally.uploaded,
-        skipped=max(0, attempted - tally.uploaded - len(failed)),
+        skipped=attempted - tally.uploaded - len(failed),
         renamed=state.names.renamed(names),
         rules=Told(others=_left_alone(mirror, names)).counted(mirror.observer.ignored),
         failed=tuple(failed),

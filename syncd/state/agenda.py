@@ -81,10 +81,8 @@ class Agenda:
 
     @contextmanager
     def parked(self) -> Iterator[None]:
-        """Nothing that is there is due within, but what is woken then."""
-        self._sql.execute(
-            "UPDATE files SET due = due + ? WHERE due < ? AND gone IS NULL", (PARKED, PARKED)
-        )
+        """Nothing is due within, but what is woken then."""
+        self._sql.execute("UPDATE files SET due = due + ? WHERE due < ?", (PARKED, PARKED))
         try:
             yield
         finally:

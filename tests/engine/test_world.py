@@ -11,7 +11,7 @@ import random
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -19,10 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncd.engine.options import Options
+from syncd.errors import StateError
 from syncd.model import Layout, OnConflict
 from syncd.remotes.memory import PlainDataset
 from tests.conftest import SEED
 from tests.engine.acts import LOCAL, MIRROR, REMOTE, ROUGH, Acts, made_by
+from tests.engine.test_push import run
 from tests.engine.world import Act, World
 
 QUIET = (*LOCAL, *MIRROR, *MIRROR)
@@ -116,6 +118,31 @@ def test_long_histories_twice_the_same(number):
     layout = list(Layout)[seed % 3]
     history = made_by(seed, 120, ALL)
     assert play(history, layout) == play(history, layout)
+
+
+@pytest.mark.parametrize("number", range(40))
+def test_a_push_of_some_files_ends_and_leaves_the_rest_for_later(number):
+    """In any layout, whatever the mirror was about to do."""
+    seed = SEED + number
+    print(f"seed {seed}")
+    random.seed(0)
+    rng, layout = random.Random(seed), list(Layout)[seed % 3]
+    with world(layout) as made:
+        Acts(made).run(made_by(seed, 60, QUIET))
+        now = made.files()
+        names = tuple(rng.sample(sorted(now), min(len(now), rng.choice((1, 1, 2, 3)))))
+        made.removes = False
+        made.restart(Options(layout=rng.choice(list(Layout)), source="me"), names)
+        with suppress(StateError):  # all is gone, and that is asked about
+            report = run(made, names)
+            assert report.attempted >= len(names)  # and those that names were handed on to
+            assert report.failed == ()
+            stored = set(made.stored().values())
+            assert all(now[name] in stored for name in names)
+        made.removes = True
+        made.restart(Options(layout=layout, source="me"))
+        made.finish()
+        made.check()
 
 
 @pytest.mark.parametrize("number", range(20))
