@@ -15,7 +15,6 @@ from syncd.model import Action, Item, ItemState, Policy, Receipt, Stat, Triple, 
 from syncd.plan.assign import Placed, Taken, Unread, assign, beside
 from syncd.plan.decide import MIRRORS, decide, movable, relocate
 from syncd.plan.layout import place
-from syncd.state.agenda import PARKED
 from syncd.state.row import Row
 from syncd.state.store import State
 from syncd.value import value
@@ -338,7 +337,7 @@ class _View:
 
 def _leaving(row: Row) -> bool:
     """Whether a row will give up its key soon: gone, and that is about to be dealt with."""
-    return row.gone is not None and row.due is not None and row.due < PARKED
+    return row.gone is not None and row.pending
 
 
 def _as_item(receipt: Receipt) -> Item:

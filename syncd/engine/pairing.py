@@ -101,7 +101,7 @@ def astray(state: State, rows: Sequence[Row], busy: Collection[str]) -> set[str]
         row.path
         for row, new in found
         if new.path not in here
-        and (new.due is not None or new.path in busy)
+        and (new.pending or new.path in busy)
         and row.receipt
         and new.digest in (None, row.receipt.digest)
     }

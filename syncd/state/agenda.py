@@ -6,11 +6,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from syncd.state.row import OPEN, Row, select
+from syncd.state.row import OPEN, PARKED, Row, select
 from syncd.state.troubles import split
-
-PARKED = 1 << 62
-"""Added to what is due, in ns: nothing is ever due as late."""
 
 
 class Agenda:

@@ -21,6 +21,10 @@ RENAMED = "gone IS NULL AND key <> name AND substr(key, -length(name) - 1) <> '/
 """True of a file that is stored under another name than its own; an index has just these."""
 
 
+PARKED = 1 << 62
+"""Added to what is due, in ns, where a run leaves a row to a later one: nothing is due as late."""
+
+
 @value
 class Row:
     """One local path with its observation and its receipt."""
@@ -36,6 +40,11 @@ class Row:
     due: int | None
     was: Stat | None
     """How the file looked when it was what the receipt says, where it has changed since."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether it is to be decided in this run."""
+        return self.due is not None and self.due < PARKED
 
     @property
     def kept(self) -> Stat | None:
