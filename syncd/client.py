@@ -104,7 +104,7 @@ class Client:
         actions: list[Action] = []
         ahead: dict[str, Path] = {}
         errands = group(list(paths), checked_name(name), self.name, options)
-        for errand in errands:
+        for errand in [one for one in errands if not one.empty]:
             root = errand.target.root
             with rehearsed(errand.target, self.remote, self.places.mirrors, ahead) as mirror:
                 found = rehearse(mirror, errand.names)
@@ -229,6 +229,8 @@ class RemoteDataset:
         watcher: Watcher | None,
         ahead: Ahead | None,
     ) -> Report:
+        if errand.empty:
+            return Report(dataset=self.name)
         client = self._client
         with opened(errand.target, client.remote, client.places.mirrors, removes=False) as mirror:
             mirror.state.meta.put(remote=client.name)

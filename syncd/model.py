@@ -100,6 +100,15 @@ class Item:
     annotated: int = 0
     """Revision of its annotations: 0 where there never were any; grows with each change."""
 
+    @property
+    def folder(self) -> str:
+        """Where it lies in the dataset: `/`, or `/a/b`."""
+        return f"/{self.key.rpartition('/')[0]}"
+
+    @property
+    def name(self) -> str:
+        return self.key.rpartition("/")[2]
+
 
 @value
 class Receipt:

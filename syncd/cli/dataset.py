@@ -27,6 +27,8 @@ def ls(
     token_file: o.TokenFile = None,
 ) -> None:
     """List datasets, or the files of one."""
+    from syncd.config.checked import checked_key
+
     with reach.client(remote, token_file) as client:
         if not what or not what.strip("/"):
             infos = list(client.remote.datasets())
@@ -38,6 +40,7 @@ def ls(
             render.rows((i.name, f"{i.items} items", render.amount(i.bytes)) for i in infos)
             return
         name, _, folder = what.strip("/").partition("/")
+        checked_key(folder)
         listed = False
         for item in _below(client, name, folder):
             listed = True

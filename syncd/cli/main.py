@@ -109,6 +109,10 @@ def _run() -> int:
     except BrokenPipeError:
         sys.stderr.close()  # Whoever read our output has seen enough.
         return 0
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # noticed by click, which ends with 1
+            return 0
+        raise
     except (KeyboardInterrupt, typer.Abort):
         return _told("interrupted", 130)
     except UnicodeEncodeError as error:

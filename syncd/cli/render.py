@@ -172,12 +172,11 @@ def report_fields(done: Report) -> dict[str, Any]:
 
 def item_fields(item: Item, dataset: str) -> dict[str, Any]:
     """The contract of `ls --json`: one object a line."""
-    folder, _, name = item.key.rpartition("/")
     return {
         "id": item.id,
         "dataset": dataset,
-        "folder": f"/{folder}",
-        "name": name,
+        "folder": item.folder,
+        "name": item.name,
         "size": item.size,
         "sha256": item.digest,
         "content_type": item.content_type,

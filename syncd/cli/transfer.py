@@ -91,9 +91,11 @@ def get(
     token_file: o.TokenFile = None,
 ) -> None:
     """Bring one file, verified."""
+    from syncd.config.checked import checked_key
     from syncd.errors import UsageError
 
     name, _, key = what.strip("/").partition("/")
+    checked_key(key)
     if not key:
         raise UsageError(f"{what!r} names no file: say DATASET/PATH")
     if json and str(output) == "-":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 
-from syncd.errors import UsageError
+from syncd.errors import NotFoundError, UsageError
 
 MAX_NAME = 255
 SHORTEST_S = 0.1
@@ -38,6 +38,13 @@ def checked_name(name: str) -> str:
         return dataset(name)
     except UsageError as error:
         raise UsageError(error.message, path=f"--to {name!r}") from None
+
+
+def checked_key(key: str) -> str:
+    """A key, or a folder of them, that can be there; raises NotFoundError for any other."""
+    if any(part in (".", "..") for part in key.split("/")):
+        raise NotFoundError("no name in a dataset is . or ..", path=key)
+    return key
 
 
 def cache_size(text: str) -> int:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from syncd.engine.opening import Target, root_of
 from syncd.engine.options import Options
-from syncd.engine.report import Report
+from syncd.engine.report import Failure, Report
 from syncd.errors import NotFoundError, UsageError
 from syncd.local.mounts import mounts_of
+from syncd.local.scan import NOT_UTF8, carried, shown
 from syncd.model import OnConflict
 from syncd.value import value
 
@@ -22,10 +23,17 @@ MOUNTED = "fuse.syncd"
 
 @value
 class Errand:
-    """A folder to push, whole or, where `names` are given, only those files in it."""
+    """A folder to push, whole or, where `names` are given, only those files in it; `refused` are
+    named ones that cannot be carried."""
 
     target: Target
     names: tuple[str, ...] = ()
+    refused: tuple[Failure, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether files were named, and none is left to be sent."""
+        return bool(self.refused) and not self.names
 
 
 def group(paths: Sequence[Path], dataset: str, remote: str, options: Options) -> list[Errand]:
@@ -54,7 +62,11 @@ def group(paths: Sequence[Path], dataset: str, remote: str, options: Options) ->
                 root=root, remote=remote, dataset=dataset,
                 options=_beside(options, sources[root]) if len(wanted) > 1 else options,
             ),
-            names=tuple(names or ()),
+            names=tuple(name for name in names or () if carried(name)),
+            refused=tuple(
+                Failure(path=shown(name), reason=NOT_UTF8, kind="refused")
+                for name in names or () if not carried(name)
+            ),
         )
         for root, names in wanted.items()
     ]  # fmt: skip
@@ -98,6 +110,7 @@ def _beside(options: Options, source: str) -> Options:
 
 def merge(dataset: str, errands: Sequence[Errand], reports: Sequence[Report]) -> Report:
     """One report of several; where there are several, paths are given in full."""
+    reports = [_with_refused(e, r) for e, r in zip(errands, reports, strict=True)]
     if len(errands) > 1:
         reports = [_in_full(e.target.root, r) for e, r in zip(errands, reports, strict=True)]
     return Report(
@@ -107,12 +120,17 @@ def merge(dataset: str, errands: Sequence[Errand], reports: Sequence[Report]) ->
         skipped=sum(r.skipped for r in reports),
         renamed=sum(r.renamed for r in reports),
         rules=_added(reports),
-        failed=tuple(failure for r in reports for failure in r.failed),
+        failed=[failure for r in reports for failure in r.failed],
         bytes=sum(r.bytes for r in reports),
         seconds=round(sum(r.seconds for r in reports), 3),
         away=next((r.away for r in reports if r.away), None),
         full=any(r.full for r in reports),
     )
+
+
+def _with_refused(errand: Errand, report: Report) -> Report:
+    attempted = report.attempted + len(errand.refused)
+    return replace(report, attempted=attempted, failed=(*report.failed, *errand.refused))
 
 
 def _added(reports: Sequence[Report]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from syncd.value import value
@@ -32,7 +32,7 @@ class Report:
     uploaded: int = 0
     skipped: int = 0
     renamed: int = 0
-    failed: tuple[Failure, ...] = ()
+    failed: Sequence[Failure] = ()
     rules: Mapping[str, int] = field(default_factory=dict)
     bytes: int = 0
     seconds: float = 0.0

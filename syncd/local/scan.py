@@ -26,7 +26,7 @@ LINK_TO_FOLDER = "link to a folder"
 LINK_OUT = "link out of the root"
 LINK_DANGLING = "dangling link"
 
-_NOT_UTF8 = "the name is not UTF-8: rename it"
+NOT_UTF8 = "the name is not UTF-8: rename it"
 _GONE = (FileNotFoundError, NotADirectoryError)
 _OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -219,7 +219,7 @@ class _Rest:
             self._ignored[rule] += 1
 
     def refuse(self, name: str) -> None:
-        self._refused.append((shown(self._path(name)), _NOT_UTF8))
+        self._refused.append((shown(self._path(name)), NOT_UTF8))
 
     def failed(self, name: str, error: OSError) -> None:
         """A name that vanished is no matter; anything else leaves the folder in doubt."""

@@ -74,9 +74,13 @@ def assign(
 ) -> Placed | Unread | Taken:
     """Find the key of a path; raise NameRefusedError where it cannot be carried."""
     found = _follow(alternates(path, policy), path, digest, _own(policy), lookup)
-    if isinstance(found, _Free):
-        return found.taken or Placed(path=path, key=found.key)
-    return found
+    if not isinstance(found, _Free):
+        return found
+    if found.taken:
+        return found.taken
+    # Its name was taken when it was stored, perhaps, and what had the name is gone.
+    before = _follow(suffixed(path, policy), path, digest, _own(policy), lookup)
+    return Placed(path=path, key=found.key) if isinstance(before, _Free) else before
 
 
 def beside(taken: Taken, digest: str, policy: Policy, lookup: Lookup) -> Placed | Taken:

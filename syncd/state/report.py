@@ -284,8 +284,11 @@ def _reading(folder: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _way_out(error: sqlite3.Error) -> str:
-    if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return "somebody is at it: ask again"
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+        return "its disk may be full: make room, and it is as it was"
     return (
         "mend its rights; or delete it: the next run compares everything by digest and"
         " sends nothing twice"

@@ -48,6 +48,8 @@ WRONG = [
     (["watch", "{photos}", "{photos}/trip"], 2, "lies inside"),
     (["pull", "none", "{photos}"], 4, "there is no dataset 'none'"),
     (["get", "none"], 2, "say DATASET/PATH"),
+    (["get", "none/../a.jpg"], 4, "no name in a dataset is . or .."),
+    (["ls", "none/a/../b"], 4, "no name in a dataset is . or .."),
     (["get", "none/a.jpg"], 4, "there is no dataset 'none'"),
     (["ls", "none"], 4, "there is no dataset 'none'"),
     (["ls", "--remote", "nobody"], 3, "there is no remote 'nobody': known are hub"),

@@ -159,6 +159,18 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes(cli, shelf, name, photos
     assert "\\xff.jpg: the name is not UTF-8: rename it" in told.err
 
 
+def test_named_files_that_are_not_utf8_are_reported_and_stop_no_other(cli, shelf, name, photos):
+    odd = os.fsdecode(os.fsencode(photos) + b"/bad\xff.jpg")
+    Path(odd).write_bytes(b"odd")
+    told = cli("push", odd, photos / "a.jpg", "--to", name, "--json", code=1).json
+    failed = [{"path": "bad\\xff.jpg", "reason": "the name is not UTF-8: rename it"}]
+    assert (told["attempted"], told["uploaded"], told["failed"]) == (2, 1, failed)
+    told = cli("push", odd, "--to", name, "--json", code=1).json
+    assert (told["attempted"], told["uploaded"], told["failed"]) == (1, 0, failed)
+    assert set(shelf.items()) == {"a.jpg"}
+    assert cli("push", odd, "--to", name, "--dry-run", "--json").json["plan"] == []
+
+
 def test_what_somebody_trashed_is_not_sent_again_and_what_vanished_is(cli, shelf, name, photos):
     cli("push", photos, "--to", name)
     with shelf.open() as dataset:

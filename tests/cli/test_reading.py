@@ -163,11 +163,12 @@ def test_of_two_of_a_name_the_newer_comes_back_and_the_other_stays(cli, name, st
     assert shelf.items()["a.jpg"].digest == digest(b"second")
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(cli, shared, name, tree, tmp_path):
+@pytest.mark.parametrize("form", ["", "--json"], ids=["lines", "more than a pipe holds"])
+def test_a_reader_that_has_seen_enough_is_no_error(cli, shared, name, tree, tmp_path, form):
     tree({f"{n}.jpg": b"%d" % n for n in range(300)}, tmp_path / "many")
     cli("push", tmp_path / "many", "--to", name, "--quiet")
     done = subprocess.run(
-        f"{sys.executable} -m syncd ls {name} | head -n 1; exit ${{PIPESTATUS[0]}}",
+        f"{sys.executable} -m syncd ls {name} {form} | head -n 1; exit ${{PIPESTATUS[0]}}",
         shell=True, executable="/bin/bash", capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert (done.stdout.count("\n"), done.stderr) == (1, "")
+    assert (done.returncode, done.stdout.count("\n"), done.stderr) == (0, 1, "")

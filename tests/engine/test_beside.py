@@ -60,6 +60,17 @@ def torn(world):
     return world
 
 
+def test_it_is_found_again_also_where_what_had_the_name_is_gone(beside):
+    beside.shelf.trash("a/1.jpg")
+    sent = beside.remote.sent
+    lose_state(beside)
+    assert (beside.stored(), beside.remote.sent) == ({"a/1~north.jpg": b"ours"}, sent)
+    beside.disk.write("a/c/1.jpg", b"new")
+    beside.finish()
+    assert set(beside.stored().values()) == {b"ours", b"new"}
+    beside.check()
+
+
 @pytest.mark.parametrize("on_conflict", OnConflict)
 @pytest.mark.parametrize("source", ["north", "south", ""])
 def test_what_is_stored_beside_is_found_again_without_the_state(beside, on_conflict, source):

@@ -211,3 +211,10 @@ def test_a_file_that_is_in_use_is_not_to_be_deleted():
     error.sqlite_errorname = "SQLITE_BUSY"
     assert _way_out(error) == "somebody is at it: ask again"
     assert "delete it" in _way_out(sqlite3.DatabaseError("malformed"))
+
+
+def test_nobody_is_told_to_delete_a_state_file_whose_disk_is_full():
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = "SQLITE_IOERR_WRITE"
+    assert _way_out(error) == "its disk may be full: make room, and it is as it was"
+    assert "delete it" in _way_out(sqlite3.DatabaseError("file is not a database"))
