@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec, Pattern
 
 IGNORE_NAME = ".syncdignore"
+LARGEST = 1024 * 1024
+"""Bytes of a `.syncdignore`. Nobody writes so many patterns: it is some other file."""
 
 OWN = "syncd's own"
 """Never counted: a user did not put it there, or put it there for syncd."""
@@ -148,6 +151,7 @@ class Filter:
         signature = (found.st_size, found.st_mtime_ns, found.st_ino)
         if self._signatures.get(dir, _SIGNATURE_NONE) == signature:
             return
+        _regular(found, file)
         self._specs[dir] = _load(file)
         self._signatures[dir] = signature
         self._changed()
@@ -224,10 +228,30 @@ def upwards(dir: str) -> Iterator[str]:
 
 def _load(file: str) -> GitIgnoreSpec:
     try:
-        text = Path(file).read_bytes().decode("utf-8-sig", "surrogateescape")
+        text = _read(file).decode("utf-8-sig", "surrogateescape")
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", path=file) from error
     return _parse(tuple(text.splitlines()), file)
+
+
+def _read(file: str) -> bytes:
+    """Never waits, even where a FIFO took the file's place since it was looked at."""
+    fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _regular(os.fstat(fd), file)
+        with os.fdopen(fd, "rb", closefd=False) as opened:
+            data = opened.read(LARGEST + 1)
+    finally:
+        os.close(fd)
+    if len(data) > LARGEST:
+        raise ConfigError(f"cannot be read: it is longer than {LARGEST} bytes", path=file)
+    return data
+
+
+def _regular(found: os.stat_result, file: str) -> None:
+    """Raises ConfigError for what may have no end, or whose opening alone may wait or do things."""
+    if not stat.S_ISREG(found.st_mode):
+        raise ConfigError("cannot be read: it is not a regular file", path=file)
 
 
 def _parse(lines: tuple[str, ...], source: str | None = None) -> GitIgnoreSpec:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from syncd.errors import ConfigError
-from syncd.local.ignore import Filter, is_temporary
+from syncd.local.ignore import LARGEST, Filter, is_temporary
 from syncd.local.kind import EXTENSIONS, KINDS
 
 PLAIN = Filter(extensions=EXTENSIONS)
@@ -117,6 +119,35 @@ def test_a_bad_pattern_names_its_file(tmp_path: Path) -> None:
     for _ in range(2):  # not only the first time
         with pytest.raises(ConfigError, match=r"\.syncdignore"):
             chosen.enter(tmp_path, "")
+
+
+@pytest.mark.parametrize("kind", ["fifo", "socket", "endless", "folder", "long"])
+def test_what_is_no_file_of_patterns_is_named_and_not_waited_for(tmp_path: Path, kind: str) -> None:
+    file, chosen = tmp_path / ".syncdignore", Filter(extensions=EXTENSIONS)
+    with socket.socket(socket.AF_UNIX) as listener:
+        {
+            "fifo": lambda: os.mkfifo(file),
+            "socket": lambda: listener.bind(os.fspath(file)),
+            "endless": lambda: file.symlink_to("/dev/zero"),
+            "folder": file.mkdir,
+            "long": lambda: file.write_text("*.png\n" * (LARGEST // 6 + 1)),
+        }[kind]()
+        for _ in range(2):
+            why = "longer than" if kind == "long" else "not a regular file"
+            with pytest.raises(ConfigError, match=rf"\.syncdignore: cannot be read: it is {why}"):
+                chosen.enter(tmp_path, "")
+
+
+def test_a_fifo_that_took_the_place_of_the_file_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "before").write_text("*.png\n")
+    before = (tmp_path / "before").stat()
+    os.mkfifo(tmp_path / ".syncdignore")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", lambda _file: before)
+        with pytest.raises(ConfigError, match="not a regular file"):
+            Filter(extensions=EXTENSIONS).enter(tmp_path, "")
 
 
 def test_deeper_files_win_and_patterns_are_relative_to_their_folder(tmp_path: Path) -> None:
