@@ -140,8 +140,8 @@ class Store:
             least = min(GIB, disk.f_blocks * disk.f_frsize // 50)
         if free - wanted < least:
             raise FullError(
-                f"the hub's disk is nearly full: {free} bytes are free and {least} must stay "
-                "free; empty the trash or make room"
+                f"the hub's disk is nearly full: {wanted} bytes are wanted, {free} bytes are free "
+                f"and {least} must stay free; empty the trash or make room"
             )
 
     def swap(self, following: Path) -> Path:

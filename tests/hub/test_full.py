@@ -51,7 +51,8 @@ def test_a_gibibyte_or_a_fiftieth_of_the_disk_stays_free_unasked(tmp_path, monke
         with monkeypatch.context() as patched:
             patched.setattr(os, "statvfs", statvfs)
             store.check_room(1000)
-            with pytest.raises(FullError, match=f"{free} bytes are free and {kept} must stay"):
+            why = f"1001 bytes are wanted, {free} bytes are free and {kept} must stay free"
+            with pytest.raises(FullError, match=why):
                 store.check_room(1001)
 
 
