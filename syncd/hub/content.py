@@ -33,17 +33,14 @@ async def serve(hub: Hub, item: ItemRow, request: Request) -> Response:
         head = await hub.read(os.pread, fd, min(size, kinds.HEAD), start)
         headers |= labels(item.name, head)
         wanted = stretch(request.headers.get("range"), size)
-        if_range = request.headers.get("if-range")
-        if if_range is not None and if_range != headers["etag"]:
-            wanted = (0, size)
-        if wanted is None:
+        if request.headers.get("if-range", headers["etag"]) != headers["etag"]:
+            wanted = None
+        status, (first, length) = (206, wanted) if wanted else (200, (0, size))
+        if wanted and not length:
             headers["content-range"] = f"bytes */{size}"
             os.close(fd)
             return Response(status_code=416, headers=headers)
-        first, length = wanted
-        status = 200
-        if request.headers.get("range") and wanted != (0, size):
-            status = 206
+        if wanted:
             headers["content-range"] = f"bytes {first}-{first + length - 1}/{size}"
         headers["content-length"] = str(length)
     except BaseException:
@@ -75,19 +72,19 @@ def matches(header: str, etag: str) -> bool:
 
 
 def stretch(header: str | None, size: int) -> tuple[int, int] | None:
-    """The (first byte, length) a Range header asks for; all of it where it makes no sense to us,
-    None where it lies outside."""
+    """The (first byte, length) a Range header asks for, without length where that lies outside;
+    None where no range is asked for, or in a way that makes no sense to us."""
     found = _RANGE.fullmatch(header.strip()) if header else None
     if found is None or found.groups() == ("", ""):
-        return 0, size
+        return None
     first, last = found.groups()
     if not first:
         length = min(int(last), size)
-        return (size - length, length) if length else None
-    start, end = int(first), min(int(last or size), size - 1)
-    if start >= size:
+        return size - length, length
+    start = int(first)
+    if last and int(last) < start:
         return None
-    return (start, end - start + 1) if last == "" or int(last) >= start else (0, size)
+    return start, max(0, min(int(last or size), size - 1) - start + 1)
 
 
 def labels(name: str, head: bytes) -> dict[str, str]:
