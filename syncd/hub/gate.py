@@ -78,6 +78,7 @@ class Gate:
         self._seen = seen
         self.inside = 0
         self.last = time.monotonic()
+        """When somebody who was let in last began to ask."""
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,14 +86,11 @@ class Gate:
             return await self._app(scope, receive, send)
         answer = _Answer(send)
         started = time.monotonic()
-        self.inside += 1
         try:
             await self._pass(scope, receive, answer.send)
         finally:
-            self.inside -= 1
-            self.last = time.monotonic()
             call = getattr(scope.get("route"), "path", "none")
-            self._seen(call, answer.status, self.last - started)
+            self._seen(call, answer.status, time.monotonic() - started)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
@@ -101,9 +99,21 @@ class Gate:
         if refusal is None and limit and _length(headers) > limit:
             refusal = (413, f"the body is longer than {limit} bytes")
         if refusal is None:
-            await self._app(scope, limited(receive, limit) if limit else receive, send)
+            await self._used(scope, limited(receive, limit) if limit else receive, send)
         else:
             await refuse(send, *refusal)
+
+    async def _used(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Only what is let in is use: strangers must not keep an idle hub.
+
+        Nor may the end of a question whose asker has gone meanwhile. Who is still there while it is
+        answered is seen by the server, which knows the connections."""
+        self.inside += 1
+        self.last = time.monotonic()
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self.inside -= 1
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
         if len(scope["headers"]) > MAX_HEADERS:

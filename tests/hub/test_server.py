@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -155,6 +156,16 @@ def test_an_idle_hub_stops_but_never_under_a_waiting_client(start_hub):
         assert hub.process.poll() is None
     assert hub.process.wait(10) == 0
     assert not hub.address_file.exists()
+
+
+def test_strangers_who_keep_asking_do_not_keep_an_idle_hub(start_hub):
+    hub = start_hub("--idle", "0.7", "--min-free", "0")
+    end = time.monotonic() + 10
+    while hub.process.poll() is None and time.monotonic() < end:
+        with suppress(httpx.HTTPError):
+            assert httpx.get(f"{hub.url}/v1/datasets").status_code == 401
+        time.sleep(0.05)
+    assert hub.process.poll() == 0
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "hub.example", "127.example.com"])
