@@ -7,6 +7,7 @@ lock lets one of them live, and both commands find it by its address file.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -26,6 +27,11 @@ from syncd.value import value
 START_S = 20.0
 IDLE_S = 60.0
 """So long after its last client has gone the embedded hub stops."""
+
+_ASIDE = re.compile(
+    r"(\n\[SQL: ((?!\nTraceback).)*)?\n\(Background on this error[^\n]*\Z", re.DOTALL
+)
+"""What SQLAlchemy puts below the line that tells: the statement, and where to read more."""
 
 
 @value
@@ -142,7 +148,9 @@ def _alive(pid: int) -> bool:
 
 
 def _last_line(log: Path) -> str:
+    """What the hub said last: where it ended with an error, the line that tells which."""
     try:
-        return log.read_text(errors="replace").strip().rpartition("\n")[2] or "its log is empty"
+        text = _ASIDE.sub("", log.read_text(errors="replace").strip())
     except OSError:
         return "its log cannot be read"
+    return text.rpartition("\n")[2] or "its log is empty"

@@ -14,21 +14,24 @@ import logging
 import os
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Protocol
 
 import uvicorn
+from sqlalchemy.exc import DBAPIError
 
-from syncd.errors import ConfigError
+from syncd.errors import ConfigError, StateError
 from syncd.hub import app
 from syncd.hub.core import Hub, HubSettings
 from syncd.hub.gate import Hosts
 from syncd.hub.heads import HeadLimited
 from syncd.hub.lock import locked
+from syncd.hub.store import FullError, full_disk_named
 
 __all__ = ["HubSettings", "serve"]
 log = logging.getLogger(__name__)
@@ -52,14 +55,30 @@ class Supervisor(Protocol):
 def serve(settings: HubSettings, supervisor: Supervisor | None = None) -> None:
     """Run a hub until it is told to stop or has been idle, with this process's umask narrowed.
 
-    Raises ConfigError, BusyError."""
+    Raises ConfigError, BusyError, StateError."""
     check(settings)
-    with narrowed(), locked(settings.data), bound(settings) as listener:
-        hub = Hub(settings)
+    with narrowed(), ExitStack() as held:
+        with opening(settings.data):
+            held.enter_context(locked(settings.data))
+            listener = held.enter_context(bound(settings))
+            hub = Hub(settings)
         try:
             _Server(hub, listener, supervisor).run(sockets=[listener])
         finally:
             hub.close()
+
+
+@contextmanager
+def opening(data: Path) -> Iterator[None]:
+    """Raise StateError, one sentence for people, for what the disk or SQLite has to say."""
+    try:
+        with full_disk_named():
+            yield
+    except FullError as error:
+        raise StateError(f"the disk of {data} is full: make room") from error
+    except (OSError, sqlite3.Error, DBAPIError) as error:
+        cause = getattr(error, "orig", None) or getattr(error, "strerror", None) or error
+        raise StateError(f"the hub's data cannot be opened: {cause}", path=str(data)) from error
 
 
 @contextmanager

@@ -204,8 +204,8 @@ def full_disk_named() -> Iterator[None]:
         if error.errno in (ENOSPC, EDQUOT):
             raise FullError("the hub's disk is full: empty the trash or make room") from error
         raise
-    except sa.exc.OperationalError as error:
-        if _says_full(error.orig):
+    except (sa.exc.OperationalError, sqlite3.Error) as error:
+        if _says_full(getattr(error, "orig", error)):
             raise FullError("the hub's disk is full: empty the trash or make room") from error
         raise
 

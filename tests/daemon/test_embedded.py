@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 
 import pytest
 
 from syncd.config.load import load
 from syncd.config.places import places
+from syncd.daemon import embedded
 from syncd.daemon.embedded import running
 from syncd.daemon.remote import EMBEDDED, address, resolve
+from syncd.errors import StateError
 
 
 @pytest.fixture
@@ -55,3 +58,30 @@ def test_an_address_that_the_configuration_names_has_that_name(port):
 def test_a_hub_whose_certificate_is_gone_is_none_that_answers(port, tmp_path):
     tell(f"https://127.0.0.1:{port}", 1 << 30, ca=str(tmp_path / "gone.pem"))
     assert running(places()) is None
+
+
+TRACEBACK = """2026-11-21 18:00:00,000 INFO something else
+Traceback (most recent call last):
+  File "schema.py", line 215, in _begin
+sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) database or disk is full
+"""
+BACKGROUND = "(Background on this error at: https://sqlalche.me/e/21/e3q8)\n"
+
+
+@pytest.mark.parametrize(
+    "aside",
+    [
+        "",
+        BACKGROUND,
+        "[SQL: BEGIN]\n" + BACKGROUND,
+        "[SQL: \nCREATE TABLE a (\n)\n]\n" + BACKGROUND,
+    ],
+)
+def test_a_hub_that_does_not_start_is_told_by_the_line_that_tells(monkeypatch, aside):
+    log = places().state / "hub.log"
+    log.parent.mkdir(parents=True)
+    log.write_text(("older\n[SQL: BEGIN]\n" + TRACEBACK + aside) * 2)
+    monkeypatch.setattr(embedded, "_start", lambda _places, _log: subprocess.Popen(["false"]))
+    with pytest.raises(StateError) as raised:
+        embedded.ensure(places())
+    assert raised.value.hint == TRACEBACK.splitlines()[-1]

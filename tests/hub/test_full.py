@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+import sys
+from contextlib import suppress
 
 import pytest
 
+from syncd.errors import StateError
 from syncd.hub.store import GIB, FullError, Store
 from tests.hub.asking import asking, digest, opened, packed, put
 
@@ -122,3 +125,34 @@ def test_a_really_full_disk_loses_nothing_and_recovers(disk, min_free):
             os.close(fd)
         with pytest.raises(FullError):
             store.check_room(12 * MIB)
+
+
+@pytest.mark.parametrize("left", [0, 8192, 20480])
+def test_a_hub_that_cannot_begin_on_a_full_disk_says_so_in_a_sentence(disk, left):
+    data = disk / "data"
+    with opened(data):
+        pass
+    (disk / "kept").write_bytes(bytes(left))
+    with suppress(OSError), (disk / "rest").open("wb", buffering=0) as rest:
+        while True:
+            rest.write(bytes(4096))
+    (disk / "kept").unlink()
+    ended = hub_process("--data", str(data))
+    assert ended.returncode == StateError.exit_code
+    assert ended.stderr == f"syncd hub: the disk of {data} is full: make room\n"
+
+
+def test_a_hub_that_cannot_begin_for_another_reason_names_it(tmp_path):
+    with opened(tmp_path):
+        pass
+    (tmp_path / "stores/1/catalogue.db").write_bytes(b"no catalogue" * 1000)
+    ended = hub_process("--data", str(tmp_path))
+    assert ended.returncode == StateError.exit_code
+    why = "the hub's data cannot be opened: file is not a database"
+    assert ended.stderr == f"syncd hub: {tmp_path}: {why}\n"
+
+
+def hub_process(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "syncd.hub", *options], capture_output=True, text=True, timeout=30
+    )
