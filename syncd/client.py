@@ -240,7 +240,7 @@ class RemoteDataset:
                 mirror.tally.watchers.append(lambda tally, path: watcher(tally))
             mirror.observer.ahead = ahead or mirror.observer.ahead
             bind(mirror, errand.names)
-            return push(mirror, errand.names)
+            return push(mirror, errand.names, revive=client.revive)
 
 
 def _content(document: str | Path | Mapping[str, Any]) -> bytes:

@@ -152,8 +152,11 @@ class Dispatcher:
         until = now + int(pause * SECOND)
         full = isinstance(error, NoRoomError)
         self._state.meta.put(
-            away={"tries": tries, "until_ns": until, "reason": error.message, "full": full}
-        )
+            away={
+                "tries": tries, "until_ns": until, "reason": error.message, "full": full,
+                "late": error.late,
+            }
+        )  # fmt: skip
         log.warning("remote away reason=%s retry_s=%.1f", error.message, pause)
 
     def close(self) -> None:

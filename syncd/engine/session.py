@@ -6,14 +6,14 @@ does not, is the daemon's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from uuid import uuid4
 
 from syncd.engine.mirror import Mirror
 from syncd.engine.pairing import partners
 from syncd.engine.report import Failure, Report
-from syncd.errors import StateError
+from syncd.errors import StateError, SyncdError
 from syncd.plan.backoff import LONGEST
 from syncd.remotes.base import Feeds
 from syncd.state.sidecar_report import Told
@@ -88,8 +88,11 @@ def catch_up(mirror: Mirror) -> None:
         more = page.more
 
 
-def push(mirror: Mirror, names: tuple[str, ...] = ()) -> Report:
-    """Send what is new, of the whole root or of the named files in it, and end.
+def push(
+    mirror: Mirror, names: tuple[str, ...] = (), *, revive: Callable[[], None] = lambda: None
+) -> Report:
+    """Send what is new, of the whole root or of the named files in it, and end. `revive` is called
+    where the remote does not answer, before it is asked again: it may be one we can start.
 
     Raises DeniedError and StateError; all else is in the report.
     """
@@ -107,8 +110,10 @@ def push(mirror: Mirror, names: tuple[str, ...] = ()) -> Report:
     mirror.state.agenda.wake_troubled(now)
     mirror.state.agenda.hurry(now, now)
     mirror.sidecars.retry()
+    seen = 0
     with looking(mirror, names):
         while not over(mirror):
+            seen = _revived(mirror, seen, revive)
             mirror.turn(mirror.wait_for(1.0))
             if mirror.settlement.denied:
                 raise mirror.settlement.denied
@@ -117,6 +122,18 @@ def push(mirror: Mirror, names: tuple[str, ...] = ()) -> Report:
         if mirror.guard.check():
             raise StateError(str(mirror.guard.closed), path=str(mirror.subject.root))
         return report(mirror, mirror.clock.monotonic() - began, names)
+
+
+def _revived(mirror: Mirror, seen: int, revive: Callable[[], None]) -> int:
+    """Start the remote again, once for each time it was asked in vain; how many of those there
+    were, of which `seen` are known already. One that was late is there, and only slow."""
+    away = mirror.state.meta.get("away") or {"tries": 0}
+    tries = int(away["tries"])
+    if tries > seen and not away.get("late"):
+        # Whatever hinders the start is the remote's trouble: it is asked again.
+        with suppress(SyncdError, OSError):
+            revive()
+    return tries
 
 
 @contextmanager

@@ -114,6 +114,19 @@ def test_a_watch_starts_it_again_when_it_was_killed(home, alone, root):
     running.stop()
 
 
+def test_a_push_starts_it_again_when_it_was_killed(home, alone, root):
+    large = picture("a") + bytes(9_000_000)  # Sent in parts, so that one can see it on its way.
+    (root / "a.jpg").write_bytes(large)
+    (root / "b.jpg").write_bytes(picture("b"))
+    running = alone.start("push", root, "--to", "x", "--bandwidth", "4MB/s")
+    eventually(lambda: list((home / "data/syncd/hub").glob("uploads/*")))
+    (first,) = hubs(home)
+    os.kill(first, signal.SIGKILL)
+    assert running.ended() == 0, running.said
+    shelf_of(home, "x").becomes({"a.jpg": large, "b.jpg": picture("b")})
+    assert hubs(home) - {first}
+
+
 def test_a_watch_outlives_a_frozen_hub(home, alone, root):
     running = alone.watch(root)
     (first,) = hubs(home)

@@ -31,7 +31,7 @@ def pushing(make_world):
     return lambda **options: make_world(removes=False, **options)
 
 
-def run(world, names=()):
+def run(world, names=(), **said):
     """Push, with workers and a clock that go on by themselves."""
     mirror, turns = world.mirror, 0
     turn = mirror.turn
@@ -47,7 +47,7 @@ def run(world, names=()):
 
     mirror.turn = go
     try:
-        report = push(mirror, names)
+        report = push(mirror, names, **said)
     finally:
         mirror.turn = turn
     assert report.attempted == report.uploaded + report.skipped + len(report.failed)
