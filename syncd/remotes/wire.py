@@ -138,8 +138,8 @@ class Wire:
                 timeout=httpx.Timeout(self._timeout + wait, connect=5.0, pool=None),
             )
         if answer.is_success:
-            return _object(answer.content)
-        raise refusal(answer.status_code, answer.headers.get(_RETRY), answer.content)
+            return _object(self.url, answer.content)
+        raise self._refusal(answer, answer.content)
 
     def stream(
         self,
@@ -182,8 +182,11 @@ class Wire:
             )
             with closing(self._client.send(request, stream=True)) as answer:
                 if not answer.is_success:
-                    raise refusal(answer.status_code, answer.headers.get(_RETRY), answer.read())
+                    raise self._refusal(answer, answer.read())
                 yield answer
+
+    def _refusal(self, answer: httpx.Response, content: bytes) -> RemoteError:
+        return refusal(self.url, answer.status_code, answer.headers.get(_RETRY), content)
 
 
 class Arriving:
@@ -265,9 +268,9 @@ def _silent(url: str, error: Exception) -> TransientError:
     return TransientError(f"{url} does not answer: {detail}", late=late)
 
 
-def refusal(status: int, retry_after: str | None, content: bytes) -> RemoteError:
+def refusal(url: str, status: int, retry_after: str | None, content: bytes) -> RemoteError:
     """The error that an unsuccessful answer stands for."""
-    text = _sentence(content) or f"HTTP status {status}"
+    text = _sentence(content) or f"{url} answered with HTTP status {status}"
     if status in (401, 403):
         return DeniedError(text, hint="check the token")
     if status == 404:
@@ -279,7 +282,7 @@ def refusal(status: int, retry_after: str | None, content: bytes) -> RemoteError
     if status == 429 or status >= 500:
         return TransientError(text, retry_after=_seconds(retry_after), answered=status == 500)
     if 300 <= status < 400:
-        return GarbledError(f"the remote sent us elsewhere (HTTP status {status})")
+        return GarbledError(f"{url} sent us elsewhere (HTTP status {status})")
     return RejectedError(text)
 
 
@@ -299,12 +302,12 @@ def _sentence(content: bytes) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def _object(content: bytes) -> dict[str, Any]:
+def _object(url: str, content: bytes) -> dict[str, Any]:
     try:
         value = json.loads(content)
     except (ValueError, RecursionError) as error:
         head = content[:80].decode(errors="replace")
-        raise GarbledError(f"the remote's answer is no JSON: {head!r}") from error
+        raise GarbledError(f"the answer of {url} is no JSON: {head!r}") from error
     if not isinstance(value, dict):
-        raise GarbledError("the remote's answer is no JSON object")
+        raise GarbledError(f"the answer of {url} is no JSON object")
     return value

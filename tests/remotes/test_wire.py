@@ -145,6 +145,14 @@ def test_what_went_wrong(server, wire, answer, kind, text):
     assert "secret" not in f"{error!r} {error}"
 
 
+@pytest.mark.parametrize(
+    "answer", [say(n, b"") for n in (200, 302, 403, 404, 429, 500, 501)] + [say(200, b"[1]")]
+)
+def test_what_a_hub_would_not_say_is_told_with_the_address(server, wire, answer):
+    server.answer = answer
+    assert server.url in failure(wire).message
+
+
 def test_it_does_not_wait_for_ever(server, wire):
     server.answer = hang
     began = time.monotonic()
