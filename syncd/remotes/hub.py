@@ -54,11 +54,13 @@ class HubRemote:
         self._wire = Wire(url, token, trust=trust)
 
     def check(self) -> None:
-        self._wire.json("GET", "/v1/datasets")
+        self._listed()
 
     def datasets(self) -> Iterator[DatasetInfo]:
-        for found in self._wire.json("GET", "/v1/datasets").get("datasets", []):
-            yield answers.dataset(found)
+        return map(answers.dataset, self._listed())
+
+    def _listed(self) -> list[Any]:
+        return answers.listed(self._wire.json("GET", "/v1/datasets"), "datasets")
 
     def open(self, name: str, *, create: bool, source: str = "") -> HubDataset:
         path = f"/v1/datasets/{quote(name, safe='')}"

@@ -270,7 +270,11 @@ def _silent(url: str, error: Exception) -> TransientError:
 
 def refusal(url: str, status: int, retry_after: str | None, content: bytes) -> RemoteError:
     """The error that an unsuccessful answer stands for."""
-    text = _sentence(content) or f"{url} answered with HTTP status {status}"
+    said = _sentence(content)
+    if said is None and status in (404, 405):
+        # A hub says what is missing. Others say this of everything, which proves nothing.
+        return TransientError(f"what answers at {url} is no syncd hub (HTTP status {status})")
+    text = said or f"{url} answered with HTTP status {status}"
     if status in (401, 403):
         return DeniedError(text, hint="check the token")
     if status == 404:

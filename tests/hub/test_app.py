@@ -51,6 +51,17 @@ def test_datasets_are_made_found_and_counted(pets, name):
     assert (counts[f"{name} Name\n✓"], counts[name]) == ((0, 0), (1, 3))
 
 
+@pytest.mark.parametrize(
+    "path", ["none", "v1/none", "v1/datasets/none", "v1/items/none/content", "v1/datasets/x/y/z"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_is_not_there_is_told_in_a_sentence(pets, method, path):
+    """By it a client tells a hub from servers that know nothing of any of this."""
+    answer = pets.http.request(method, f"/{path}")
+    assert answer.status_code in (404, 405)
+    assert isinstance(answer.json()["error"], str)
+
+
 def test_answers_are_what_the_document_says(pets):
     """Every model of the document, held against real answers; forbidden extras fail."""
     item = pets.stored("a/b.png", PNG)

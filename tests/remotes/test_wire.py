@@ -127,6 +127,10 @@ def failure(wire: Wire) -> SyncdError:
         (say(401, b'{"error": "no such token"}'), DeniedError, "no such token"),
         (say(403, b""), DeniedError, "HTTP status 403"),
         (say(404, b'{"error": "no such dataset"}'), MissingError, "no such dataset"),
+        (say(404, b"<h1>nothing here</h1>"), TransientError, "is no syncd hub"),
+        (say(404, b'{"detail": "Not Found"}'), TransientError, "is no syncd hub"),
+        (say(404, b'{"error": {"code": 5}}'), TransientError, "is no syncd hub"),
+        (say(405, b""), TransientError, "is no syncd hub"),
         (say(409, b'{"error": "not so"}'), ConflictError, "not so"),
         (say(400, b'{"error": "bad"}'), RejectedError, "bad"),
         (say(413, b"{}"), RejectedError, "HTTP status 413"),
@@ -354,6 +358,24 @@ def test_datasets_that_make_no_sense(server, remote, answer):
     server.answer = say(200, json.dumps(answer).encode())
     with pytest.raises(GarbledError):
         remote.open("pets", create=True)
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"a": 1}, {"datasets": None}, {"datasets": {}}, {"datasets": [1]}]
+)
+def test_lists_of_datasets_that_make_no_sense(server, remote, answer):
+    server.answer = say(200, json.dumps(answer).encode())
+    with pytest.raises(GarbledError):
+        list(remote.datasets())
+
+
+def test_a_server_that_knows_none_of_it_does_not_lack_a_dataset(server, remote):
+    """Nor is it asked in vain of one file alone: it is away as a whole."""
+    server.answer = say(404, b"<h1>nothing here</h1>")
+    for create in (False, True):
+        with pytest.raises(TransientError, match="is no syncd hub") as told:
+            remote.open("pets", create=create)
+        assert not told.value.answered
 
 
 def test_reading_is_by_id_and_names_are_quoted(server, remote):
