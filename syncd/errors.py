@@ -20,6 +20,7 @@ SyncdError                     exit 1
    ├─ MissingError                     the bytes or the item are not there after all
    ├─ DeniedError              exit 7  credentials or quota: stop, do not spin
    └─ GarbledError             exit 5  an answer that cannot be understood: retried as transient
+      └─ DamagedError          exit 1  bytes that are not their digest's: seldom better later
 """
 
 from __future__ import annotations
@@ -136,3 +137,7 @@ class DeniedError(RemoteError):
 class GarbledError(TransientError):
     def __init__(self, message: str) -> None:
         super().__init__(message, answered=True)
+
+
+class DamagedError(GarbledError):
+    exit_code = 1

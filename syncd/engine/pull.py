@@ -19,8 +19,8 @@ from pathlib import Path
 from syncd.engine.report import Failure, Report, Tally
 from syncd.errors import (
     ConflictError,
+    DamagedError,
     DeniedError,
-    GarbledError,
     NotFoundError,
     SyncdError,
     TransientError,
@@ -105,7 +105,7 @@ def _print(dataset: Dataset, item: Item) -> None:
         sys.stdout.buffer.write(chunk)
     sys.stdout.buffer.flush()
     if item.digest and hasher.hexdigest() != item.digest:
-        raise GarbledError("what arrived is not what the remote's digest says")
+        raise DamagedError("what arrived is not what the remote's digest says")
 
 
 def _attempt(dataset: Dataset, item: Item, folder: Path) -> int | SyncdError | None:
@@ -174,7 +174,7 @@ def _download(dataset: Dataset, item: Item, part: Path) -> int:
         part.unlink()
         if have:  # What was there already may have been something else.
             return _download(dataset, item, part)
-        raise GarbledError("what arrived is not what the remote's digest says")
+        raise DamagedError("what arrived is not what the remote's digest says")
     if item.modified_ns:
         os.utime(part, ns=(item.modified_ns, item.modified_ns))
     return sent

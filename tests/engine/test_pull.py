@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -124,6 +125,15 @@ def test_bytes_that_are_not_those_of_the_digest(pets, tmp_path):
     report = pull(pets, tmp_path)
     assert [failure.path for failure in report.failed] == ["1.jpg"]
     assert not (tmp_path / "1.jpg").exists()
+
+
+def test_a_damaged_item_is_not_a_remote_that_is_away(pets, tmp_path, capfdbinary):
+    """Status 1, as of the commands for whole datasets: a call again would change nothing."""
+    spoil(pets, "1.jpg", b"rotten")
+    for output in (tmp_path / "1.jpg", Path("-")):
+        with pytest.raises(GarbledError, match="not what the remote's digest says") as told:
+            get(pets, "1.jpg", output)
+        assert told.value.exit_code == 1
 
 
 def spoil(dataset, key, content):
