@@ -60,6 +60,8 @@ def address(name: str, config: Config, *, known: bool = False) -> str:
         return EMBEDDED
     url = (entry.url if entry else name).rstrip("/")
     if "://" not in url and not known:
+        if ":" in name or "/" in name:
+            raise ConfigError(f"{name!r} is no address: it needs http:// or https:// and a host")
         names = ", ".join(sorted([EMBEDDED, *config.remotes]))
         raise ConfigError(f"there is no remote {name!r}: known are {names}")
     return url
