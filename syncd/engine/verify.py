@@ -74,6 +74,8 @@ def against_folder(dataset: Dataset, target: Target, mirrors: Path) -> Verdict:
     try:
         for listing in walk(root, Filter(extensions=options.extensions, patterns=options.ignore)):
             wrong += [(path, reason) for path, reason in listing.refused]
+            if listing.error:
+                wrong.append((listing.dir or str(root), listing.error))
             for name, stat in listing.files.items():
                 path = f"{listing.dir}/{name}" if listing.dir else name
                 checked += 1

@@ -24,17 +24,20 @@ SHORTEST = 32
 
 
 def token(file: Path) -> str:
-    """Read the token, or make one: mode 0600 whatever the umask, never over an existing file."""
-    try:
-        fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        return file.read_text(encoding="ascii").strip()
+    """Read the token, or make one: mode 0600 whatever the umask, and whole or not at all. Raises
+    ConfigError for one that can be guessed."""
+    if file.exists() and file.stat().st_size:
+        return given(file)
+    draft = file.with_name(f"{file.name}.new")
+    draft.unlink(missing_ok=True)  # of a start on a full disk, which may have left an empty one
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "w") as out:
         os.fchmod(fd, 0o600)
         made = secrets.token_urlsafe(32)
         out.write(made)
         out.flush()
         os.fsync(fd)
+    draft.rename(file)
     return made
 
 

@@ -130,6 +130,13 @@ def test_verify_against_a_folder_names_what_is_not_there(cli, name, stored):
     assert "there is no such folder" in cli("verify", name, "--against", "/nope", code=4).err
 
 
+def test_verify_against_a_folder_names_what_cannot_be_looked_at(cli, name, stored):
+    os.mkfifo(stored / "trip" / ".syncdignore")
+    said = cli("verify", name, "--against", stored, code=1)
+    assert "trip: " in said.err
+    assert "it is not a regular file" in said.err
+
+
 def test_trash_is_listed_restored_and_emptied(cli, shelf, name, stored, photos):
     with shelf.open() as dataset:
         items = {item.key: item for item in dataset.items()}

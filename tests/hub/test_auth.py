@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import pytest
 
+from syncd.errors import ConfigError
 from syncd.hub import auth
 from syncd.hub.auth import Auth
 from tests.hub.asking import asking
@@ -86,6 +87,18 @@ def test_the_token_is_long_private_and_never_made_over(tmp_path):
     assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
     assert auth.token(tmp_path / "token") == first
     assert auth.token(tmp_path / "other") != first
+
+
+def test_what_a_full_disk_left_of_a_token_is_none(tmp_path):
+    """With an empty one, whoever says nothing would be let in."""
+    (tmp_path / "token").touch()
+    (tmp_path / "token.new").write_text("half")
+    made = auth.token(tmp_path / "token")
+    assert len(made) >= 43
+    assert auth.token(tmp_path / "token") == made
+    (tmp_path / "token").write_text("short\n")
+    with pytest.raises(ConfigError, match="fewer than"):
+        auth.token(tmp_path / "token")
 
 
 def test_ghsa_mfvx_7rcj_9m5g_secrets_are_compared_in_constant_time(monkeypatch):
