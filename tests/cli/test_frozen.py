@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import pytest
 
 from syncd.remotes import hub as remote
@@ -10,16 +12,16 @@ from tests import proxy
 from tests.e2e.program import digest
 
 
-@pytest.fixture
-def impatient(monkeypatch):
+@contextmanager
+def impatient():
     """The waits of a client, shortened."""
-    monkeypatch.setitem(Wire.__init__.__kwdefaults__, "timeout", 1.0)
-    monkeypatch.setattr(remote, "BATCH_SECONDS", 0.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(Wire.__init__.__kwdefaults__ or {}, "timeout", 2.0)
+        patch.setattr(remote, "BATCH_SECONDS", 0.0)
+        yield
 
 
-def test_a_push_to_it_ends_and_the_next_one_goes_on(
-    cli, start_hub, impatient, monkeypatch, photos, allow_log
-):
+def test_a_push_to_it_ends_and_the_next_one_goes_on(cli, start_hub, monkeypatch, photos, allow_log):
     """It froze with a batch in its hands, which it may store after the push has ended."""
     allow_log("remote away")
     own = start_hub()
@@ -31,7 +33,8 @@ def test_a_push_to_it_ends_and_the_next_one_goes_on(
     with proxy.before(own.url, freeze, {"POST batch"}) as between:
         monkeypatch.setenv("SYNCD_REMOTE", between.url)
         monkeypatch.setenv("SYNCD_TOKEN", own.token)
-        told = cli("push", photos, "--to", "x", "--json", code=5).json
+        with impatient():
+            told = cli("push", photos, "--to", "x", "--json", code=5).json
         assert between.asked.count("POST batch") == 2, "twice without an answer is enough"
         assert (told["uploaded"], told["success"], len(told["failed"])) == (0, False, 6)
         assert {one["reason"] for one in told["failed"]} == {
