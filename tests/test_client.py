@@ -37,7 +37,7 @@ def test_a_folder_goes_there_and_back(client, photos, tmp_path):
     assert (report.dataset, report.attempted, report.uploaded, report.skipped) == (
         "client-there-and-back", 3, 3, 0,
     )  # fmt: skip
-    assert (report.renamed, report.ignored, report.failed, report.bytes) == (1, 1, (), 6)
+    assert (report.renamed, report.ignored, report.failed, report.bytes) == (1, 1, [], 6)
     assert isinstance(report.seconds, float)
     assert report.success
     again = dataset.push([str(photos)])

@@ -287,7 +287,7 @@ def _way_out(error: sqlite3.Error) -> str:
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return "somebody is at it: ask again"
-    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE")):
         return "its disk may be full: make room, and it is as it was"
     return (
         "mend its rights; or delete it: the next run compares everything by digest and"
