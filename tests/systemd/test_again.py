@@ -27,7 +27,8 @@ def test_it_is_installed_over_a_dead_mount_and_leaves_what_is_well_alone(box: Ma
     box.add(MOUNT, "Restart=no", "ExecStopPost=")
     box.run("systemctl", "kill", "--signal=KILL", MOUNT)
     eventually(lambda: box.show(MOUNT, "ActiveState") == "failed")
-    assert "not connected" in box.run("ls", SHOWN, code=None), box.journal(MOUNT)
+    # Nearly always "not connected"; once in twenty runs it was gone, which is as good a start.
+    assert "a.jpg" not in box.run("ls", SHOWN, code=None), box.journal(MOUNT)
     box.install(SCANS, "--mount", f"scans={SHOWN}")
     eventually(lambda: "a.jpg" in box.run("ls", SHOWN, code=None))
 
