@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from hashlib import sha256
 
 import pytest
@@ -52,6 +53,15 @@ def opened(folder):
 
 def used(folder) -> int:
     return sum(file.stat().st_size for file in (folder / "segments").iterdir())
+
+
+def open_files() -> set[str]:
+    """What this process has open, as the kernel names it."""
+    found = set()
+    for descriptor in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):
+            found.add(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return found
 
 
 def test_what_is_put_is_read_in_any_part(opened):
@@ -266,6 +276,36 @@ def test_a_full_disk_is_no_error(opened, monkeypatch, allow_log):
     cache.put(name(4), 0, body(4))
     assert cache.bytes == before + 1000
     assert cache.read(name(4), 0, 0, 1000) == body(4)
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_what_was_given_up_while_it_was_written_is_not_kept_open(
+    opened, folder, monkeypatch, pinned
+):
+    cache = opened(MIB)
+    begun, go = threading.Event(), threading.Event()
+    real = segments.Segment.write
+
+    def write(self, offset, pieces):
+        if threading.current_thread() is slow:
+            begun.set()
+            assert go.wait(10)
+        real(self, offset, pieces)
+
+    monkeypatch.setattr(segments.Segment, "write", write)
+    slow = threading.Thread(target=cache.put, args=(name("old"), 0, body(0, 5000)))
+    slow.start()
+    assert begun.wait(10)
+    if pinned:
+        cache.pin(name("old"))
+    for number in range(500):
+        cache.put(name(number), 0, body(number, 5000))
+    go.set()
+    slow.join()
+    cache.put(name("next"), 0, body(1))
+    assert cache.read(name("old"), 0, 0, 5000) == (body(0, 5000) if pinned else None)
+    assert f"{folder / 'segments' / '00000001'} (deleted)" not in open_files()
+    assert cache.bytes <= MIB
 
 
 def test_the_memory_for_what_cannot_be_stored_is_bounded(opened, monkeypatch):

@@ -137,9 +137,10 @@ class BlockCache:
             log.warning("a block of the cache was damaged and is fetched again")
             self.forget(name)
             return None
+        found = (segment, place.offset, place.length)
         with self._lock:
-            found = (segment, place.offset, place.length)
-            self._know(name, block, found)
+            if self._has(segment):
+                self._know(name, block, found)
         return found
 
     # --- writing --------------------------------------------------------------------------------
@@ -168,6 +169,9 @@ class BlockCache:
             for name, block, data in entries
         ]
         with self._lock:
+            if not self._has(segment):  # room was made meanwhile, with all that was in it
+                self._carried += [entry for entry in entries if entry[0] in self._pins]
+                return
             for name, block, length, total in rows:
                 self._know(name, block, (segment, at, length))
                 row = (bytes.fromhex(name), block, segment.number, at, length, total)
@@ -221,7 +225,7 @@ class BlockCache:
             with self._lock:
                 self._sulking = time.monotonic() + SULK_SECONDS
                 length = sum(map(len, pieces))
-                if segment.end == at + length:
+                if self._has(segment) and segment.end == at + length:
                     segment.end = at
                     self.bytes -= length
             return False
@@ -236,6 +240,10 @@ class BlockCache:
                 total -= len(self._spare.popitem(last=False)[1])
 
     # --- under the lock -------------------------------------------------------------------------
+
+    def _has(self, segment: Segment) -> bool:
+        """Whether it was not given up while nobody held the lock."""
+        return self._segments.get(segment.number) is segment
 
     def _know(self, name: str, block: int, place: tuple[Segment, int, int]) -> None:
         if len(self._known) >= KNOWN:
