@@ -237,6 +237,7 @@ class RemoteDataset:
             if progress:
                 mirror.tally.watchers.append(_told(progress, mirror))
             if watcher:
+                watcher(mirror.tally)
                 mirror.tally.watchers.append(lambda tally, path: watcher(tally))
             mirror.observer.ahead = ahead or mirror.observer.ahead
             bind(mirror, errand.names)

@@ -11,6 +11,7 @@ import typer
 
 from syncd.cli import options as o
 from syncd.cli import overview, reach, render
+from syncd.cli.voice import voice
 
 if TYPE_CHECKING:
     from syncd.state.report import MirrorStatus
@@ -50,12 +51,8 @@ def watch(
     reach.checked(folders, to)
     render.log_to_stderr(logging.ERROR if quiet else logging.WARNING, as_json=log_json)
     found = resolve(remote, token=None, token_file=token_file, where=places())
-    service = Service(places(), called(folders, to, found, chosen), again_s=None)
-    service.run(render.note if not quiet else _unsaid)
-
-
-def _unsaid(text: str) -> None:
-    """--quiet: nothing is said."""
+    spoken = voice(quiet=quiet, log_json=log_json)
+    Service(places(), called(folders, to, found, chosen), spoken, again_s=None).run()
 
 
 def status(

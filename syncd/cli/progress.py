@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 from syncd.cli.render import amount, note
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from syncd.engine.report import Tally
 
 LINE_S = 2.0
@@ -39,7 +41,7 @@ class Lines:
             return
         self._next = now + LINE_S
         known = "scanning" if tally.scanning else f"of {tally.files}"
-        note(f"{tally.done} {known}, {amount(tally.bytes)} sent")
+        note(f"{tally.done} {known}, {amount(tally.sent)} sent")
 
 
 class Bars:
@@ -47,6 +49,7 @@ class Bars:
 
     def __init__(self) -> None:
         from rich.console import Console
+        from rich.live import Live
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -55,36 +58,40 @@ class Bars:
             TimeRemainingColumn,
         )
 
+        self._tally: Tally | None = None
+        self._began = time.monotonic()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[sent]}"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
         )
         self._task = self._progress.add_task("scanning", total=None, sent="")
-        self._began = time.monotonic()
-        self._next = 0.0
-        self._progress.start()
+        self._live = Live(
+            console=Console(stderr=True), transient=True, refresh_per_second=10,
+            get_renderable=self._drawn,
+        )  # fmt: skip
+        self._live.start()
 
     def show(self, tally: Tally) -> None:
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._next = now + 0.1
-        rate = tally.bytes / max(now - self._began, 0.001)
-        self._progress.update(
-            self._task,
-            description="scanning" if tally.scanning else "sending",
-            total=None if tally.scanning else tally.files,
-            completed=tally.done,
-            sent=f"{amount(tally.bytes)}, {amount(rate)}/s",
-        )
+        self._tally = tally
+
+    def _drawn(self) -> RenderableType:
+        """The bar as the tally is now: a big file under way tells nobody of itself."""
+        if tally := self._tally:
+            rate = tally.sent / max(time.monotonic() - self._began, 0.001)
+            self._progress.update(
+                self._task,
+                description="scanning" if tally.scanning else "sending",
+                total=None if tally.scanning else tally.files,
+                completed=tally.done,
+                sent=f"{amount(tally.sent)}, {amount(rate)}/s",
+            )
+        return self._progress
 
     def close(self) -> None:
-        self._progress.stop()
+        self._live.stop()
 
 
 @contextmanager

@@ -37,6 +37,13 @@ def note(text: str, level: int = logging.INFO) -> None:
         print(shown(text), file=sys.stderr, flush=True)
 
 
+def below(lines: Sequence[str]) -> None:
+    """Lines that stay the last ones of the terminal, instead of those given before; only while
+    the log is shown."""
+    if _outlets:
+        _outlets[-1].below("\n".join(map(shown, lines)))
+
+
 def log_to_stderr(level: int, *, as_json: bool = False) -> None:
     """Show the log, for what runs until it is stopped; notes go the same way from now on, so
     that a reader that is stuck stops nothing."""

@@ -10,6 +10,7 @@ import typer
 
 from syncd.cli import options as o
 from syncd.cli import render
+from syncd.cli.voice import Lines
 
 
 def run(
@@ -35,8 +36,11 @@ def run(
         where = replace(where, named=config.absolute())
     render.log_to_stderr(logging.INFO, as_json=log_json)
     told = ("--log-json",) if log_json else ()
-    service = Daemon(where, told) if mount is None else LoneMount(where, mount, told)
-    service.run(render.note)
+    spoken = Lines()
+    service = (
+        Daemon(where, spoken, told) if mount is None else LoneMount(where, mount, spoken, told)
+    )
+    service.run()
     if service.status:
         raise typer.Exit(service.status)
 

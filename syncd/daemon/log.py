@@ -43,17 +43,13 @@ class Outlet(logging.Handler):
         self._form = form
         self._lines: queue.Queue[str | None] = queue.Queue(MOST)
         self._thread: threading.Thread | None = None
+        self._below = self._written_below = ""
         self.dropped = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         # The lock of the handler is held: threads come one by one.
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._write_all, name="log", daemon=True)
-            self._thread.start()
         try:
-            self._lines.put_nowait(self._form(record))
-        except queue.Full:
-            self.dropped += 1
+            self._put(self._form(record))
         except Exception:
             self.handleError(record)
 
@@ -61,8 +57,18 @@ class Outlet(logging.Handler):
         """A sentence for a person, who sees it as it is; others see an event like any other."""
         self.handle(_record(text, level, plain=True))
 
+    def below(self, text: str) -> None:
+        """Keep these as the last lines of a terminal, below what is said, until others come; none
+        of them may be longer than a line of it."""
+        self._below = text
+        if self._lines.empty():  # else the next line brings them
+            self.acquire()
+            self._put("")
+            self.release()
+
     def close(self) -> None:
         """Let what waits be written, for at most a second."""
+        self._below = ""
         thread, self._thread = self._thread, None
         if thread:
             try:
@@ -72,6 +78,15 @@ class Outlet(logging.Handler):
                 pass  # The reader is stuck; the program ends without it.
         super().close()
 
+    def _put(self, line: str) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._write_all, name="log", daemon=True)
+            self._thread.start()
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            self.dropped += 1
+
     def _write_all(self) -> None:
         while (line := self._lines.get()) is not None:
             if self.dropped and self._lines.qsize() < MOST // 2:
@@ -79,8 +94,17 @@ class Outlet(logging.Handler):
                 told, self.dropped = self.dropped, 0
                 self.release()
                 text = f"{told} lines of the log were dropped: nobody read them"
-                self._write(self._form(_record(text, logging.WARNING)))
-            self._write(line)
+                self._write_above(self._form(_record(text, logging.WARNING)))
+            self._write_above(line)
+        self._write_above("")
+
+    def _write_above(self, line: str) -> None:
+        """Write a line where those below were, and these again."""
+        before, self._written_below = self._written_below, self._below
+        up = before.count("\n")
+        gone = f"\x1b[{up}A" * (up > 0) + "\r\x1b[J" if before else ""
+        if text := gone + line + self._written_below:
+            self._write(text)
 
     def _write(self, line: str) -> None:
         data = memoryview(line.encode(errors="backslashreplace"))

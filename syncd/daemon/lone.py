@@ -12,6 +12,7 @@ from pathlib import Path
 from syncd.config.load import load
 from syncd.config.parts import MountEntry
 from syncd.config.places import Places
+from syncd.daemon.sayings import Voice
 from syncd.daemon.service import Service
 from syncd.daemon.tended import Mounts
 from syncd.errors import ConfigError
@@ -20,8 +21,8 @@ from syncd.errors import ConfigError
 class LoneMount(Service):
     """A service without mirrors, and with one mount."""
 
-    def __init__(self, where: Places, path: Path, told: Sequence[str] = ()) -> None:
-        super().__init__(where, (), again_s=None)
+    def __init__(self, where: Places, path: Path, voice: Voice, told: Sequence[str] = ()) -> None:
+        super().__init__(where, (), voice, again_s=None)
         self._mounts = Mounts(where, [_entry(where, path)], told)
         self._ready_said = False
 

@@ -1,46 +1,108 @@
-"""What `syncd watch` says while it runs: a line now and then, never one per file."""
+"""What `syncd watch` says while it runs: lines now and then, never one per file; and what is on its
+way, for a terminal that shows it in a line of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 from syncd.engine.mirror import Mirror
+from syncd.value import value
+
+
+@value
+class Going:
+    """How far a mirror is that has something to do."""
+
+    done: int
+    """Files dealt with since it began to have something to do."""
+    left: int | None
+    """Files that are yet to come; None while they are still being counted."""
+    bytes: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second."""
+        return self.bytes / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """By the files done so far; None where that cannot be told."""
+        return self.left * self.seconds / self.done if self.left is not None and self.done else None
+
+
+class Voice(Protocol):
+    """Where a mirror speaks; called from its thread, must not block."""
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        ...
+
+    def show(self, name: str, going: Going | None) -> bool:
+        """What is on its way into a dataset, instead of what was shown before; None where nothing
+        is. Whether it can be seen: where not, lines tell it."""
+        ...
 
 
 class Sayings:
     """Says what one mirror did since the last line; asked about once a second."""
 
-    def __init__(self, say: Callable[[str], None], mirror: Mirror) -> None:
-        self._say = say
+    def __init__(self, voice: Voice, mirror: Mirror) -> None:
+        self._voice = voice
         self._mirror = mirror
-        self._last = (0, 0, 0, 0)
-        self._bytes = 0
+        self._told = (0, 0, 0, 0)
+        self._bytes = self._dealt = 0
         self._at = mirror.clock.monotonic()
         self._troubled = 0
 
     def tick(self) -> None:
         """Say what is new, if anything."""
-        tally, name = self._mirror.tally, self._mirror.dataset.info.name
-        annotated = self._mirror.sidecars.annotated
-        counts = (tally.uploaded, tally.moved, tally.removed, annotated)
-        now, bytes = self._mirror.clock.monotonic(), tally.bytes
-        if counts != self._last:
-            told = zip(counts, self._last, ("stored", "moved", "removed", "annotated"), strict=True)
-            words = [f"{now - then} {word}" for now, then, word in told if now > then]
-            words += self._ahead(counts[0] - self._last[0], bytes - self._bytes, now - self._at)
-            self._say(f"{name}: {', '.join(words)}")
-        self._last, self._bytes, self._at = counts, bytes, now
+        name = self._mirror.dataset.info.name
+        going = self._going()
+        if not self._voice.show(name, going) or going is None:
+            self._say_done(name, going)
         troubled = self._mirror.state.troubles.count()
         if troubled > self._troubled:
-            self._say(f"{name}: {troubled} files are not in sync: `syncd status` says why")
+            self._voice.say(f"{name}: {troubled} files are not in sync: `syncd status` says why")
         self._troubled = troubled
 
-    def _ahead(self, stored: int, bytes: int, seconds: float) -> list[str]:
-        """How fast it goes and what is yet to come, where that is more than this line."""
-        left, _ = self._mirror.state.agenda.pending()
-        if not stored or not seconds or not (left or self._mirror.sweeping):
-            return []
-        rate = f"{bytes / 1e6 / seconds:.1f} MB/s"
-        if self._mirror.sweeping:
-            return [rate, "scanning"]
-        return [rate, f"{left} to go, about {left * seconds / stored:.0f} s"]
+    def _going(self) -> Going | None:
+        """What was done since the last line, where that is not all; at rest little is asked."""
+        if not self._mirror.acting or self._mirror.done:
+            return None
+        done = sum(self._counts()) + self._mirror.tally.adopted - self._dealt
+        left = None if self._mirror.sweeping else self._mirror.state.agenda.pending()[0]
+        if not done and left == 0:
+            return None
+        return Going(
+            done=done,
+            left=left,
+            bytes=self._mirror.tally.sent - self._bytes,
+            seconds=self._mirror.clock.monotonic() - self._at,
+        )
+
+    def _say_done(self, name: str, going: Going | None) -> None:
+        counts = self._counts()
+        told = zip(counts, self._told, ("stored", "moved", "removed", "annotated"), strict=True)
+        words = [f"{now - then} {word}" for now, then, word in told if now > then]
+        if words:
+            words += _ahead(going) if going and counts[0] > self._told[0] else []
+            self._voice.say(f"{name}: {', '.join(words)}")
+        self._told, self._bytes = counts, self._mirror.tally.sent
+        self._dealt = sum(counts) + self._mirror.tally.adopted
+        self._at = self._mirror.clock.monotonic()
+
+    def _counts(self) -> tuple[int, int, int, int]:
+        tally = self._mirror.tally
+        return tally.uploaded, tally.moved, tally.removed, self._mirror.sidecars.annotated
+
+
+def _ahead(going: Going) -> list[str]:
+    """How fast it goes and what is yet to come."""
+    rate = f"{going.rate / 1e6:.1f} MB/s"
+    if going.left is None:
+        return [rate, "scanning"]
+    seconds = going.seconds_left
+    about = f", about {seconds:.0f} s" if seconds is not None else ""
+    return [rate, f"{going.left} to go{about}"] if going.left else []

@@ -11,7 +11,7 @@ import logging
 import os
 import queue
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum
 from types import FrameType
@@ -23,7 +23,7 @@ from syncd.daemon.exporter import exporter
 from syncd.daemon.fleet import Fleet
 from syncd.daemon.notify import Notifier
 from syncd.daemon.roster import Duty, configured
-from syncd.daemon.sayings import Sayings
+from syncd.daemon.sayings import Sayings, Voice
 from syncd.daemon.tended import Mounts
 from syncd.engine.mirror import Mirror
 from syncd.errors import SyncdError
@@ -52,21 +52,22 @@ class Service:
 
     signals = SIGNALS
 
-    def __init__(self, where: Places, duties: Sequence[Duty], *, again_s: float | None) -> None:
+    def __init__(
+        self, where: Places, duties: Sequence[Duty], voice: Voice, *, again_s: float | None
+    ) -> None:
         self.notifier = Notifier()
         self.fleet = Fleet(
             where, self._ready, lambda: self._news.put(News.ENDED), again_s=again_s
         )  # fmt: skip
         self._duties = duties
-        self._say: Callable[[str], None] = lambda text: None
+        self._voice = voice
         self._linked = False
         # A SimpleQueue may be filled by a signal handler; an Event or a lock may not.
         self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
         self._told_to_stop = False
 
-    def run(self, say: Callable[[str], None]) -> None:
+    def run(self) -> None:
         """Watch until SIGINT or SIGTERM; raises what ended the last mirror."""
-        self._say = say
         with self._listening():
             try:
                 self.begin()
@@ -78,7 +79,7 @@ class Service:
         if errors and not self._told_to_stop:
             raise errors[0]
         if self.fleet.members:
-            say("stopped: all that was reported stored is stored")
+            self._voice.say("stopped: all that was reported stored is stored")
 
     def begin(self) -> None:
         """Set to work; what cannot be at all is raised."""
@@ -151,13 +152,15 @@ class Service:
     def _ready(self, mirror: Mirror, client: Client) -> Sayings:
         mirror.state.meta.put(remote=client.name)
         subject, name = mirror.subject, mirror.dataset.info.name
-        self._say(f"drop files into {subject.root}: they appear in the dataset {name!r}")
+        self._voice.say(f"drop files into {subject.root}: they appear in the dataset {name!r}")
         if not self._linked:
             self._linked = True
             with suppress(SyncdError):
-                self._say(f"see them at {client.remote.link()}#{urlencode({'dataset': name})}")
-                self._say("(good for one browser, for 60 s; `syncd open` prints another)")
-        return Sayings(self._say, mirror)
+                self._voice.say(
+                    f"see them at {client.remote.link()}#{urlencode({'dataset': name})}"
+                )
+                self._voice.say("(good for one browser, for 60 s; `syncd open` prints another)")
+        return Sayings(self._voice, mirror)
 
 
 class Daemon(Service):
@@ -165,10 +168,10 @@ class Daemon(Service):
 
     signals = SIGNALS | {signal.SIGHUP: News.REREAD}
 
-    def __init__(self, where: Places, told: Sequence[str] = ()) -> None:
+    def __init__(self, where: Places, voice: Voice, told: Sequence[str] = ()) -> None:
         """`told` are options for every mount."""
         config, duties = configured(where)
-        super().__init__(where, duties, again_s=AGAIN_S)
+        super().__init__(where, duties, voice, again_s=AGAIN_S)
         self._where = where
         self._metrics = config.metrics
         self._exporter = exporter(config.metrics)
@@ -198,7 +201,7 @@ class Daemon(Service):
                 log.warning("change of [metrics] not taken: that needs a restart")
         except SyncdError as error:
             log.error("configuration not taken, the one before stays reason=%s", error)
-            self._say(f"the configuration is not taken, the one before stays: {error}")
+            self._voice.say(f"the configuration is not taken, the one before stays: {error}")
         self.notifier.ready()
 
     def end(self) -> None:

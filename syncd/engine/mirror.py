@@ -134,14 +134,15 @@ class Mirror:
         self._look()
         self._step_sweep()
         self._step_comparison()
-        if self._acting and not self._holding:
+        if self.acting and not self._holding:
             self.dispatcher.step(scanning=self._sweep is not None)
-        if self._acting and self._sweep is None and not self.dispatcher.waiting:
+        if self.acting and self._sweep is None and not self.dispatcher.waiting:
             self.sidecars.step()
         self.state.commit()
 
     @property
-    def _acting(self) -> bool:
+    def acting(self) -> bool:
+        """Nothing keeps it from giving out what is due."""
         return self.guard.closed is None and self.resting is None
 
     @property
@@ -186,7 +187,7 @@ class Mirror:
         soonest = self.settle.next_due()
         wait = longest if soonest is None else soonest - self.clock.monotonic()
         due = self.next_due()
-        if due is not None and self._acting:
+        if due is not None and self.acting:
             wait = min(wait, (due - self.clock.now_ns()) / 1e9)
         return max(0.0, min(wait, longest))
 

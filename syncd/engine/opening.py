@@ -69,12 +69,11 @@ def opened(
                 dataset_name=target.dataset, remote=target.remote,
             )  # fmt: skip
             dataset = remote.open(target.dataset, create=True, source=source_of(state))
-            if isinstance(dataset, Paced):
-                dataset.pace.limit(target.options.rate)
             mirror = assemble(
                 target, state, dataset, clock or SystemClock(), pool=_threads(dataset),
                 removes=removes,
             )  # fmt: skip
+            _pace(mirror, target.options.rate)
         except BaseException:
             state.close()
             raise
@@ -83,6 +82,13 @@ def opened(
                 yield mirror
         finally:
             mirror.close()
+
+
+def _pace(mirror: Mirror, rate: float | None) -> None:
+    if isinstance(mirror.dataset, Paced):
+        pace = mirror.dataset.pace
+        pace.limit(rate)
+        mirror.tally.leaving = lambda: pace.passed
 
 
 def assemble(

@@ -75,7 +75,14 @@ class Tally:
     """Tries that failed and will be made again."""
     doubts: int = 0
     """Times that events may have been lost, which an overflow or a dead watch costs."""
+    leaving: Callable[[], int] | None = None
+    """Tells the bytes that left so far, where the remote counts them as they go."""
     watchers: list[Callable[[Tally, str], None]] = field(default_factory=list)
+
+    @property
+    def sent(self) -> int:
+        """Bytes on their way and there, as far as it can be told: to be shown, never reported."""
+        return self.leaving() if self.leaving else self.bytes
 
     def tell(self, path: str) -> None:
         """Let whoever shows progress know that a path was dealt with."""

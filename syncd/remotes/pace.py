@@ -26,6 +26,8 @@ class Pace:
         self._rate: float | None = None
         self._free_at = 0.0
         self._held: str | None = None
+        self.passed = 0
+        """Bytes that left so far, those of requests that failed or are under way too."""
 
     @property
     def free(self) -> bool:
@@ -56,16 +58,22 @@ class Pace:
             raise TransientError(self._held)
 
     def pieces(self, body: Iterable[bytes]) -> Iterator[bytes]:
-        """The body in smaller pieces, each when it may go."""
+        """The body, as it is or in smaller pieces, each when it may go; counted as it leaves."""
+        for piece in body if self.free else self._allowed(body):
+            yield piece
+            with self._lock:
+                self.passed += len(piece)
+
+    def part(self, most: int) -> int:
+        """How much to send in one request, so that it takes seconds and not minutes."""
+        return most if self._rate is None else max(PIECE, min(most, int(self._rate * 4)))
+
+    def _allowed(self, body: Iterable[bytes]) -> Iterator[bytes]:
         for piece in body:
             for at in range(0, len(piece), PIECE):
                 some = piece[at : at + PIECE]
                 self.take(len(some))
                 yield some
-
-    def part(self, most: int) -> int:
-        """How much to send in one request, so that it takes seconds and not minutes."""
-        return most if self._rate is None else max(PIECE, min(most, int(self._rate * 4)))
 
     def _reserve(self, size: int) -> float:
         with self._lock:

@@ -124,7 +124,7 @@ class Wire:
         it before it answers, `pace` how fast the content may go. Raises RemoteError and nothing
         else."""
         pieces = iter(content) if content else None
-        if pieces and pace and not pace.free:
+        if pieces and pace:
             pieces = pace.pieces(pieces)
         with _translated(self.url):
             answer = self._client.request(

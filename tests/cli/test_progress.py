@@ -44,20 +44,23 @@ def test_bars_scan_until_the_number_of_files_is_known(clock, capfd):
     try:
         [task] = bars._progress.tasks
         assert (task.description, task.total) == ("scanning", None)
+        tally = Tally(done=3, bytes=4096)
+        bars.show(tally)
         clock.now += 2.0
-        bars.show(Tally(done=3, bytes=4096))
+        bars._drawn()
         assert (task.description, task.total, task.completed) == ("scanning", None, 3)
         assert task.fields["sent"] == "4.0 KiB, 2.0 KiB/s"
-        bars.show(Tally(scanning=False, files=10, done=4, bytes=4096))
-        assert task.completed == 3, "ten times a second is often enough"
+        tally.scanning, tally.files, tally.done = False, 10, 4
         clock.now += 2.0
-        bars.show(Tally(scanning=False, files=10, done=4, bytes=4096))
+        bars._drawn()
         assert (task.description, task.total, task.completed) == ("sending", 10, 4)
         assert task.fields["sent"] == "4.0 KiB, 1.0 KiB/s"
+        tally.leaving = lambda: 10240  # a big file is on its way, and nothing more is told
+        bars._drawn()
+        assert task.fields["sent"] == "10.0 KiB, 2.5 KiB/s"
     finally:
         bars.close()
-    assert bars._progress.finished is False
-    assert not bars._progress.live.is_started
+    assert not bars._live.is_started
 
 
 @pytest.mark.parametrize(

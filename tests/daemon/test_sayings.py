@@ -1,4 +1,4 @@
-"""The lines of `syncd watch`: what was done since the last one, and what is yet to come."""
+"""What `syncd watch` says: what was done since the last line, and what is yet to come."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from syncd.daemon.sayings import Sayings
+from syncd.daemon.sayings import Going, Sayings
 from syncd.engine.report import Tally
 
 
@@ -23,6 +23,8 @@ def mirror():
     agenda = SimpleNamespace(pending=lambda: (0, None))
     troubles = SimpleNamespace(count=lambda: 0)
     return SimpleNamespace(
+        acting=True,
+        done=True,
         tally=Tally(),
         clock=Clock(),
         sweeping=False,
@@ -32,20 +34,40 @@ def mirror():
     )
 
 
-@pytest.fixture
-def lines(mirror: Any):
-    said: list[str] = []
-    sayings = Sayings(said.append, mirror)
+class Voice:
+    """Keeps what it hears."""
+
+    def __init__(self, *, terminal: bool) -> None:
+        self.terminal = terminal
+        self.said: list[str] = []
+        self.shown: Going | None = None
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def show(self, name: str, going: Going | None) -> bool:
+        assert name == "signs"
+        self.shown = going
+        return self.terminal
+
+
+def heard(voice: Voice, mirror: Any):
+    sayings = Sayings(voice, mirror)
 
     def second(**counts: int) -> list[str]:
         for name, count in counts.items():
             setattr(mirror.tally, name, count)
         mirror.clock.at += 1.0
-        said.clear()
+        voice.said.clear()
         sayings.tick()
-        return list(said)
+        return list(voice.said)
 
     return second
+
+
+@pytest.fixture
+def lines(mirror: Any):
+    return heard(Voice(terminal=False), mirror)
 
 
 def test_what_was_done_is_said_once(lines):
@@ -55,7 +77,7 @@ def test_what_was_done_is_said_once(lines):
 
 
 def test_while_there_is_more_rate_and_rest_are_said_too(lines, mirror):
-    mirror.sweeping = True
+    mirror.sweeping, mirror.done = True, False
     assert lines(uploaded=100, bytes=5_000_000) == ["signs: 100 stored, 5.0 MB/s, scanning"]
     mirror.sweeping = False
     mirror.state.agenda.pending = lambda: (1000, 5)
@@ -63,6 +85,36 @@ def test_while_there_is_more_rate_and_rest_are_said_too(lines, mirror):
         "signs: 200 stored, 2.5 MB/s, 1000 to go, about 5 s"
     ]
     assert lines(moved=1) == ["signs: 1 moved"]
+    assert lines(uploaded=301) == ["signs: 1 stored, 0.0 MB/s, 1000 to go, about 1000 s"]
+    mirror.acting = False
+    assert lines(uploaded=302) == ["signs: 1 stored"], "what is held back is not to come"
+
+
+def test_where_bars_are_seen_one_line_comes_at_the_end(mirror):
+    voice = Voice(terminal=True)
+    second = heard(voice, mirror)
+    mirror.done, mirror.sweeping = False, True
+    assert second(uploaded=10, bytes=4000, adopted=2) == []
+    assert voice.shown == Going(done=12, left=None, bytes=4000, seconds=1.0)
+    assert (voice.shown.rate, voice.shown.seconds_left) == (4000.0, None)
+    mirror.sweeping = False
+    mirror.state.agenda.pending = lambda: (90, 5)
+    assert second(uploaded=28, bytes=9000) == []
+    assert voice.shown == Going(done=30, left=90, bytes=9000, seconds=2.0)
+    assert voice.shown.seconds_left == 6.0
+    mirror.done = True
+    assert second(uploaded=118) == ["signs: 118 stored"]
+    assert voice.shown is None
+    mirror.done = False
+    assert second(uploaded=119) == []
+    assert voice.shown == Going(done=1, left=90, bytes=0, seconds=1.0)
+
+
+def test_nothing_is_shown_where_nothing_is_to_come(mirror):
+    voice = Voice(terminal=True)
+    mirror.done = False  # a hint was heard, and came to nothing
+    assert heard(voice, mirror)() == []
+    assert voice.shown is None
 
 
 def test_files_that_do_not_fit_are_counted(lines, mirror):

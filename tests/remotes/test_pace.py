@@ -40,6 +40,11 @@ def test_a_body_goes_whole_and_in_order():
     pace, body = Pace(), os.urandom(300_001)
     pace.limit(1e9)
     assert b"".join(pace.pieces([body[:70_000], body[70_000:]])) == body
+    assert pace.passed == 300_001
+    pace.limit(None)
+    assert list(pace.pieces([body, body])) == [body, body]
+    assert pace.passed == 3 * 300_001
+    pace.limit(1e9)
     assert pace.part(8 << 20) == 8 << 20
     pace.limit(1e5)
     assert pace.part(8 << 20) == 400_000
