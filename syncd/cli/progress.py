@@ -32,7 +32,8 @@ class Silence:
 class Lines:
     """A line every two seconds, for logs."""
 
-    def __init__(self) -> None:
+    def __init__(self, verb: str) -> None:
+        self._verb = verb
         self._next = time.monotonic() + LINE_S
 
     def show(self, tally: Tally) -> None:
@@ -41,33 +42,33 @@ class Lines:
             return
         self._next = now + LINE_S
         known = "scanning" if tally.scanning else f"of {tally.files}"
-        note(f"{tally.done} {known}, {amount(tally.sent)} sent")
+        note(f"{self._verb}: {tally.done} {known}, {amount(tally.sent)}")
 
 
 class Bars:
     """Rich's bars: files, bytes, rate, time left; "scanning" until the scan ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, verb: str) -> None:
         from rich.console import Console
         from rich.live import Live
         from rich.progress import (
             BarColumn,
-            MofNCompleteColumn,
             Progress,
             TextColumn,
             TimeRemainingColumn,
         )
 
+        self._verb = verb
         self._tally: Tally | None = None
         self._began = time.monotonic()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[files]}", style="progress.download"),
             TextColumn("{task.fields[sent]}"),
             TimeRemainingColumn(),
         )
-        self._task = self._progress.add_task("scanning", total=None, sent="")
+        self._task = self._progress.add_task("scanning", total=None, files="", sent="")
         self._live = Live(
             console=Console(stderr=True), transient=True, refresh_per_second=10,
             get_renderable=self._drawn,
@@ -83,9 +84,10 @@ class Bars:
             rate = tally.sent / max(time.monotonic() - self._began, 0.001)
             self._progress.update(
                 self._task,
-                description="scanning" if tally.scanning else "sending",
-                total=None if tally.scanning else tally.files,
-                completed=tally.done,
+                description="scanning" if tally.scanning else self._verb,
+                total=None if tally.scanning else 1.0,
+                completed=tally.part,
+                files=f"{tally.done}" if tally.scanning else f"{tally.done} of {tally.files}",
                 sent=f"{amount(tally.sent)}, {amount(rate)}/s",
             )
         return self._progress
@@ -95,14 +97,14 @@ class Bars:
 
 
 @contextmanager
-def display(*, quiet: bool) -> Iterator[Display]:
+def display(verb: str, *, quiet: bool) -> Iterator[Display]:
     """The display that fits where we are."""
     if quiet:
         yield Silence()
     elif not sys.stderr.isatty():
-        yield Lines()
+        yield Lines(verb)
     else:
-        bars = Bars()
+        bars = Bars(verb)
         try:
             yield bars
         finally:

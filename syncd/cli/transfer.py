@@ -53,7 +53,7 @@ def push(
     with (
         reach.ahead(paths, chosen) as known,
         reach.client(remote, token_file) as client,
-        display(quiet=quiet or json) as shown,
+        display("sending", quiet=quiet or json) as shown,
     ):
         done = client.dataset(to).push(paths, options=chosen, watcher=shown.show, ahead=known)
     _tell(done, json=json, quiet=quiet)
@@ -70,7 +70,10 @@ def pull(
     token_file: o.TokenFile = None,
 ) -> None:
     """Bring a whole dataset into a folder, verified. Run it again to resume."""
-    with reach.client(remote, token_file) as client, display(quiet=quiet or json) as shown:
+    with (
+        reach.client(remote, token_file) as client,
+        display("fetching", quiet=quiet or json) as shown,
+    ):
         done = client.dataset(dataset, create=False).pull(folder, watcher=shown.show)
     _tell(done, json=json, quiet=quiet, verb="fetched")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from syncd.cli import render
@@ -40,7 +40,9 @@ class Lines:
 class Bars(Lines):
     """A bar for each dataset that something is on its way into, below the lines."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: Callable[[], int]) -> None:
+        """`width` tells the terminal's columns, as they are now."""
+        self._width = width
         self._lock = threading.Lock()
         self._bars: dict[str, str] = {}
 
@@ -49,7 +51,7 @@ class Bars(Lines):
             before = dict(self._bars)
             self._bars.pop(name, None)
             if going is not None:
-                self._bars[name] = _fitted(_bar(render.shown(name), going))
+                self._bars[name] = _fitted(_bar(render.shown(name), going), self._width() - 1)
             if self._bars != before:
                 render.below([self._bars[known] for known in sorted(self._bars)])
         return True
@@ -59,8 +61,12 @@ def voice(*, quiet: bool, log_json: bool) -> Voice:
     """The one that fits where we are."""
     if quiet:
         return Unsaid()
-    bars = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not log_json
-    return Bars() if bars else Lines()
+    if log_json or not sys.stderr.isatty():
+        return Lines()
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return Lines() if console.is_dumb_terminal else Bars(lambda: console.width)
 
 
 def _bar(name: str, going: Going) -> str:
@@ -69,15 +75,14 @@ def _bar(name: str, going: Going) -> str:
     if going.left is None:
         return f"{head}  scanning, {going.done} done, {sent}"
     total = going.done + going.left
-    full = BAR * going.done // total if total else 0
+    full = round(BAR * going.part)
     left = going.seconds_left
     time = f", {int(left) // 60}:{int(left) % 60:02} left" if left is not None else ""
     return f"{head}  {'━' * full}{'╌' * (BAR - full)}  {going.done} of {total}, {sent}{time}"
 
 
-def _fitted(line: str) -> str:
+def _fitted(line: str, columns: int) -> str:
     """One line of the terminal at most: what is wrapped cannot be taken back."""
     from rich.cells import chop_cells
 
-    columns = os.get_terminal_size(sys.stderr.fileno()).columns
-    return chop_cells(line, max(columns - 1, 1))[0]
+    return chop_cells(line, max(columns, 1))[0]

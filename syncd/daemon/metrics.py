@@ -32,7 +32,7 @@ def of_mirror(mirror: Mirror) -> list[Sample]:
     """The numbers of one mirror; called by its control thread."""
     tally, state, now = mirror.tally, mirror.state, mirror.clock.now_ns()
     labels = {"root": str(mirror.subject.root), "dataset": mirror.dataset.info.name}
-    pending, oldest = state.agenda.pending()
+    pending = state.agenda.pending()
     swept, away = state.meta.get("last_sweep"), state.meta.get("away")
     counters = {
         "stored_total": ("Files stored", tally.uploaded),
@@ -45,8 +45,8 @@ def of_mirror(mirror: Mirror) -> list[Sample]:
     }
     gauges = {
         "files": ("Files seen by the last scan", mirror.observer.files),
-        "pending": ("Files that wait to be dealt with", pending),
-        "pending_age_seconds": ("How long the oldest of them is due", _age(oldest, now)),
+        "pending": ("Files that wait to be dealt with", pending.files),
+        "pending_age_seconds": ("How long the oldest of them is due", _age(pending.first_ns, now)),
         "troubled": ("Files not in sync for a reason that stays", state.troubles.count()),
         "sweep_age_seconds": ("Since the last full scan", _age(swept, now)),
         "sweep_seconds": ("What the last full scan took", mirror.sweep_seconds),

@@ -20,6 +20,8 @@ class Going:
     """Files that are yet to come; None while they are still being counted."""
     bytes: int
     seconds: float
+    bytes_left: int | None = None
+    """What the files to come weigh, but for what is on its way; None where they are many."""
 
     @property
     def rate(self) -> float:
@@ -28,8 +30,17 @@ class Going:
 
     @property
     def seconds_left(self) -> float | None:
-        """By the files done so far; None where that cannot be told."""
+        """By bytes where these are known, else by files; None where that cannot be told."""
+        if self.bytes_left is not None and self.bytes:
+            return self.bytes_left * self.seconds / self.bytes
         return self.left * self.seconds / self.done if self.left is not None and self.done else None
+
+    @property
+    def part(self) -> float:
+        """How much of it is done, 0 to 1."""
+        if self.bytes_left is not None and self.bytes:
+            return self.bytes / (self.bytes + self.bytes_left)
+        return self.done / (self.done + self.left) if self.left else 0.0
 
 
 class Voice(Protocol):
@@ -53,6 +64,8 @@ class Sayings:
         self._mirror = mirror
         self._told = (0, 0, 0, 0)
         self._bytes = self._dealt = 0
+        self._lost = 0
+        """Bytes that left and were no file's that arrived: frames, and tries that failed."""
         self._at = mirror.clock.monotonic()
         self._troubled = 0
 
@@ -69,18 +82,25 @@ class Sayings:
 
     def _going(self) -> Going | None:
         """What was done since the last line, where that is not all; at rest little is asked."""
-        if not self._mirror.acting or self._mirror.done:
+        mirror, tally = self._mirror, self._mirror.tally
+        if mirror.guard.closed is not None or mirror.resting is not None or mirror.done:
+            self._lost = tally.sent - tally.bytes
             return None
-        done = sum(self._counts()) + self._mirror.tally.adopted - self._dealt
-        left = None if self._mirror.sweeping else self._mirror.state.agenda.pending()[0]
-        if not done and left == 0:
+        done = sum(self._counts()) + tally.adopted - self._dealt
+        left = mirror.state.agenda.pending()
+        if not done and not left.files and not mirror.sweeping:
             return None
         return Going(
             done=done,
-            left=left,
-            bytes=self._mirror.tally.sent - self._bytes,
-            seconds=self._mirror.clock.monotonic() - self._at,
+            left=None if mirror.sweeping else left.files,
+            bytes=tally.sent - self._bytes,
+            seconds=mirror.clock.monotonic() - self._at,
+            bytes_left=None if left.bytes is None else max(0, left.bytes - self._leaving()),
         )
+
+    def _leaving(self) -> int:
+        """Bytes of files that are on their way."""
+        return max(0, self._mirror.tally.sent - self._mirror.tally.bytes - self._lost)
 
     def _say_done(self, name: str, going: Going | None) -> None:
         counts = self._counts()

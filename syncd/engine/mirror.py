@@ -134,15 +134,14 @@ class Mirror:
         self._look()
         self._step_sweep()
         self._step_comparison()
-        if self.acting and not self._holding:
+        if self._acting and not self._holding:
             self.dispatcher.step(scanning=self._sweep is not None)
-        if self.acting and self._sweep is None and not self.dispatcher.waiting:
+        if self._acting and self._sweep is None and not self.dispatcher.waiting:
             self.sidecars.step()
         self.state.commit()
 
     @property
-    def acting(self) -> bool:
-        """Nothing keeps it from giving out what is due."""
+    def _acting(self) -> bool:
         return self.guard.closed is None and self.resting is None
 
     @property
@@ -187,7 +186,7 @@ class Mirror:
         soonest = self.settle.next_due()
         wait = longest if soonest is None else soonest - self.clock.monotonic()
         due = self.next_due()
-        if due is not None and self.acting:
+        if due is not None and self._acting:
             wait = min(wait, (due - self.clock.now_ns()) / 1e9)
         return max(0.0, min(wait, longest))
 
@@ -393,6 +392,5 @@ class Mirror:
             self.guard.review()
         self.state.meta.put(last_sweep=now)
         self.sweep_seconds = self.clock.monotonic() - self._began
-        self.tally.scanning = False
-        self.tally.files = self.observer.files
+        self.tally.counted(self.observer.files, self.state.agenda.pending().bytes)
         log.info("swept files=%d", self.observer.files)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,28 +37,39 @@ AHEAD = 64
 
 
 def pull(dataset: Dataset, folder: Path, watcher: Callable[[Tally], None] | None = None) -> Report:
-    """Bring every item into `folder`; `watcher` hears the tally after each."""
+    """Bring every item into `folder`; `watcher` hears the tally at first and after each."""
     began = time.monotonic()
     if folder.exists() and not folder.is_dir():
         raise UsageError("is not a folder", path=str(folder))
     folder.mkdir(parents=True, exist_ok=True)
-    tally = Tally(scanning=False, files=dataset.info.items)
+    arrived = Arrived()
+    tally = Tally(
+        scanning=False, files=dataset.info.items, expected=dataset.info.bytes,
+        leaving=lambda: arrived.bytes,
+    )  # fmt: skip
+    watcher = watcher or (lambda tally: None)
+    watcher(tally)
     failed: list[Failure] = []
     away: str | None = None
     with ThreadPoolExecutor(dataset.traits.parallel * 2, "syncd-pull") as pool:
         items = dataset.items()
         while away is None and (batch := list(islice(items, AHEAD))):
-            results = list(pool.map(lambda item: _attempt(dataset, item, folder), batch))
-            away = _away(results)
-            for item, result in zip(batch, results, strict=True):
+            results = []
+            for item, result in zip(
+                batch, pool.map(lambda item: _attempt(dataset, item, folder, arrived), batch),
+                strict=True,
+            ):  # fmt: skip
+                results.append(result)
                 tally.done += 1
                 if isinstance(result, SyncdError):
                     failed.append(Failure(path=item.key, reason=result.message))
                 else:
                     tally.uploaded += result is not None
                     tally.bytes += result or 0
-                if watcher:
-                    watcher(tally)
+                if result is None and tally.expected:
+                    tally.expected -= item.size or 0
+                watcher(tally)
+            away = _away(results)
     return Report(
         dataset=dataset.info.name, attempted=tally.done, uploaded=tally.uploaded,
         skipped=tally.done - tally.uploaded - len(failed), failed=tuple(failed),
@@ -87,7 +99,7 @@ def get(dataset: Dataset, key: str, output: Path | None) -> Path:
         place /= item.key.rpartition("/")[2]
     if not place.parent.is_dir():
         raise NotFoundError("there is no such folder", path=str(place.parent))
-    fetch(dataset, item, place)
+    fetch(dataset, item, place, Arrived())
     return place
 
 
@@ -108,9 +120,23 @@ def _print(dataset: Dataset, item: Item) -> None:
         raise DamagedError("what arrived is not what the remote's digest says")
 
 
-def _attempt(dataset: Dataset, item: Item, folder: Path) -> int | SyncdError | None:
+class Arrived:
+    """Counts bytes as they come, from all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.bytes = 0
+
+    def count(self, size: int) -> None:
+        with self._lock:
+            self.bytes += size
+
+
+def _attempt(
+    dataset: Dataset, item: Item, folder: Path, arrived: Arrived
+) -> int | SyncdError | None:
     try:
-        return fetch(dataset, item, inside(folder, item.key))
+        return fetch(dataset, item, inside(folder, item.key), arrived)
     except DeniedError:
         raise
     except SyncdError as error:
@@ -119,7 +145,7 @@ def _attempt(dataset: Dataset, item: Item, folder: Path) -> int | SyncdError | N
         return UnreadableError(f"cannot be written: {error.strerror}")
 
 
-def fetch(dataset: Dataset, item: Item, place: Path) -> int | None:
+def fetch(dataset: Dataset, item: Item, place: Path, arrived: Arrived) -> int | None:
     """Bring one item to `place`, resuming what is there of it; the bytes that travelled, or None
     where it was there already. Raises ConflictError where something else has its name."""
     if place.is_symlink() or place.exists():
@@ -128,7 +154,7 @@ def fetch(dataset: Dataset, item: Item, place: Path) -> int | None:
         raise ConflictError("something else has this name here: move it away first")
     place.parent.mkdir(parents=True, exist_ok=True)
     part = _part(item, place)
-    sent = _download(dataset, item, part)
+    sent = _download(dataset, item, part, arrived)
     os.replace(part, place)  # noqa: PTH105
     return sent
 
@@ -136,7 +162,7 @@ def fetch(dataset: Dataset, item: Item, place: Path) -> int | None:
 def bring(dataset: Dataset, item: Item, place: Path) -> None:
     """Fetch an item beside the place where something else is now; `exchange` then puts it there."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    _download(dataset, item, _part(item, place))
+    _download(dataset, item, _part(item, place), Arrived())
 
 
 def exchange(item: Item, place: Path) -> None:
@@ -156,7 +182,7 @@ def _part(item: Item, place: Path) -> Path:
     return place.with_name(f"{PARTIAL}-{mark}")
 
 
-def _download(dataset: Dataset, item: Item, part: Path) -> int:
+def _download(dataset: Dataset, item: Item, part: Path, arrived: Arrived) -> int:
     have = part.stat().st_size if part.exists() else 0
     hasher = hashlib.sha256()
     with part.open("r+b" if have else "wb") as file:
@@ -168,12 +194,13 @@ def _download(dataset: Dataset, item: Item, part: Path) -> int:
                 file.write(chunk)
                 hasher.update(chunk)
                 sent += len(chunk)
+                arrived.count(len(chunk))
         file.flush()
         os.fsync(file.fileno())
     if item.digest and hasher.hexdigest() != item.digest:
         part.unlink()
         if have:  # What was there already may have been something else.
-            return _download(dataset, item, part)
+            return _download(dataset, item, part, arrived)
         raise DamagedError("what arrived is not what the remote's digest says")
     if item.modified_ns:
         os.utime(part, ns=(item.modified_ns, item.modified_ns))

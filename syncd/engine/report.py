@@ -77,12 +77,27 @@ class Tally:
     """Times that events may have been lost, which an overflow or a dead watch costs."""
     leaving: Callable[[], int] | None = None
     """Tells the bytes that left so far, where the remote counts them as they go."""
+    expected: int | None = None
+    """Bytes that are there to be sent in all, as far as is known after a scan of few new files."""
     watchers: list[Callable[[Tally, str], None]] = field(default_factory=list)
+
+    def counted(self, files: int, left: int | None) -> None:
+        """Now it is known how many files there are, and what those weigh that are to be sent."""
+        self.scanning = False
+        self.files = files
+        self.expected = None if left is None else self.bytes + left
 
     @property
     def sent(self) -> int:
         """Bytes on their way and there, as far as it can be told: to be shown, never reported."""
         return self.leaving() if self.leaving else self.bytes
+
+    @property
+    def part(self) -> float:
+        """How much of it is done, 0 to 1: by bytes where these are known, else by files."""
+        if self.expected:
+            return min(self.sent / self.expected, 1.0)
+        return self.done / self.files if self.files else 0.0
 
     def tell(self, path: str) -> None:
         """Let whoever shows progress know that a path was dealt with."""

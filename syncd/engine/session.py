@@ -147,6 +147,7 @@ def looking(mirror: Mirror, names: Sequence[str]) -> Iterator[None]:
     with mirror.state.agenda.parked():
         mirror.observer.only(names)
         mirror.state.agenda.wake(mirror.clock.now_ns(), partners(mirror.state, names))
+        mirror.tally.counted(mirror.observer.files, mirror.state.agenda.pending().bytes)
         yield
 
 

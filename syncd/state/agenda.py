@@ -8,6 +8,20 @@ from contextlib import contextmanager
 
 from syncd.state.row import OPEN, PARKED, Row, select
 from syncd.state.troubles import split
+from syncd.value import value
+
+FEW = 10_000
+
+
+@value
+class Pending:
+    """What waits to be decided."""
+
+    files: int
+    first_ns: int | None
+    """When the first of them is or was due."""
+    bytes: int | None
+    """What they weigh, but for what is gone; None where to sum that up would take long."""
 
 
 class Agenda:
@@ -33,11 +47,17 @@ class Agenda:
         ).fetchone()
         return found[0] if found else None
 
-    def pending(self) -> tuple[int, int | None]:
-        """How many rows wait to be decided, and when (ns) the first of them is or was due."""
-        found = self._sql.execute("SELECT count(*), min(due) FROM files WHERE due IS NOT NULL")
-        number, first = found.fetchone()
-        return int(number), first
+    def pending(self) -> Pending:
+        """What waits to be decided, but for what is parked."""
+        number, first = self._sql.execute(
+            "SELECT count(*), min(due) FROM files WHERE due < ?", (PARKED,)
+        ).fetchone()
+        if number > FEW:
+            return Pending(files=number, first_ns=first, bytes=None)
+        (size,) = self._sql.execute(
+            "SELECT sum(size) FROM files WHERE due < ? AND gone IS NULL", (PARKED,)
+        ).fetchone()
+        return Pending(files=number, first_ns=first, bytes=size or 0)
 
     def wake(self, due: int, paths: Iterable[str]) -> None:
         """Make these rows due."""

@@ -104,6 +104,7 @@ def test_bars_on_a_terminal_are_gone_when_it_is_done(home, hub, tmp_path, comman
     os.close(terminal)
     assert process.returncode == 0
     text = said.decode()
-    assert "20/20" in text or "scanning" in text
+    seen = {"push": "sending ", "pull": "fetching "}[command]
+    assert seen in text or "scanning" in text
     assert "\x1b[?25h" in text, "the cursor is shown again"
     assert text.rpartition("\x1b[2K")[2].startswith("bars: 20 ")

@@ -126,9 +126,7 @@ def test_the_voice_fits_where_we_are(monkeypatch, quiet, log_json, tty, term, ki
 def test_each_dataset_has_a_bar_of_its_own_that_fits(monkeypatch):
     seen: list[list[str]] = []
     monkeypatch.setattr(render, "below", seen.append)
-    monkeypatch.setattr(os, "get_terminal_size", lambda fd: os.terminal_size((80, 20)))
-    monkeypatch.setattr("sys.stderr.fileno", lambda: 2)
-    bars = Bars()
+    bars = Bars(lambda: 80)
     half = Going(done=50, left=50, bytes=1 << 20, seconds=2.0)
     assert bars.show("b", half)
     assert bars.show("a\n" * 40, Going(done=0, left=None, bytes=0, seconds=0.0))

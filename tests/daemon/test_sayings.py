@@ -9,6 +9,11 @@ import pytest
 
 from syncd.daemon.sayings import Going, Sayings
 from syncd.engine.report import Tally
+from syncd.state.agenda import Pending
+
+
+def waiting(files: int, bytes: int | None = None) -> Pending:
+    return Pending(files=files, first_ns=5 if files else None, bytes=bytes)
 
 
 class Clock:
@@ -20,10 +25,11 @@ class Clock:
 
 @pytest.fixture
 def mirror():
-    agenda = SimpleNamespace(pending=lambda: (0, None))
+    agenda = SimpleNamespace(pending=lambda: waiting(0))
     troubles = SimpleNamespace(count=lambda: 0)
     return SimpleNamespace(
-        acting=True,
+        guard=SimpleNamespace(closed=None),
+        resting=None,
         done=True,
         tally=Tally(),
         clock=Clock(),
@@ -80,13 +86,13 @@ def test_while_there_is_more_rate_and_rest_are_said_too(lines, mirror):
     mirror.sweeping, mirror.done = True, False
     assert lines(uploaded=100, bytes=5_000_000) == ["signs: 100 stored, 5.0 MB/s, scanning"]
     mirror.sweeping = False
-    mirror.state.agenda.pending = lambda: (1000, 5)
+    mirror.state.agenda.pending = lambda: waiting(1000)
     assert lines(uploaded=300, bytes=7_500_000) == [
         "signs: 200 stored, 2.5 MB/s, 1000 to go, about 5 s"
     ]
     assert lines(moved=1) == ["signs: 1 moved"]
     assert lines(uploaded=301) == ["signs: 1 stored, 0.0 MB/s, 1000 to go, about 1000 s"]
-    mirror.acting = False
+    mirror.resting = "it is night"
     assert lines(uploaded=302) == ["signs: 1 stored"], "what is held back is not to come"
 
 
@@ -98,7 +104,7 @@ def test_where_bars_are_seen_one_line_comes_at_the_end(mirror):
     assert voice.shown == Going(done=12, left=None, bytes=4000, seconds=1.0)
     assert (voice.shown.rate, voice.shown.seconds_left) == (4000.0, None)
     mirror.sweeping = False
-    mirror.state.agenda.pending = lambda: (90, 5)
+    mirror.state.agenda.pending = lambda: waiting(90)
     assert second(uploaded=28, bytes=9000) == []
     assert voice.shown == Going(done=30, left=90, bytes=9000, seconds=2.0)
     assert voice.shown.seconds_left == 6.0
@@ -108,6 +114,23 @@ def test_where_bars_are_seen_one_line_comes_at_the_end(mirror):
     mirror.done = False
     assert second(uploaded=119) == []
     assert voice.shown == Going(done=1, left=90, bytes=0, seconds=1.0)
+
+
+def test_one_big_file_has_its_time_by_the_bytes_that_left(mirror):
+    voice = Voice(terminal=True)
+    second = heard(voice, mirror)
+    left = 300  # of a try that failed
+    mirror.tally.leaving = lambda: left
+    second()
+    mirror.done = False
+    mirror.state.agenda.pending = lambda: waiting(1, 1000)
+    left = 500
+    second()
+    assert voice.shown == Going(done=0, left=1, bytes=200, seconds=1.0, bytes_left=800)
+    assert (voice.shown.part, voice.shown.seconds_left) == (0.2, 4.0)
+    left = 700
+    second()
+    assert (voice.shown.part, voice.shown.seconds_left) == (0.4, 3.0)
 
 
 def test_nothing_is_shown_where_nothing_is_to_come(mirror):

@@ -286,6 +286,8 @@ def test_named_files_and_nothing_else(pushing):
     report = run(world, ("1.jpg", "notes.txt"))
     assert (report.attempted, report.uploaded, report.ignored) == (1, 1, 1)
     assert set(world.stored()) == {"1.jpg"}
+    tally = world.mirror.tally
+    assert (tally.scanning, tally.files, tally.expected) == (False, 1, report.bytes), "for a bar"
 
 
 def test_a_named_file_in_another_layout_moves_no_other(pushing):
@@ -300,7 +302,7 @@ def test_a_named_file_in_another_layout_moves_no_other(pushing):
     report = run(world, ("a/1.jpg",))
     assert (report.attempted, report.uploaded, report.skipped, report.renamed) == (1, 0, 1, 0)
     assert set(world.stored()) == set(before) - {"1.jpg"} | {"a/1.jpg"}
-    assert world.mirror.state.agenda.pending() == (0, None), "nothing to do for the others"
+    assert world.mirror.state.agenda.pending().files == 0, "nothing to do for the others"
     world.restart(Options(layout=Layout.FLAT))
     assert run(world).uploaded == 0
     assert world.stored() == before

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from syncd.state import agenda
+from syncd.state.agenda import Pending
 from syncd.state.troubles import Trouble
-from tests.state.test_store import seen, stored
+from tests.state.test_store import STAT, seen, stored
 
 
 def test_rows_are_due_in_order_and_behind_a_cursor(state):
@@ -41,6 +43,22 @@ def test_waking_and_settling(state):
     assert state.agenda.next_due() == 1
 
 
+def test_what_waits_is_weighed_where_it_is_little(state, monkeypatch):
+    stored(state, "1.jpg")
+    state.agenda.settle("1.jpg", 10)
+    for name in ("2.jpg", "3.jpg"):
+        seen(state, name, due=10)
+    each = STAT[0]
+    monkeypatch.setattr(agenda, "FEW", 3)
+    assert state.agenda.pending() == Pending(files=3, first_ns=10, bytes=3 * each)
+    state.files.miss("", ["1.jpg"], 20, 10)
+    assert state.agenda.pending().bytes == 2 * each, "what is gone is not to be sent"
+    seen(state, "4.jpg", due=9)
+    assert state.agenda.pending() == Pending(files=4, first_ns=9, bytes=None)
+    with state.agenda.parked():
+        assert state.agenda.pending() == Pending(files=0, first_ns=None, bytes=0)
+
+
 def test_what_is_parked_is_due_as_it_was(state):
     """Also where the run that had parked it was killed."""
     seen(state, "1.jpg", due=10)
@@ -48,7 +66,7 @@ def test_what_is_parked_is_due_as_it_was(state):
         assert state.agenda.due(1 << 61, 9, (-1, "", "")) == []
         seen(state, "2.jpg", due=5)
         assert state.agenda.next_due() == 5
-    assert state.agenda.pending() == (2, 5)
+    assert state.agenda.pending() == Pending(files=2, first_ns=5, bytes=2 * STAT[0])
     killed = state.agenda.parked()
     killed.__enter__()
     state.agenda.wake_open(7)
