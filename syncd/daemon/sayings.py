@@ -67,6 +67,7 @@ class Sayings:
         self._lost = 0
         """Bytes that left and were no file's that arrived: frames, and tries that failed."""
         self._at = mirror.clock.monotonic()
+        self._closed: str | None = None
         self._troubled = 0
 
     def tick(self) -> None:
@@ -75,6 +76,11 @@ class Sayings:
         going = self._going()
         if not self._voice.show(name, going) or going is None:
             self._say_done(name, going)
+        closed = self._mirror.guard.closed
+        if closed is not None and closed != self._closed:
+            self._voice.say(f"{name}: paused, nothing is touched: {closed}")
+            self._voice.say("`syncd status` says how to go on")
+        self._closed = closed
         troubled = self._mirror.state.troubles.count()
         if troubled > self._troubled:
             self._voice.say(f"{name}: {troubled} files are not in sync: `syncd status` says why")

@@ -133,6 +133,17 @@ def test_one_big_file_has_its_time_by_the_bytes_that_left(mirror):
     assert (voice.shown.part, voice.shown.seconds_left) == (0.4, 3.0)
 
 
+def test_a_pause_is_said_with_the_way_out(lines, mirror):
+    mirror.guard.closed = "is not the folder it was"
+    assert lines() == [
+        "signs: paused, nothing is touched: is not the folder it was",
+        "`syncd status` says how to go on",
+    ]
+    assert lines() == []
+    mirror.guard.closed = None
+    assert lines() == []
+
+
 def test_nothing_is_shown_where_nothing_is_to_come(mirror):
     voice = Voice(terminal=True)
     mirror.done = False  # a hint was heard, and came to nothing

@@ -48,6 +48,7 @@ BOUNDARIES: tuple[tuple[Any, str], ...] = (
     (Inside, "read"),
     (sidecar_work.Clerk, "run"),
 )
+READY = "drop files into"
 FIRST = ("keep.jpg", "change.jpg", "gone.jpg", "a/same.jpg", "a/old.jpg", "mute.jpg", "big.mp4")
 LATER = {
     "keep.jpg": b"first keep.jpg",
@@ -117,7 +118,8 @@ class Case:
         status = ended(self._watch(partial(kill_at, point)))
         hold_to_receipts(self.shelf)
         assert status in (0, -signal.SIGKILL), f"{point} ended with {status}: {self._said}"
-        assert ended(self._watch(lambda name: None)) == 0, f"{point}: {self._said}"
+        again = ended(self._watch(lambda name: None))
+        assert again == 0, f"{point}, then ended with {again}: {self._said}"
         self._matches()
         assert self.shelf.trashed() == {"gone.jpg"}, point
         hold_to_receipts(self.shelf)
@@ -141,10 +143,12 @@ class Case:
 
     def _watch(self, cross: Callable[[str], None]) -> int:
         """Have it watched until all is done, or it is dead; its pid."""
+        begun = self._said.count(READY)
         pid = self._fork("watch", cross)
         deadline = time.monotonic() + 60
         while not dead(pid, LOOK_S) and time.monotonic() < deadline:
             with suppress(AssertionError):
+                assert self._said.count(READY) > begun, "it cannot be told to stop yet"
                 self._matches()
                 dead(pid, LATER_S)
                 break

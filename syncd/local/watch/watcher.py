@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,6 +116,8 @@ class _Place:
 def _place(root: Path) -> _Place:
     path = os.fsencode(os.path.realpath(root))
     found = Path(os.fsdecode(path)).stat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, "not a folder")
     return _Place(path=path, identity=(found.st_dev, found.st_ino), mounts=mounts_of(path))
 
 
