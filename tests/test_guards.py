@@ -20,7 +20,15 @@ from tests import guards, isolation
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(guards, "GRACE_SECONDS", 0.05)
+    monkeypatch.setattr(guards, "GRACE_SECONDS", 0.2)
+
+
+def running(*command):
+    """A process that is what it will be: before, `ps` shows an empty line."""
+    child = subprocess.Popen(command)
+    while not Path(f"/proc/{child.pid}/cmdline").read_bytes().startswith(command[0].encode()):
+        time.sleep(0.005)
+    return child
 
 
 def found(home, leak, folders=None):
@@ -65,7 +73,7 @@ def test_a_descriptor_left_open_is_found_and_closed(home, tmp_path):
 
 def test_a_child_left_running_is_found_and_killed(home):
     children = []
-    left = found(home, lambda: children.append(subprocess.Popen(["sleep", "60"])))
+    left = found(home, lambda: children.append(running("sleep", "60")))
     assert left == [f"process {children[0].pid} (sleep 60)"]
     assert children[0].wait(5) == -signal.SIGKILL
 
@@ -77,14 +85,14 @@ def test_a_process_that_left_the_family_is_found_by_its_home(home):
 
 
 def test_a_hub_is_stopped_without_complaint_unless_it_does_not_heed(home, tmp_path, monkeypatch):
-    monkeypatch.setattr(guards, "STOP_SECONDS", 0.2)
+    monkeypatch.setattr(guards, "STOP_SECONDS", 2.0)
     ready = tmp_path / "ready"
     heedless = f"import signal, pathlib, time; signal.signal(15, signal.SIG_IGN);\
 pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
     children = []
 
     def start(*command):
-        children.append(subprocess.Popen([sys.executable, "-c", *command, "syncd", "hub"]))
+        children.append(running(sys.executable, "-c", *command, "syncd", "hub"))
 
     def start_heedless():
         start(heedless)

@@ -100,7 +100,7 @@ def test_a_bar_is_seen_while_files_are_on_their_way_and_a_line_stays(terminal, t
     assert len(seen) < COLUMNS
     shown.wait_for(f"{name}: 30 stored")
     shown.program.send_signal(signal.SIGINT)
-    shown.wait_for("stopped: ")
+    shown.wait_for("is stored\r\n")
     last = screen(shown.written)
     assert [line for line in last if "━" in line] == []
     stopped = "stopped: all that was reported stored is stored"

@@ -66,7 +66,7 @@ def test_a_mirror_is_paused_without_its_daemon_and_push_says_so(root, syncd, wat
 
 def test_a_pause_breaks_off_a_big_upload_that_goes_on_later(root, syncd, watched, shelf):
     content = picture("big") + os.urandom(12_000_000)
-    running = watched("--bandwidth", "2 MB/s")
+    running = watched("--bandwidth", "500 kB/s")
     (root / "big.jpg").write_bytes(content)
     eventually(lambda: numbers(syncd)["syncd_pending"] == 1)
     time.sleep(1.0)

@@ -263,13 +263,20 @@ def test_folders_that_become_readable_are_watched(public: Path) -> None:
 
 
 def test_memory_does_not_grow_with_files(root: Path) -> None:
-    watcher = Watcher(root, lambda hint: None, lambda reason: None)
+    last = threading.Event()
+
+    def deliver(hint: Hint) -> None:
+        if hint.path == "last.jpg":
+            last.set()
+
+    watcher = Watcher(root, deliver, lambda reason: None)
     watcher.start()
     tracemalloc.start()
     try:
         for number in range(3000):
             (root / f"{number}.jpg").touch()
-        time.sleep(0.2)
+        (root / "last.jpg").touch()
+        assert last.wait(PATIENCE), "what waits in the queue is not what is kept"
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -62,11 +62,12 @@ def test_a_hub_that_is_gone_or_frozen_is_away(start_hub):
     pets = remote.open("bodies", create=True)
     item = put(pets, "1.jpg", b"x")
     assert content(pets, item) == b"x"
-    remote._wire._timeout = 0.3
+    patience, remote._wire._timeout = remote._wire._timeout, 0.3
     hub.freeze()
     with pytest.raises(TransientError):
         content(pets, item)
     hub.thaw()
+    remote._wire._timeout = patience
     assert content(pets, item) == b"x"
     hub.kill()
     with pytest.raises(TransientError):
