@@ -31,7 +31,7 @@ Every command and every option, as `syncd --help` tells them; written by `make d
 | 5 | the remote cannot be reached for now |
 | 6 | another instance holds the folder or the data |
 | 7 | refused for good: credentials or quota |
-| 130 | broken off by Ctrl-C, or by "no" to a question; nothing is lost |
+| 130 | broken off by Ctrl-C, or by "no" to a question; what runs until then ends with 0 |
 
 ## Environment
 

@@ -49,9 +49,13 @@ Watcher = Callable[[Tally], None]
 
 
 def connect(url: str | None = None, *, token: str | None = None) -> Client:
-    """Connect to a hub; without an address to the embedded one, which is started if need be.
+    """Connect to a hub by its address or its name in the configuration; without either to the one
+    that `SYNCD_REMOTE` or the configuration names, else to the embedded one, which is started if
+    need be.
 
-    The token is looked for in `SYNCD_TOKEN` and `SYNCD_TOKEN_FILE` where it is not given.
+    A token that is not given comes from `SYNCD_TOKEN`, `SYNCD_TOKEN_FILE` or the configuration.
+    Raises ConfigError for a name that is no remote's or a token that cannot be read, and
+    TransientError where the embedded hub does not start.
     """
     return Client(url, token=token)
 
@@ -151,10 +155,10 @@ class RemoteDataset:
 
         First-level subfolders become folders of the dataset, or what `[mirror]` of the
         configuration says; `preserve_folders` keeps the whole structure, `path` puts it all below
-        a folder of the dataset. `options` takes the place of all of this. `progress` hears every
-        file, `watcher` the whole tally; `ahead` knows of a single folder what was seen in it
-        since the call was made. Raises SyncdError for what stops everything; what concerns
-        single files is in the report.
+        a folder of the dataset; both go on top of `options`, where these are given instead of the
+        configuration's. `progress` hears every file, `watcher` the whole tally; `ahead` knows of a
+        single folder what was seen in it since the call was made. Raises
+        SyncdError for what stops everything; what concerns single files is in the report.
         """
         chosen = options or options_of(load(self._client.places).mirror)
         if preserve_folders:
@@ -175,7 +179,9 @@ class RemoteDataset:
         return pull(self._open(), Path(dir), watcher)
 
     def get(self, key: str, output: Path | None = None) -> Path:
-        """Bring one item to `output` (its own name by default; `-` is standard output)."""
+        """Bring one item to `output` (its own name by default; `-` is standard output).
+
+        Raises NotFoundError; ConflictError where something else has the name."""
         return get(self._open(), key.strip("/"), output)
 
     def annotate(

@@ -14,8 +14,6 @@ from syncd.errors import UsageError
 if TYPE_CHECKING:
     from syncd.engine.annotate import AnnotationReport
 
-SHOWN = 50
-
 
 def annotate(
     dataset: Annotated[str, typer.Argument(metavar="DATASET")],
@@ -86,10 +84,7 @@ def _tell(done: AnnotationReport) -> None:
     words += [f"{done.changed} changed"]
     words += [f"{len(done.failed)} failed"] if done.failed else []
     render.out(f"{done.dataset}: {', '.join(words)}")
-    for fault in done.failed[:SHOWN]:
-        render.note(f"  {fault}")
-    if len(done.failed) > SHOWN:
-        render.note(f"  and {len(done.failed) - SHOWN} more: --json lists them")
+    render.some(map(str, done.failed))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -38,6 +38,8 @@ def ls(
                                     "bytes": info.bytes})  # fmt: skip
                 return
             render.rows((i.name, f"{i.items} items", render.amount(i.bytes)) for i in infos)
+            if not infos:
+                render.note("no dataset yet: syncd watch FOLDER makes one")
             return
         name, _, folder = what.strip("/").partition("/")
         checked_key(folder)
@@ -84,6 +86,8 @@ def verify(
     from syncd.engine.opening import root_of
     from syncd.engine.verify import against_folder, bytes_of
 
+    if against is None and (preserve_folders or flat or path or extension):
+        raise UsageError("a layout says how a folder is compared: add --against FOLDER")
     chosen = reach.options(
         preserve_folders=preserve_folders, flat=flat, path=path, extensions=extension
     )
@@ -102,8 +106,7 @@ def verify(
         })  # fmt: skip
     else:
         render.out(f"{dataset}: {found.checked} checked, {len(found.wrong)} wrong")
-        for name, reason in found.wrong[:50]:
-            render.note(f"  {render.shown(name)}: {reason}")
+        render.some(f"{name}: {reason}" for name, reason in sorted(found.wrong))
     if found.wrong:
         raise typer.Exit(1)
 
@@ -126,11 +129,15 @@ def trash_list(
 ) -> None:
     """List what is in the trash."""
     with reach.client(remote, token_file) as client:
+        listed = False
         for item in client.remote.open(dataset, create=False).trashed():
+            listed = True
             if json:
                 render.as_json(render.item_fields(item, dataset))
             else:
                 render.out(f"{render.amount(item.size or 0):>10}  {item.key}")
+    if not listed and not json:
+        render.note(f"the trash of {dataset} is empty")
 
 
 @trash.command("restore")

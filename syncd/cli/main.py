@@ -20,6 +20,8 @@ import syncd
 from syncd.cli import render
 from syncd.errors import SyncdError
 
+INTERRUPTED = 130
+"""Also what typer ends with at Ctrl-C."""
 COMMANDS = {
     "mirror": ("watch", "status", "history"),
     "orders": (
@@ -101,7 +103,7 @@ def _run() -> int:
     try:
         code = app(*sys.argv[1:2])(prog_name="syncd", standalone_mode=False)
         sys.stdout.flush()
-        return int(code or 0)
+        return _interrupted() if code == INTERRUPTED else int(code or 0)
     except SyncdError as error:
         return _told(str(error), error.exit_code)
     except USAGE as error:
@@ -114,7 +116,7 @@ def _run() -> int:
             return 0
         raise
     except (KeyboardInterrupt, typer.Abort):
-        return _told("interrupted", 130)
+        return _interrupted()
     except UnicodeEncodeError as error:
         return _told(f"{error.object!r} is not valid UTF-8", 2)
     except OSError as error:
@@ -122,6 +124,10 @@ def _run() -> int:
         return _told(f"{where}{error.strerror or error}", 1)
     except Exception as error:
         return _told(f"unexpected fault: {error!r} (details in {_kept(error)})", 1)
+
+
+def _interrupted() -> int:
+    return _told("interrupted", INTERRUPTED)
 
 
 def _misused(error: Any) -> int:

@@ -6,6 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from syncd.cli import render
@@ -30,15 +31,16 @@ Look = Callable[[], "Sequence[MirrorStatus]"]
 
 def show(look: Look, *, json: bool, watch: bool) -> None:
     """Show what `look` finds, again and again with `watch` until Ctrl-C."""
-    if watch and sys.stdout.isatty() and not json:
-        _live(look)
-        return
-    while True:
+    if not watch:
         _once(look(), json=json)
-        if not watch:
-            return
-        sys.stdout.flush()
-        time.sleep(EVERY_S)
+        return
+    with suppress(KeyboardInterrupt):  # its only end
+        if sys.stdout.isatty() and not json:
+            _live(look)
+        while True:
+            _once(look(), json=json)
+            sys.stdout.flush()
+            time.sleep(EVERY_S)
 
 
 def _once(mirrors: Sequence[MirrorStatus], *, json: bool) -> None:

@@ -107,16 +107,27 @@ def rows(table: Iterable[Iterable[str]]) -> None:
 # --- values ---------------------------------------------------------------------------------------
 
 
+def some(lines: Iterable[str]) -> None:
+    """Notes below what was said, not more than fit a screen or two."""
+    found = list(lines)
+    for line in found[:LINES]:
+        note(f"  {line}")
+    if len(found) > LINES:
+        note(f"  and {len(found) - LINES} more: --json lists them")
+
+
 def report(done: Report, *, json: bool, verb: str = "uploaded") -> None:
     """What a push or a pull did."""
     if json:
-        as_json(report_fields(done))
+        as_json(report_fields(done, verb))
         return
     words = [f"{done.uploaded} {verb}", f"{done.skipped} there already"]
     words += [f"{done.renamed} renamed"] if done.renamed else []
     words += [f"{done.ignored} ignored ({by_rule(done.rules)})"] if done.ignored else []
     words += [f"{len(done.failed)} failed"] if done.failed else []
     out(f"{shown(done.dataset)}: {', '.join(words)}, {amount(done.bytes)} in {done.seconds:.1f} s")
+    if done.ignored and not done.attempted:
+        note("  no file was taken: --extension EXT takes files that end so")
     lines = list(_failures(done.failed))
     for line in lines[:LINES]:
         note(line)
@@ -161,12 +172,12 @@ def plan(dataset: str, actions: Sequence[Action], *, json: bool) -> None:
     out(f"{dataset}: {len(actions)} to do; nothing was sent")
 
 
-def report_fields(done: Report) -> dict[str, Any]:
-    """The contract of `push --json`."""
+def report_fields(done: Report, verb: str) -> dict[str, Any]:
+    """The contract of `push --json`, and with another verb of `pull --json`."""
     return {
         "dataset": done.dataset,
         "attempted": done.attempted,
-        "uploaded": done.uploaded,
+        verb: done.uploaded,
         "skipped": done.skipped,
         "renamed": done.renamed,
         "ignored": done.ignored,

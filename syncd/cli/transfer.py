@@ -108,7 +108,7 @@ def get(
     if json:
         render.as_json({"dataset": name, "key": key, "path": str(place)})
     elif str(place) != "-":
-        render.note(f"{render.shown(str(place))} written")
+        render.note(f"{what} is in {place}")
 
 
 def _tell(done: Report, *, json: bool, quiet: bool, verb: str = "uploaded") -> None:

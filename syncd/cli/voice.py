@@ -18,10 +18,13 @@ NAME = 24
 
 
 class Unsaid:
-    """--quiet: nothing is said."""
+    """--quiet: only what a person should see to is said."""
 
     def say(self, text: str) -> None:
         """Nobody hears it."""
+
+    def warn(self, text: str) -> None:
+        render.note(text)
 
     def show(self, name: str, going: Going | None) -> bool:
         return False
@@ -31,6 +34,9 @@ class Lines:
     """For logs, and where no terminal is."""
 
     def say(self, text: str) -> None:
+        render.note(text)
+
+    def warn(self, text: str) -> None:
         render.note(text)
 
     def show(self, name: str, going: Going | None) -> bool:

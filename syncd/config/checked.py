@@ -24,7 +24,7 @@ def dataset(name: str) -> str:
     """A name that a dataset can have, as it is."""
     fault = "is empty" if not name.strip() else None
     if name in (".", "..") or "/" in name or not name.isprintable():
-        fault = "holds what a dataset's name cannot: a slash, or what cannot be printed"
+        fault = "holds a slash or a control character, which the name of a dataset cannot"
     elif len(name.encode(errors="replace")) > MAX_NAME:
         fault = f"is longer than {MAX_NAME} bytes"
     if fault:

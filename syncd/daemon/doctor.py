@@ -71,7 +71,7 @@ def _asked(check: str, remote: HubRemote) -> Finding:
     except SyncdError as error:
         return Finding(
             check=check, ok=False, detail=str(error),
-            mend=f"curl {remote.url}/health; sudo systemctl restart syncd-hub.service",
+            mend=f"curl {remote.url}/health",
         )  # fmt: skip
     return Finding(check=check, ok=True, detail=f"{remote.url} answers, and lets us in")
 
@@ -112,7 +112,11 @@ def _root(mirror: MirrorStatus) -> Finding:
     lies_on = mounts_of(os.fsencode(root))
     types = ", ".join(dict.fromkeys(mount.type for mount in lies_on)) or "an unknown file system"
     if any(mount.elsewhere for mount in lies_on):
-        return Finding(check=check, ok=True, detail=f"on {types}: scanned, for others change it")
+        return Finding(
+            check=check,
+            ok=True,
+            detail=f"on {types}: scanned, not watched: other machines may change it",
+        )
     owner = root.stat().st_uid
     note = (
         "" if owner == os.geteuid() or os.geteuid() == 0 else "; not ours: no leases on its files"

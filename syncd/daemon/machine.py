@@ -92,7 +92,7 @@ def inotify(where: Places) -> Finding:
     return Finding(
         check="inotify", ok=not low,
         detail=f"{found['max_user_watches']} folders can be watched,"
-        f" {found['max_queued_events']} events wait",
+        f" with room for {found['max_queued_events']} events",
         mend=f"printf '%s\\n' {settings} | sudo tee {SYSCTL} && sudo sysctl -p {SYSCTL}"
         if low else "",
     )  # fmt: skip
@@ -106,7 +106,7 @@ def fuse(where: Places) -> Finding:
     wanted = bool(load(where).mounts)
     return Finding(
         check="fuse", ok=not wanted,
-        detail=why if wanted else f"not to be had, nor asked for: {why}",
+        detail=why if wanted else f"not available, and only mounting needs it: {why}",
         mend="sudo apt install fuse3 libfuse2t64; sudo modprobe fuse",
     )  # fmt: skip
 
@@ -140,8 +140,8 @@ def leases(where: Places) -> Finding:
             os.close(fd)
     return Finding(
         check="leases", ok=True,
-        detail=f"not to be had ({why}): files are looked at twice instead" if why
-        else "a file that is being written is told by the kernel",
+        detail=f"not available ({why}): files are looked at twice instead" if why
+        else "the kernel tells which files are being written",
         mend="" if enabled else "sudo sysctl fs.leases-enable=1",
     )  # fmt: skip
 
@@ -152,10 +152,11 @@ def clock(where: Places) -> Finding:
     buffer = ctypes.create_string_buffer(256)  # struct timex; its modes are 0: only ask
     state = libc.adjtimex(buffer)
     if state < 0:
-        return Finding(check="clock", ok=True, detail="whether it is kept right, nobody says here")
+        return Finding(check="clock", ok=True, detail="nothing here tells whether it is right")
     kept = state != UNSYNCHRONISED
     return Finding(
-        check="clock", ok=True, detail="kept right" if kept else "nobody keeps it right",
+        check="clock", ok=True,
+        detail="kept right" if kept else "not synchronised: times that are shown may be wrong",
         mend="" if kept else "sudo timedatectl set-ntp true",
     )  # fmt: skip
 

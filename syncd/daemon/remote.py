@@ -63,7 +63,9 @@ def address(name: str, config: Config, *, known: bool = False) -> str:
         if ":" in name or "/" in name:
             raise ConfigError(f"{name!r} is no address: it needs http:// or https:// and a host")
         names = ", ".join(sorted([EMBEDDED, *config.remotes]))
-        raise ConfigError(f"there is no remote {name!r}: known are {names}")
+        raise ConfigError(
+            f"there is no remote {name!r} (known: {names}): [remotes.{name}] would name it"
+        )
     return url
 
 

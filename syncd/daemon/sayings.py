@@ -50,6 +50,10 @@ class Voice(Protocol):
         """A line that stays."""
         ...
 
+    def warn(self, text: str) -> None:
+        """A line of something that a person should see to, heard also where others are not."""
+        ...
+
     def show(self, name: str, going: Going | None) -> bool:
         """What is on its way into a dataset, instead of what was shown before; None where nothing
         is. Whether it can be seen: where not, lines tell it."""
@@ -68,6 +72,7 @@ class Sayings:
         """Bytes that left and were no file's that arrived: frames, and tries that failed."""
         self._at = mirror.clock.monotonic()
         self._closed: str | None = None
+        self._held: str | None = None
         self._troubled = 0
 
     def tick(self) -> None:
@@ -76,14 +81,25 @@ class Sayings:
         going = self._going()
         if not self._voice.show(name, going) or going is None:
             self._say_done(name, going)
+        self._warn(name)
+
+    def _warn(self, name: str) -> None:
+        """What waits for a person, once."""
         closed = self._mirror.guard.closed
         if closed is not None and closed != self._closed:
-            self._voice.say(f"{name}: paused, nothing is touched: {closed}")
-            self._voice.say("`syncd status` says how to go on")
+            self._voice.warn(f"{name}: paused, nothing is touched: {closed}")
+            self._voice.warn("`syncd status` says how to go on")
         self._closed = closed
+        held = self._mirror.state.meta.get("held")
+        if held and held["plan"] != self._held:
+            self._voice.warn(
+                f"{name}: {held['reason']}; their items stay until `syncd approve {held['plan']}`"
+            )
+        self._held = held and held["plan"]
         troubled = self._mirror.state.troubles.count()
         if troubled > self._troubled:
-            self._voice.say(f"{name}: {troubled} files are not in sync: `syncd status` says why")
+            is_are = "1 file is" if troubled == 1 else f"{troubled} files are"
+            self._voice.warn(f"{name}: {is_are} not in sync: `syncd status` says why")
         self._troubled = troubled
 
     def _going(self) -> Going | None:
@@ -126,7 +142,7 @@ class Sayings:
 
 def _ahead(going: Going) -> list[str]:
     """How fast it goes and what is yet to come."""
-    rate = f"{going.rate / 1e6:.1f} MB/s"
+    rate = f"{going.rate / 2**20:.1f} MiB/s"
     if going.left is None:
         return [rate, "scanning"]
     seconds = going.seconds_left

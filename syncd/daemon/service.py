@@ -182,6 +182,11 @@ class Daemon(Service):
     def begin(self) -> None:
         super().begin()
         self._mounts.begin()
+        if not self.fleet.members and not self._mounts.wanted:
+            self._voice.warn(
+                f"nothing to do: {self._where.config_file} lists no [[mirror]] and no [[mount]];"
+                " add one, then send SIGHUP"
+            )
         self._exporter.start()
         self.notifier.ready()
 

@@ -99,7 +99,11 @@ def get(dataset: Dataset, key: str, output: Path | None) -> Path:
         place /= item.key.rpartition("/")[2]
     if not place.parent.is_dir():
         raise NotFoundError("there is no such folder", path=str(place.parent))
-    fetch(dataset, item, place, Arrived())
+    try:
+        fetch(dataset, item, place, Arrived())
+    except ConflictError as error:
+        error.path, error.hint = str(place), "-o FILE writes it elsewhere"
+        raise
     return place
 
 

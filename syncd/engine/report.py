@@ -20,7 +20,7 @@ class Failure:
 
 @value
 class Report:
-    """The outcome of a push.
+    """The outcome of a push; of a pull, where `uploaded` counts what was fetched.
 
     `attempted` counts every candidate; each of them is uploaded, skipped (it was there already)
     or failed. `renamed` counts files stored under another name than their own because two would

@@ -22,7 +22,7 @@ WRONG = [
     (["push", "{photos}", "--to", "a/b"], 2, "name another dataset"),
     (["push", "{photos}", "--to", ""], 2, "name another dataset"),
     (["push", "{photos}", "--to", "x" * 256], 2, "longer than 255 bytes"),
-    (["push", "{photos}", "--to", "bell\a"], 2, "cannot be printed"),
+    (["push", "{photos}", "--to", "bell\a"], 2, "control character"),
     (["push", "{photos}", "--to", "x", "--bandwidth", "fast"], 2, "'fast' is no rate"),
     (["watch", "{photos}", "--bandwidth", "0 MB/s"], 2, "is no rate"),
     (["push", "{photos}", "--to", "x", "--bandwidth", ""], 2, "--bandwidth '' is no rate"),
@@ -52,7 +52,7 @@ WRONG = [
     (["ls", "none/a/../b"], 4, "no name in a dataset is . or .."),
     (["get", "none/a.jpg"], 4, "there is no dataset 'none'"),
     (["ls", "none"], 4, "there is no dataset 'none'"),
-    (["ls", "--remote", "nobody"], 3, "there is no remote 'nobody': known are hub"),
+    (["ls", "--remote", "nobody"], 3, "there is no remote 'nobody' (known: hub)"),
     (["ls", "--remote", "http://"], 3, "'http://' is no address: it needs http:// or https:// and"),
     (["ls", "--remote", "127.0.0.1:43135"], 3, "is no address: it needs http:// or https:// and"),
     (["ls", "--remote", "hub.example/"], 3, "is no address: it needs http:// or https:// and"),
@@ -63,6 +63,7 @@ WRONG = [
     (["ls", "--remote", "hub", "--token-file", "/proc/version"], 2, "no remote that it is for"),
     (["ls", "--token-file", "/bin/sh"], 3, "/bin/sh: this file holds no token"),
     (["verify", "none"], 4, "there is no dataset 'none'"),
+    (["verify", "none", "--flat"], 2, "add --against FOLDER"),
     (["trash", "list", "none"], 4, "there is no dataset 'none'"),
     (["trash", "empty", "none"], 4, "there is no dataset 'none'"),
     (["status", "{photos}/a.jpg"], 4, "no mirror knows this file"),
@@ -184,7 +185,7 @@ def test_a_failure_of_our_own_is_one_line_and_kept(cli, home, monkeypatch):
 def test_names_that_are_not_text_are_no_accident(cli, shared, tmp_path):
     assert "not valid UTF-8" in cli("ls", "\udcff", code=2).err
     (tmp_path / os.fsdecode(b"\xff")).mkdir()
-    assert "cannot be printed" in cli("watch", tmp_path / os.fsdecode(b"\xff"), code=2).err
+    assert "control character" in cli("watch", tmp_path / os.fsdecode(b"\xff"), code=2).err
 
 
 def test_files_of_syncd_are_the_users_own(cli, home, photos):

@@ -122,6 +122,13 @@ def test_single_files_go_alone(cli, shelf, name, photos):
     assert counts(told)[:2] == (1, 1)
 
 
+def test_a_named_file_that_no_rule_takes_is_told_with_the_way_out(cli, shared, name, tree):
+    root = tree({"notes.txt": b"x"})
+    said = cli("push", root / "notes.txt", "--to", name)
+    assert "1 ignored" in said.out
+    assert "--extension EXT takes files that end so" in said.err
+
+
 def test_every_kind_can_be_asked_for(cli, shelf, name, photos):
     (photos / "data.bin").write_bytes(b"bin")
     done = cli("push", photos, "--to", name, "--extension", "*", "--json").json

@@ -52,12 +52,12 @@ def test_ls_lists_datasets_folders_and_single_files(cli, name, stored):
 
 def test_get_brings_a_file_to_where_it_is_wanted(cli, name, stored, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert cli("get", f"{name}/trip/b.png").err == "b.png written\n"
+    assert cli("get", f"{name}/trip/b.png").err == f"{name}/trip/b.png is in b.png\n"
     assert (tmp_path / "b.png").read_bytes() == b"bb"
     cli("get", f"{name}/a.jpg", "-o", tmp_path / "other.jpg")
     assert (tmp_path / "other.jpg").read_bytes() == b"a"
     (tmp_path / "folder").mkdir()
-    assert "folder/a.jpg written" in cli("get", f"{name}/a.jpg", "-o", tmp_path / "folder").err
+    assert "folder/a.jpg" in cli("get", f"{name}/a.jpg", "-o", tmp_path / "folder").err
     assert (tmp_path / "folder" / "a.jpg").read_bytes() == b"a"
     assert cli("get", f"{name}/trip/d.webp", "-o", "-").out == "ddddd"
     assert "standard output" in cli("get", f"{name}/a.jpg", "-o", "-", "--json", code=2).err
@@ -65,7 +65,8 @@ def test_get_brings_a_file_to_where_it_is_wanted(cli, name, stored, tmp_path, mo
     wanted = {"dataset": name, "key": "a.jpg", "path": str(tmp_path / "other.jpg")}
     assert (told.json, told.err) == (wanted, "")
     again = cli("get", f"{name}/a.jpg", "-o", tmp_path / "b.png", code=1)
-    assert "something else has this name" in again.err
+    assert again.err.startswith(f"syncd: {tmp_path / 'b.png'}: something else has this name")
+    assert "-o FILE" in again.err
     assert (tmp_path / "b.png").read_bytes() == b"bb"
     assert "no such folder" in cli("get", f"{name}/a.jpg", "-o", "/nowhere/x.jpg", code=4).err
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
@@ -75,7 +76,7 @@ def test_get_brings_a_file_to_where_it_is_wanted(cli, name, stored, tmp_path, mo
 
 def test_pull_brings_all_and_again_nothing(cli, name, stored, tmp_path):
     done = cli("pull", name, tmp_path / "back" / "here", "--json").json
-    assert (done["attempted"], done["uploaded"], done["bytes"]) == (6, 6, 21)
+    assert (done["attempted"], done["fetched"], done["bytes"]) == (6, 6, 21)
     found = {
         str(path.relative_to(tmp_path / "back" / "here")): path.read_bytes()
         for path in (tmp_path / "back").rglob("*") if path.is_file()
@@ -87,7 +88,7 @@ def test_pull_brings_all_and_again_nothing(cli, name, stored, tmp_path):
     times = (stored / "a.jpg").stat().st_mtime_ns, (tmp_path / "back/here/a.jpg").stat().st_mtime_ns
     assert times[0] == times[1]
     again = cli("pull", name, tmp_path / "back" / "here", "--json").json
-    assert (again["uploaded"], again["skipped"], again["bytes"]) == (0, 6, 0)
+    assert (again["fetched"], again["skipped"], again["bytes"]) == (0, 6, 0)
     told = cli("pull", name, tmp_path / "back" / "here")
     assert told.out.startswith(f"{name}: 0 fetched, 6 there already, 0 B in ")
 
@@ -128,6 +129,19 @@ def test_verify_against_a_folder_names_what_is_not_there(cli, name, stored):
     assert "2 wrong" in said.out
     assert "home/new.png: not at the remote" in said.err
     assert "there is no such folder" in cli("verify", name, "--against", "/nope", code=4).err
+
+
+def test_verify_says_how_many_more_are_wrong(cli, name, stored):
+    for number in range(60):
+        (stored / f"{number:02}.jpg").write_bytes(b"%d" % number)
+    said = cli("verify", name, "--against", stored, code=1).err.splitlines()
+    assert said[0].startswith("  00.jpg: ")
+    assert said[50:] == ["  and 10 more: --json lists them"]
+
+
+def test_what_is_empty_is_said_to_be(cli, home, name, stored):
+    assert cli("trash", "list", name).err == f"the trash of {name} is empty\n"
+    assert cli("trash", "list", name, "--json").err == ""
 
 
 def test_verify_against_a_folder_names_what_cannot_be_looked_at(cli, name, stored):

@@ -73,7 +73,7 @@ def test_a_remote_by_name(cli, hub, name, photos, configure, monkeypatch, tmp_pa
     assert cli("status", "--json").json["mirrors"][0]["remote"] == "nas"
     monkeypatch.setenv("SYNCD_REMOTE", "nas")
     assert len(cli("ls", name, "--json").lines) == 6
-    assert "known are hub, nas" in cli("ls", "--remote", "other", code=3).err
+    assert "(known: hub, nas)" in cli("ls", "--remote", "other", code=3).err
 
 
 def test_doctor_finds_all_well_and_says_what_mends_what_is_not(cli, shared, monkeypatch):

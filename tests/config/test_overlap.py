@@ -50,7 +50,7 @@ def mount(path: str) -> str:
         (mirror("/var/lib/s/state/x"), "state directory /var/lib/s/state lie in each other"),
         (mirror("/var/lib/s/state"), "state directory /var/lib/s/state lie in each other"),
         (mirror("/var/lib"), "state directory /var/lib/s/state lie in each other"),
-        (mirror("/a", 'dataset = "x/y"'), "mirror 1.dataset: holds what a dataset's name cannot"),
+        (mirror("/a", 'dataset = "x/y"'), "mirror 1.dataset: holds a slash or a control character"),
         (mount("/srv/own/m"), "data directory /srv/own lie in each other"),
     ],
 )
@@ -133,7 +133,7 @@ def test_overlaps_are_told_beside_faults_of_keys(told):
         ("timeout = inf", "timeout: inf: say seconds"),
         ("timeout = true", "timeout must be a number"),
         ("uid = -1", "uid: -1 is the number of no user or group"),
-        ('dataset = "a/b"', "dataset: holds what a dataset's name cannot"),
+        ('dataset = "a/b"', "dataset: holds a slash or a control character"),
         ('dataset = " "', "dataset: is empty"),
     ],
 )

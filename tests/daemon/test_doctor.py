@@ -211,4 +211,4 @@ def test_a_unit_that_failed_is_told_with_its_journal(checks, tmp_path, monkeypat
 
 
 def test_leases_are_tried_as_whoever_runs_it(home):
-    assert "told by the kernel" in machine.leases(places()).detail
+    assert "the kernel tells" in machine.leases(places()).detail

@@ -36,7 +36,7 @@ def mirror():
         sweeping=False,
         sidecars=SimpleNamespace(annotated=0),
         dataset=SimpleNamespace(info=SimpleNamespace(name="signs")),
-        state=SimpleNamespace(agenda=agenda, troubles=troubles),
+        state=SimpleNamespace(agenda=agenda, troubles=troubles, meta={}),
     )
 
 
@@ -49,6 +49,9 @@ class Voice:
         self.shown: Going | None = None
 
     def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def warn(self, text: str) -> None:
         self.said.append(text)
 
     def show(self, name: str, going: Going | None) -> bool:
@@ -84,14 +87,14 @@ def test_what_was_done_is_said_once(lines):
 
 def test_while_there_is_more_rate_and_rest_are_said_too(lines, mirror):
     mirror.sweeping, mirror.done = True, False
-    assert lines(uploaded=100, bytes=5_000_000) == ["signs: 100 stored, 5.0 MB/s, scanning"]
+    assert lines(uploaded=100, bytes=5 << 20) == ["signs: 100 stored, 5.0 MiB/s, scanning"]
     mirror.sweeping = False
     mirror.state.agenda.pending = lambda: waiting(1000)
-    assert lines(uploaded=300, bytes=7_500_000) == [
-        "signs: 200 stored, 2.5 MB/s, 1000 to go, about 5 s"
+    assert lines(uploaded=300, bytes=15 << 19) == [
+        "signs: 200 stored, 2.5 MiB/s, 1000 to go, about 5 s"
     ]
     assert lines(moved=1) == ["signs: 1 moved"]
-    assert lines(uploaded=301) == ["signs: 1 stored, 0.0 MB/s, 1000 to go, about 1000 s"]
+    assert lines(uploaded=301) == ["signs: 1 stored, 0.0 MiB/s, 1000 to go, about 1000 s"]
     mirror.resting = "it is night"
     assert lines(uploaded=302) == ["signs: 1 stored"], "what is held back is not to come"
 
@@ -141,6 +144,17 @@ def test_a_pause_is_said_with_the_way_out(lines, mirror):
     ]
     assert lines() == []
     mirror.guard.closed = None
+    assert lines() == []
+
+
+def test_removals_that_are_held_back_are_said_once(lines, mirror):
+    mirror.state.meta["held"] = {"plan": "abc", "reason": "22 of 30 stored files are gone"}
+    said = "signs: 22 of 30 stored files are gone; their items stay until `syncd approve abc`"
+    assert lines() == [said]
+    assert lines() == []
+    mirror.state.meta["held"] = {"plan": "abd", "reason": "23 of 30 stored files are gone"}
+    assert len(lines()) == 1
+    mirror.state.meta.clear()
     assert lines() == []
 
 

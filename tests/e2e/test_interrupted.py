@@ -40,13 +40,22 @@ def test_a_pull_is_broken_off_and_goes_on(stored, syncd, name, tmp_path):
     pulling = syncd.start("pull", name, tmp_path / "back")
     eventually(lambda: (tmp_path / "back").exists() and len(os.listdir(tmp_path / "back")) > 10)
     pulling.process.send_signal(signal.SIGINT)
-    assert pulling.ended() in (130, 0), pulling.said
+    assert (status := pulling.ended()) in (130, 0), pulling.said
+    assert ("syncd: interrupted" in pulling.said) == (status == 130)
     assert "Traceback" not in pulling.said
     done = syncd("pull", name, tmp_path / "back", "--json").json
     assert (done["attempted"], done["success"]) == (3008, True)
     for path in stored.glob("*.[jm]*"):
         assert (tmp_path / "back" / path.name).read_bytes() == path.read_bytes()
     assert not [n for n in os.listdir(tmp_path / "back") if n.startswith(".syncd-part")]
+
+
+def test_status_that_is_shown_again_and_again_ends_well(syncd):
+    shown = syncd.start("status", "--watch")
+    eventually(lambda: "no folder is mirrored yet" in shown.said)
+    shown.process.send_signal(signal.SIGINT)
+    assert shown.ended() == 0
+    assert "interrupted" not in shown.said
 
 
 def test_a_second_signal_ends_at_once(watched):
