@@ -29,11 +29,11 @@ from syncd.engine.mirror import Mirror
 from syncd.engine.opening import opened
 from syncd.engine.options import Options
 from syncd.engine.pull import get, pull
-from syncd.engine.rehearsal import rehearse, rehearsed
+from syncd.engine.rehearsal import Rehearsal, rehearse, rehearsed
 from syncd.engine.report import Report, Tally
 from syncd.engine.session import bind, push
 from syncd.errors import FormatError
-from syncd.model import Action, Item, Layout, Verb
+from syncd.model import Item, Layout, Verb
 from syncd.remotes.hub import HubDataset, HubRemote
 
 if TYPE_CHECKING:
@@ -103,20 +103,29 @@ class Client:
         self.remote.open(checked_name(name), create=create)
         return RemoteDataset(self, name)
 
-    def plan(self, name: str, paths: Iterable[Path], options: Options) -> list[Action]:
-        """What a push would do, without doing it or leaving a trace."""
-        actions: list[Action] = []
+    def plan(self, name: str, paths: Iterable[Path], options: Options) -> Rehearsal:
+        """What a push would do, without doing it or leaving a trace; where it would be several,
+        paths are given in full."""
         ahead: dict[str, Path] = {}
         errands = group(list(paths), checked_name(name), self.name, options)
-        for errand in [one for one in errands if not one.empty]:
+        found = []
+        for errand in errands:
+            one = self._rehearsed(errand, ahead)
             root = errand.target.root
-            with rehearsed(errand.target, self.remote, self.places.mirrors, ahead) as mirror:
-                found = rehearse(mirror, errand.names)
-            ahead |= {a.key: root / a.path for a in found if a.verb in (Verb.PUT, Verb.MOVE)}
-            if len(errands) > 1:
-                found = [replace(action, path=str(root / action.path)) for action in found]
-            actions += found
-        return actions
+            moved = (Verb.PUT, Verb.MOVE)
+            ahead |= {a.key: root / a.path for a in one.actions if a.verb in moved}
+            found.append(one.below(root) if len(errands) > 1 else one)
+        return Rehearsal(
+            actions=tuple(action for one in found for action in one.actions),
+            sidecars=tuple(sidecar for one in found for sidecar in one.sidecars),
+            report=merge(name, errands, [one.report for one in found]),
+        )
+
+    def _rehearsed(self, errand: Errand, ahead: Mapping[str, Path]) -> Rehearsal:
+        if errand.empty:
+            return Rehearsal(actions=(), sidecars=(), report=Report(dataset=errand.target.dataset))
+        with rehearsed(errand.target, self.remote, self.places.mirrors, ahead) as mirror:
+            return rehearse(mirror, errand.names)
 
     def close(self) -> None:
         self.remote.close()

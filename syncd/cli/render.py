@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from syncd.daemon.log import Outlet
+    from syncd.engine.rehearsal import Rehearsal
     from syncd.engine.report import Failure, Report
-    from syncd.model import Action, Item
+    from syncd.model import Item
     from syncd.state.history import Deed
     from syncd.state.report import FileStatus, MirrorStatus
 
@@ -123,9 +124,18 @@ def report(done: Report, *, json: bool, verb: str = "uploaded") -> None:
         return
     words = [f"{done.uploaded} {verb}", f"{done.skipped} there already"]
     words += [f"{done.renamed} renamed"] if done.renamed else []
-    words += [f"{done.ignored} ignored ({by_rule(done.rules)})"] if done.ignored else []
-    words += [f"{len(done.failed)} failed"] if done.failed else []
+    words += _left(done)
     out(f"{shown(done.dataset)}: {', '.join(words)}, {amount(done.bytes)} in {done.seconds:.1f} s")
+    _explain(done)
+
+
+def _left(done: Report) -> list[str]:
+    words = [f"{done.ignored} ignored ({by_rule(done.rules)})"] if done.ignored else []
+    return words + ([f"{len(done.failed)} failed"] if done.failed else [])
+
+
+def _explain(done: Report) -> None:
+    """Why files are not there, and what to do about it."""
     if done.ignored and not done.attempted:
         note("  no file was taken: --extension EXT takes files that end so")
     lines = list(_failures(done.failed))
@@ -156,20 +166,21 @@ def by_rule(ignored: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {rule}" for rule, count in found)
 
 
-def plan(dataset: str, actions: Sequence[Action], *, json: bool) -> None:
-    """What a push would do."""
+def plan(found: Rehearsal, *, json: bool) -> None:
+    """What a push would do, leave out and not be able to send."""
+    steps = [(a.verb.value, a.path, a.key, a.reason) for a in found.actions]
+    steps += [("annotate", path, key, "its sidecar") for path, key in found.sidecars]
+    done = found.report
     if json:
-        as_json({
-            "dataset": dataset,
-            "plan": [
-                {"verb": a.verb.value, "path": a.path, "key": a.key, "reason": a.reason}
-                for a in actions
-            ],
-        })  # fmt: skip
+        told = [dict(zip(("verb", "path", "key", "reason"), step, strict=True)) for step in steps]
+        rest = {key: report_fields(done, "uploaded")[key] for key in ("ignored", "failed")}
+        as_json({"dataset": done.dataset, "plan": told} | rest)
         return
-    for action in actions:
-        out(f"{action.verb.value:8} {shown(action.path)} -> /{shown(action.key)} ({action.reason})")
-    out(f"{dataset}: {len(actions)} to do; nothing was sent")
+    for verb, path, key, reason in steps:
+        out(f"{verb:8} {shown(path)} -> /{shown(key)} ({reason})")
+    words = [f"{len(steps)} to do", *_left(done)]
+    out(f"{shown(done.dataset)}: {', '.join(words)}; nothing was sent")
+    _explain(done)
 
 
 def report_fields(done: Report, verb: str) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def push(
     reach.checked(paths, to)
     if dry_run:
         with reach.client(remote, token_file) as client:
-            render.plan(to, client.plan(to, paths, chosen), json=json)
+            render.plan(client.plan(to, paths, chosen), json=json)
         return
     with (
         reach.ahead(paths, chosen) as known,

@@ -11,21 +11,42 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from syncd.annotation.model import AnnotationSet, Size
 from syncd.clock import SystemClock
 from syncd.engine.job import Job, Result, Step, receipt_of
 from syncd.engine.mirror import Mirror
 from syncd.engine.opening import Target, assemble
 from syncd.engine.pool import Task, Told
-from syncd.engine.session import catch_up, looking, over, suit
-from syncd.engine.sidecar_work import Answers, Delivery, Errand
+from syncd.engine.report import Report
+from syncd.engine.session import catch_up, looking, over, report, suit
+from syncd.engine.sidecar_work import Answers, Delivery, Errand, Parcel
 from syncd.errors import NotFoundError, RejectedError, StateError
 from syncd.local.read import Content, read
 from syncd.model import Action, Item, Verb
 from syncd.remotes.base import Dataset, DatasetInfo, Outcome, Remote, Removal, Traits, Upload
 from syncd.state.store import State
+from syncd.value import value
 
 UNREAD = "0" * 64
 """Stands for a digest that nobody needs to know in a rehearsal."""
+
+
+@value
+class Rehearsal:
+    """What a push would do: its actions in order, the sidecars it would set with the keys of their
+    items, and a report that tells what it would leave out and what it could not send."""
+
+    actions: tuple[Action, ...]
+    sidecars: tuple[tuple[str, str], ...]
+    report: Report
+
+    def below(self, root: Path) -> Rehearsal:
+        """The same with paths in full, but for the report's."""
+        return replace(
+            self,
+            actions=tuple(replace(a, path=str(root / a.path)) for a in self.actions),
+            sidecars=tuple((str(root / path), key) for path, key in self.sidecars),
+        )
 
 
 @contextmanager
@@ -49,8 +70,8 @@ def rehearsed(
         mirror.close()
 
 
-def rehearse(mirror: Mirror, names: Sequence[str] = ()) -> list[Action]:
-    """Every action a push would carry out, in order."""
+def rehearse(mirror: Mirror, names: Sequence[str] = ()) -> Rehearsal:
+    """All that a push would do. Raises StateError where it would."""
     suit(mirror, tuple(names))
     catch_up(mirror)
     script = mirror.dispatcher.pool
@@ -64,7 +85,13 @@ def rehearse(mirror: Mirror, names: Sequence[str] = ()) -> list[Action]:
             mirror.turn(mirror.wait_for(1.0))
     if mirror.guard.closed:
         raise StateError(mirror.guard.closed, path=str(mirror.subject.root))
-    return script.actions
+    rows = mirror.state.receipts.by_item([parcel.item_id for parcel in script.parcels])
+    keys = {id: row.key or row.path for id, row in rows.items()}
+    return Rehearsal(
+        actions=tuple(script.actions),
+        sidecars=tuple((p.path, keys.get(p.item_id, "")) for p in script.parcels),
+        report=report(mirror, 0.0, tuple(names)),
+    )
 
 
 class Script:
@@ -74,6 +101,7 @@ class Script:
         self._state = state
         self._ahead = dict(ahead)
         self.actions: list[Action] = []
+        self.parcels: list[Parcel] = []
 
     def begin(self, work: Callable[[Task], Told], deliver: Callable[[Told], None]) -> Script:
         """Take the place of the workers."""
@@ -87,6 +115,7 @@ class Script:
 
     def give(self, job: Task) -> None:
         if isinstance(job, Errand):
+            self.parcels += job.parcels
             told = tuple(Delivery(parcel=parcel) for parcel in job.parcels)
             self._deliver(Answers(deliveries=told) if told else self._work(job))
             return
@@ -148,4 +177,15 @@ class Nothing:
         raise RejectedError("only rehearsed")
 
     def read(self, item: Item, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        return iter(())
+
+    def annotate(self, batch: Sequence[AnnotationSet]) -> Sequence[Outcome]:
+        raise RejectedError("only rehearsed")
+
+    def annotations(
+        self, items: Sequence[Item]
+    ) -> Iterator[tuple[Item, tuple[AnnotationSet, ...]]]:
+        return iter(())
+
+    def sizes(self, items: Sequence[Item]) -> Iterator[tuple[Item, Size | None]]:
         return iter(())

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.program import digest
+from tests.engine.annotated import sidecar
 
 FIELDS = {
     "dataset": str, "attempted": int, "uploaded": int, "skipped": int, "renamed": int,
@@ -72,7 +73,8 @@ def test_layouts_and_the_dry_run_tell_the_same(cli, home, shelf, name, photos, o
         ".hidden.jpg"
     ]
     told = cli("push", photos, "--to", dataset, "--dry-run", *options).out
-    assert "6 to do" in told
+    assert "6 to do, " in told
+    assert (plan["ignored"], plan["failed"]) == (2, [])
     cli("push", photos, "--to", dataset, *options)
     found = [item["folder"].lstrip("/") + "/" + item["name"] for item in
              cli("ls", dataset, "--json").lines]  # fmt: skip
@@ -97,6 +99,25 @@ def test_a_dry_run_of_a_changed_folder_is_what_the_push_then_does(cli, shelf, na
     assert after["home/moved.png"].id == before["trip/b.png"].id
     assert after["home/e.tiff"].id == before["home/e.tiff"].id, "a push never removes"
     assert after["a.jpg"].digest == digest(b"other")
+
+
+@pytest.mark.parametrize("before", [[], ["a.jpg"]], ids=["new", "there"])
+def test_a_dry_run_tells_of_sidecars_and_of_what_fails(cli, shared, name, tree, before):
+    root = tree({"a.jpg": b"a", "new/b.jpg": b"b", "new/b.jpg.json": sidecar("cat"),
+                 "a.jpg.json": "{"})  # fmt: skip
+    name = f"{name} {len(before)}"
+    for known in before:
+        cli("push", root / known, "--to", name)
+    told = cli("push", root, "--to", name, "--dry-run", "--json").json
+    assert {"verb": "annotate", "path": "new/b.jpg.json", "key": "new/b.jpg",
+            "reason": "its sidecar"} in told["plan"]  # fmt: skip
+    assert [failure["path"] for failure in told["failed"]] == ["a.jpg.json"]
+    said = cli("push", root, "--to", name, "--dry-run")
+    assert "annotate new/b.jpg.json -> /new/b.jpg (its sidecar)\n" in said.out
+    assert f"{3 - len(before)} to do, 1 failed; nothing was sent" in said.out
+    assert "a.jpg.json: " in said.err
+    done = cli("push", root, "--to", name, "--json", code=1).json
+    assert [failure["path"] for failure in done["failed"]] == ["a.jpg.json"]
 
 
 def test_several_folders_of_equal_names_are_told_apart(cli, shelf, name, tree, tmp_path):

@@ -32,7 +32,7 @@ def target(root, **options):
 
 def plan(target, remote, mirrors, ahead=None):
     with rehearsed(target, remote, mirrors, ahead or {}) as mirror:
-        return [(action.verb, action.path, action.key) for action in rehearse(mirror)]
+        return [(action.verb, action.path, action.key) for action in rehearse(mirror).actions]
 
 
 def pushed(target, remote, mirrors):
@@ -162,11 +162,21 @@ def test_reports_of_several_are_one(tree, tmp_path):
 
 
 def test_sidecars_are_read_and_not_set(tree, remote, mirrors):
-    root = tree({"1.jpg": "one", "1.jpg.json": sidecar("cat").decode(), "2.jpg.json": "{"})
-    assert plan(target(root), remote, mirrors) == [(Verb.PUT, "1.jpg", "1.jpg")]
+    root = tree(
+        {
+            "a/1.jpg": "one", "a/1.jpg.json": sidecar("cat").decode(), "2.jpg.json": "{",
+            "3.jpg": "3", "3.jpg.json": "{", "notes.txt": "",
+        }
+    )  # fmt: skip
+    with rehearsed(target(root), remote, mirrors, {}) as mirror:
+        told = rehearse(mirror)
+    assert [action.key for action in told.actions] == ["3.jpg", "a/1.jpg"]
+    assert told.sidecars == (("a/1.jpg.json", "a/1.jpg"),)
+    assert [failure.path for failure in told.report.failed] == ["2.jpg.json", "3.jpg.json"]
+    assert told.report.ignored == 1
     pushed(target(root), remote, mirrors)
     shelf = remote.shelves["pets"]
     (sets,) = shelf.sets.values()
-    (root / "1.jpg.json").write_bytes(sidecar("dog"))
+    (root / "a" / "1.jpg.json").write_bytes(sidecar("dog"))
     assert plan(target(root), remote, mirrors) == []
     assert list(shelf.sets.values()) == [sets]
