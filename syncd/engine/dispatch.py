@@ -66,6 +66,8 @@ class Dispatcher:
         self._reads = 0
         self._misses = 0
         self._widest = traits.batch_files
+        self.batch_bytes = traits.batch_bytes
+        """Less where the line is slow: a batch that is broken off is sent again whole."""
         self.busy: Counter[str] = Counter()
         """Paths that jobs under way are about, and how many: its own, and a move away from it."""
         self._given: dict[str, Stat] = {}
@@ -282,7 +284,7 @@ class Dispatcher:
         size = 0
         for step in steps:
             bytes = step.stat[0] if verb not in (Verb.MOVE, Verb.REMOVE) else 0
-            if batch and (len(batch) >= self._widest or size + bytes > self._traits.batch_bytes):
+            if batch and (len(batch) >= self._widest or size + bytes > self.batch_bytes):
                 yield batch
                 batch, size = [], 0
             batch.append(step)

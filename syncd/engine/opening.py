@@ -89,6 +89,7 @@ def _pace(mirror: Mirror, rate: float | None) -> None:
         pace = mirror.dataset.pace
         pace.limit(rate)
         mirror.tally.leaving = lambda: pace.passed
+        mirror.dispatcher.batch_bytes = pace.part(mirror.dispatcher.batch_bytes)
 
 
 def assemble(

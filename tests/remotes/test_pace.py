@@ -6,12 +6,17 @@ import hashlib
 import os
 import threading
 import time
+from collections import Counter
 
 import pytest
 
+from syncd.engine.opening import Target, opened
+from syncd.engine.options import Options
+from syncd.engine.session import bind, push
 from syncd.errors import TransientError
 from syncd.remotes.base import Paced, Upload
 from syncd.remotes.hub import HubRemote
+from syncd.remotes.memory import MemoryDataset, MemoryRemote
 from syncd.remotes.pace import BURST_S, Pace
 
 
@@ -96,3 +101,23 @@ def test_a_real_hub_gets_no_more_than_the_rate(hub, tmp_path, request, large):
             ])  # fmt: skip
     finally:
         remote.close()
+
+
+class Slow(MemoryDataset):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.pace = Pace()
+
+
+@pytest.mark.parametrize(("rate", "batches"), [(None, 1), (50_000, 5)])
+def test_a_slow_mirror_sends_batches_that_take_seconds(tmp_path, rate, batches):
+    for number in range(20):
+        (tmp_path / f"{number}.jpg").write_bytes(os.urandom(49_000))
+    asked: Counter[str] = Counter()
+    remote = MemoryRemote(kind=Slow)
+    remote.trouble = lambda request: asked.update([request.call])
+    target = Target(root=tmp_path, remote="m", dataset="pets", options=Options(rate=rate))
+    with opened(target, remote, tmp_path / "mirrors", removes=False) as mirror:
+        bind(mirror)
+        assert push(mirror).uploaded == 20
+    assert asked["put"] == batches
