@@ -20,9 +20,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from syncd.disk import sync, write_each
 from syncd.errors import NotFoundError, StateError, UsageError
 from syncd.hub import room, schema
-from syncd.hub.blobs import sync_folder, write_all
 from syncd.hub.lock import locked
 from syncd.hub.store import Store, current
 from syncd.value import value
@@ -117,9 +117,9 @@ def _fresh(part: Path, dest: Path) -> Iterator[None]:
     try:
         yield
         for folder, _, _ in os.walk(part):
-            sync_folder(Path(folder))
+            sync(Path(folder))
         part.rename(dest)
-        sync_folder(dest.parent)
+        sync(dest.parent)
     except (OSError, sqlite3.Error) as error:
         shutil.rmtree(part, ignore_errors=True)
         raise StateError(f"could not be written: {error}", path=str(dest)) from error
@@ -157,7 +157,7 @@ def _copy_catalogue(source: Path, target: Path) -> None:
             raise StateError(f"the catalogue is damaged: {error}", path=str(source)) from error
     if verdict != "ok":
         raise StateError(f"the catalogue is damaged: {verdict}", path=str(source))
-    _sync(target)
+    sync(target)
 
 
 def _copy_place(
@@ -192,7 +192,7 @@ def _copy_body(source: int, target: int, offset: int, size: int) -> bytes:
         if not chunk:
             break
         sum.update(chunk)
-        write_all(target, chunk, offset)
+        write_each(target, [chunk], offset)
         offset += len(chunk)
         size -= len(chunk)
     return sum.digest() if size == 0 else b""
@@ -217,12 +217,4 @@ def _digest(file: Path) -> str:
 
 def _write(path: Path, text: str) -> None:
     path.write_text(text)
-    _sync(path)
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    sync(path)

@@ -14,12 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from syncd.disk import Piece, write_each
+
 PACK_BYTES = 64 * 1024 * 1024
 """A pack this long gets no more: short enough to be rewritten in a moment."""
-
-IOV_MAX = os.sysconf("SC_IOV_MAX")
-
-Body = bytes | memoryview
 
 
 class Place(NamedTuple):
@@ -32,7 +30,7 @@ class Place(NamedTuple):
 class BlobStore(Protocol):
     """Durable bytes by place; a folder here, an object store later."""
 
-    def append(self, bodies: Sequence[Body]) -> list[Place]:
+    def append(self, bodies: Sequence[Piece]) -> list[Place]:
         """Store all or none of these; they are durable when this returns."""
         ...
 
@@ -74,7 +72,7 @@ class LocalBlobs:
         self._name = ""
         self._end = 0
 
-    def append(self, bodies: Sequence[Body]) -> list[Place]:
+    def append(self, bodies: Sequence[Piece]) -> list[Place]:
         if not bodies:
             return []
         pack = self._appendable()
@@ -84,7 +82,7 @@ class LocalBlobs:
             places.append(Place(self._name, at))
             at += len(body)
         try:
-            _write_each(pack, bodies, start)
+            write_each(pack, bodies, start)
             os.fdatasync(pack)
         except OSError:
             self._give_back(pack, start)
@@ -175,32 +173,3 @@ class LocalBlobs:
             yield fd
         finally:
             os.close(fd)
-
-
-def _write_each(fd: int, bodies: Sequence[Body], offset: int) -> None:
-    """Write bodies back to back; what the kernel takes at once, without joining them first."""
-    for first in range(0, len(bodies), IOV_MAX):
-        some = bodies[first : first + IOV_MAX]
-        size = sum(map(len, some))
-        done = os.pwritev(fd, some, offset)
-        if done < size:
-            write_all(fd, b"".join(some)[done:], offset + done)
-        offset += size
-
-
-def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
-    """Write every byte at this offset, or raise OSError."""
-    view = memoryview(data)
-    while view:
-        done = os.pwrite(fd, view, offset)
-        view = view[done:]
-        offset += done
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in this folder durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -20,10 +20,11 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from syncd.clock import Clock, SystemClock
+from syncd.disk import sync
 from syncd.errors import NotFoundError
 from syncd.hub import batch as batches
 from syncd.hub import catalogue, ops, schema
-from syncd.hub.blobs import BlobStore, LocalBlobs, Place, sync_folder
+from syncd.hub.blobs import BlobStore, LocalBlobs, Place
 from syncd.hub.catalogue import Catalogue, DatasetRow
 from syncd.hub.desk import Desk
 
@@ -187,7 +188,7 @@ def point(data: Path, root: Path) -> None:
         out.flush()
         os.fsync(out.fileno())
     fresh.replace(data / "current")
-    sync_folder(data)
+    sync(data)
 
 
 _PLACE = sa.select(schema.blobs.c.place, schema.blobs.c.offset, schema.blobs.c.size).where(

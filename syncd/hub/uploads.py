@@ -16,12 +16,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from syncd.disk import write_each
 from syncd.errors import NotFoundError
 from syncd.hub import keys
 from syncd.hub.store import Store, full_disk_named
 
 CHUNK = 1024 * 1024
-IOV_MAX = os.sysconf("SC_IOV_MAX")
 KEEP_SECONDS = 7 * 86_400
 
 
@@ -86,7 +86,7 @@ class Uploads:
         with full_disk_named():
             fd = os.open(upload.file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                _write(fd, chunks, upload.offset)
+                _append(fd, chunks, upload.offset)
                 # Said of pages just written, it begins to bring them to disk: the end waits less.
                 with suppress(OSError):
                     os.posix_fadvise(fd, upload.offset, size, os.POSIX_FADV_DONTNEED)
@@ -160,22 +160,9 @@ def _digest_again(upload: Upload) -> None:
     upload.loaded = True
 
 
-def _write(fd: int, chunks: Sequence[bytes], offset: int) -> None:
-    start = offset
+def _append(fd: int, chunks: Sequence[bytes], start: int) -> None:
     try:
-        while chunks:
-            done = os.pwritev(fd, chunks[:IOV_MAX], offset)
-            offset += done
-            chunks = _after(chunks, done)
+        write_each(fd, chunks, start)
     except OSError:
         os.ftruncate(fd, start)
         raise
-
-
-def _after(chunks: Sequence[bytes], done: int) -> Sequence[bytes]:
-    """What is left of the chunks when so many bytes are written."""
-    for number, chunk in enumerate(chunks):
-        if done < len(chunk):
-            return [chunk[done:], *chunks[number + 1 :]]
-        done -= len(chunk)
-    return []

@@ -14,6 +14,7 @@ import re
 from pathlib import Path
 from uuid import uuid4
 
+from syncd.disk import sync
 from syncd.errors import UnreadableError
 from syncd.value import value
 
@@ -60,7 +61,8 @@ def claim(root: Path, marker: str) -> str:
         try:
             _write(draft, f"{marker}\n{_EXPLAINED}")
             _place(draft, root / MARKER)
-            _sync(root)
+            # A name is durable once its folder is: a lost marker would read as another disk.
+            sync(root)
         finally:
             draft.unlink(missing_ok=True)
         return _marker(root)
@@ -104,15 +106,6 @@ def _write(path: Path, text: str) -> None:
     fd = os.open(path, _NEW_FILE, 0o644)
     try:
         os.write(fd, text.encode())
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _sync(folder: Path) -> None:
-    """A name is durable once its folder is: a lost marker would read as another disk."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
         os.fsync(fd)
     finally:
         os.close(fd)

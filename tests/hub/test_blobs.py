@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import random
 from contextlib import closing
 from hashlib import sha256
 
@@ -13,7 +12,7 @@ import sqlalchemy as sa
 
 from syncd.errors import NotFoundError
 from syncd.hub import blobs as blobs_module
-from syncd.hub.blobs import LocalBlobs, Place, write_all
+from syncd.hub.blobs import LocalBlobs, Place
 from tests.hub.asking import opened, packed, put
 
 
@@ -61,15 +60,6 @@ def test_a_failed_write_gives_its_room_back_and_the_pack_is_left(blobs, monkeypa
     assert after == Place("packs/00000002", 0), "pages that once failed are not trusted again"
     assert dict(blobs.names()) == {"packs/00000001": 4, "packs/00000002": 5}
     assert read(blobs, first, 4) == b"kept"
-
-
-def test_short_writes_are_continued(tmp_path, monkeypatch):
-    real = os.pwrite
-    monkeypatch.setattr(os, "pwrite", lambda fd, data, at: real(fd, data[:7], at))
-    body = random.randbytes(1000)
-    with (tmp_path / "file").open("wb") as out:
-        write_all(out.fileno(), body, 5)
-    assert (tmp_path / "file").read_bytes() == bytes(5) + body
 
 
 def test_bytes_are_durable_before_the_rows_that_name_them(tmp_path, monkeypatch):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import os
 import threading
 import time
+from hashlib import sha256
 from itertools import count
 from urllib.parse import urlsplit
 
 import pytest
 
-from syncd.hub import uploads
+from syncd.hub.store import FullError
 from syncd.hub.uploads import KEEP_SECONDS, Uploads
 from tests.hub.asking import asking, digest, opened
 
@@ -187,16 +189,23 @@ def test_uploads_nobody_goes_on_with_are_swept_after_a_week(tmp_path):
         assert begun.offset == 0
 
 
-@pytest.mark.parametrize("most", [1, 3, 5, 100])
-def test_what_the_system_takes_in_pieces_is_written_whole(tmp_path, monkeypatch, most):
-    chunks = [b"ab", b"cdefg", b"h", b"ij"]
-    file = tmp_path / "upload"
-    real = os.pwritev
-    monkeypatch.setattr(os, "pwritev", lambda fd, some, at: real(fd, [b"".join(some)[:most]], at))
-    fd = os.open(file, os.O_RDWR | os.O_CREAT)
-    try:
-        uploads._write(fd, chunks, 0)
-        uploads._write(fd, chunks[:2], 10)
-    finally:
-        os.close(fd)
-    assert file.read_bytes() == b"abcdefghij" + b"abcdefg"
+def test_a_part_that_a_full_disk_cuts_short_leaves_nothing(tmp_path, monkeypatch):
+    real, left = os.pwritev, [4]
+
+    def fills(fd, some, at):
+        if not left:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(fd, [b"".join(some)[: left.pop()]], at)
+
+    with opened(tmp_path / "data") as store:
+        uploads = Uploads(tmp_path / "uploads", store)
+        upload = uploads.begin(sha256(b"0123456789").digest(), 10)
+        uploads.load(upload)
+        uploads.write(upload, [b"01", b"2"])
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "pwritev", fills)
+            with pytest.raises(FullError):
+                uploads.write(upload, [b"345", b"6789"])
+        assert (upload.offset, upload.file.read_bytes()) == (3, b"012")
+        uploads.write(upload, [b"345", b"6789"])
+        uploads.finish(upload)

@@ -10,6 +10,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from syncd.disk import Piece, write_each
+
 
 class Segment:
     """A numbered file; `end` and `used` belong to the cache's lock."""
@@ -32,15 +34,9 @@ class Segment:
     def read(self, offset: int, length: int) -> bytes:
         return os.pread(self.fd, length, offset)
 
-    def write(self, offset: int, pieces: Sequence[bytes | memoryview]) -> None:
+    def write(self, offset: int, pieces: Sequence[Piece]) -> None:
         """Write all of them, back to back; OSError where the disk is full or broken."""
-        left = sum(map(len, pieces))
-        done = os.pwritev(self.fd, pieces, offset) if left else 0
-        if done < left:  # rare: a signal, or a disk that gets full
-            rest = memoryview(b"".join(pieces))[done:]
-            while rest:
-                written = os.pwrite(self.fd, rest, offset + done)
-                rest, done = rest[written:], done + written
+        write_each(self.fd, pieces, offset)
 
     def remember(self) -> None:
         """Leave the time of the last use for the next run."""
