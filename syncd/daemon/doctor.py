@@ -12,7 +12,7 @@ from shlex import quote
 from syncd.client import Client
 from syncd.config.load import load
 from syncd.config.places import Places, places
-from syncd.daemon.machine import MACHINE, Finding, mending, safely
+from syncd.daemon.machine import MACHINE, Finding, mending, nearest, safely
 from syncd.daemon.remote import resolve
 from syncd.errors import DeniedError, SyncdError
 from syncd.local.mounts import mounts_of
@@ -50,10 +50,7 @@ def states(where: Places) -> Finding:
     folders = mirrors(where.mirrors)
     for folder in folders:
         status(folder)
-    folder = where.state
-    while not folder.exists():
-        folder = folder.parent
-    writable = os.access(folder, os.W_OK)
+    writable = os.access(nearest(where.state), os.W_OK)
     return Finding(
         check="state", ok=writable, detail=f"{len(folders)} mirrors in {where.mirrors}",
         mend="" if writable else f"sudo chown -R {os.geteuid()} {quote(str(where.state))}",

@@ -72,7 +72,7 @@ def kernel(where: Places) -> Finding:
 
 def space(where: Places) -> Finding:
     """Free space below everything that syncd writes to."""
-    folders = {_nearest(folder) for folder in (where.data, where.state, where.cache)}
+    folders = {nearest(folder) for folder in (where.data, where.state, where.cache)}
     free = {folder: shutil.disk_usage(folder).free for folder in folders}
     least = min(free, key=lambda folder: free[folder])
     ok = free[least] > GIB
@@ -126,7 +126,7 @@ def fuse_conf(where: Places) -> Finding:
 def leases(where: Places) -> Finding:
     """Whether a read lease can be had, which tells a file that is still being written."""
     enabled = Path("/proc/sys/fs/leases-enable").read_text().strip() == "1"
-    with tempfile.NamedTemporaryFile(dir=_nearest(where.state)) as file:
+    with tempfile.NamedTemporaryFile(dir=nearest(where.state)) as file:
         fd = os.open(file.name, os.O_RDONLY)
         file.close()
         try:
@@ -161,7 +161,7 @@ def clock(where: Places) -> Finding:
     )  # fmt: skip
 
 
-def _nearest(folder: Path) -> Path:
+def nearest(folder: Path) -> Path:
     """The folder, or the one above it that is there already."""
     while not folder.exists():
         folder = folder.parent
