@@ -86,7 +86,7 @@ def ensure(places: Places) -> Address:
     log = places.state / "hub.log"
     process = _start(places, log)
     # It outlives this call, and mostly this process; while both live, somebody has to reap it.
-    threading.Thread(target=process.wait, name="embedded-hub", daemon=True).start()
+    threading.Thread(target=process.wait, name="syncd-hub-reap", daemon=True).start()
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         found = running(places)

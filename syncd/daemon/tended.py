@@ -82,7 +82,7 @@ class Mounted:
         often = ASK_S if self.served else 0.0
         if now - self._asked >= often and not (self._asking and self._asking.is_alive()):
             self._asked = now
-            self._asking = threading.Thread(target=self._ask, name="mount-look", daemon=True)
+            self._asking = threading.Thread(target=self._ask, name="syncd-mount-alive", daemon=True)
             self._asking.start()
         silent = now - max(self._answered, self._appeared)
         if silent > SILENT_S:
