@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -15,6 +15,7 @@ from syncd.errors import BusyError
 if TYPE_CHECKING:
     from syncd.hub.core import HubSettings
 
+T = TypeVar("T")
 hub = typer.Typer(invoke_without_command=True)
 
 Data = Annotated[
@@ -59,7 +60,9 @@ def run(
     retention_days: Annotated[
         float | None,
         typer.Option(
-            "--retention-days", metavar="DAYS", help="How long trash is kept. Default: 30."
+            "--retention-days",
+            metavar="DAYS",
+            help="How long trash is kept. Default: 30.",
         ),
     ] = None,
     log_json: o.LogJson = False,
@@ -83,12 +86,12 @@ def run(
         HubSettings(
             data=data or where.hub_data,
             host=host,
-            port=_first(port, configured.port),
+            port=_nearest(port, configured.port),
             names=tuple(name or ()),
             address_file=where.hub_address,
             idle_s=None,
-            min_free=_first(min_free, configured.min_free),
-            retention_days=_first(retention_days, configured.retention_days, 30),
+            min_free=_nearest(min_free, configured.min_free),
+            retention_days=_nearest(retention_days, _nearest(configured.retention_days, 30)),
             tls_cert=tls_cert,
             tls_key=tls_key,
             insecure=insecure,
@@ -168,9 +171,9 @@ def _data(named: Path | None) -> Path:
     return found.data if found else places().hub_data
 
 
-def _first(*values: Any) -> Any:
+def _nearest(said: T | None, otherwise: T) -> T:
     """What was said nearest to the call; 0 is something said."""
-    return next((value for value in values if value is not None), None)
+    return otherwise if said is None else said
 
 
 def doctor(

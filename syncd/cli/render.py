@@ -236,7 +236,7 @@ def mirror_fields(mirror: MirrorStatus) -> dict[str, Any]:
         + [{"path": path, "reason": why, "retry_at": None} for path, why in mirror.refused],
         "conflicts": [_listed(t.path, t.reason) for t in mirror.troubles if t.kind == "conflict"],
         "held": [_listed(t.path, t.reason) for t in mirror.troubles if t.kind == "held"],
-        "ignored": _counts(mirror.ignored),
+        "ignored": dict(mirror.ignored),
         "last_sweep": moment(mirror.last_sweep),
         "pid": mirror.pid,
         "space": {
@@ -277,7 +277,3 @@ def deed_fields(deed: Deed, mirror: MirrorStatus) -> dict[str, Any]:
 
 def _listed(path: str, reason: str) -> dict[str, str]:
     return {"path": path, "reason": reason}
-
-
-def _counts(ignored: Mapping[str, int]) -> dict[str, int]:
-    return dict(ignored)
