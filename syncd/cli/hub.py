@@ -11,6 +11,7 @@ import typer
 from syncd.cli import options as o
 from syncd.cli import render
 from syncd.errors import BusyError
+from syncd.hub.limits import RETENTION_DAYS
 
 if TYPE_CHECKING:
     from syncd.hub.core import HubSettings
@@ -62,7 +63,7 @@ def run(
         typer.Option(
             "--retention-days",
             metavar="DAYS",
-            help="How long trash is kept. Default: 30.",
+            help=f"How long trash is kept. Default: {RETENTION_DAYS}.",
         ),
     ] = None,
     log_json: o.LogJson = False,
@@ -91,7 +92,9 @@ def run(
             address_file=where.hub_address,
             idle_s=None,
             min_free=_nearest(min_free, configured.min_free),
-            retention_days=_nearest(retention_days, _nearest(configured.retention_days, 30)),
+            retention_days=_nearest(
+                retention_days, _nearest(configured.retention_days, RETENTION_DAYS)
+            ),
             tls_cert=tls_cert,
             tls_key=tls_key,
             insecure=insecure,

@@ -12,6 +12,7 @@ import typer
 
 from syncd.cli import options as o
 from syncd.cli import reach, render
+from syncd.config.checked import CACHE_SIZE
 
 if TYPE_CHECKING:
     from syncd.client import Client
@@ -58,7 +59,7 @@ def mount(
     ] = False,
     cache_size: Annotated[
         str, typer.Option("--cache-size", metavar="SIZE", help="How much is kept on disk.")
-    ] = "10G",
+    ] = CACHE_SIZE,
     cache_dir: Annotated[
         Path | None,
         typer.Option("--cache-dir", metavar="DIR", help="Where. Default: the XDG cache."),

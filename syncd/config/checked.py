@@ -12,6 +12,8 @@ import re
 from syncd.errors import NotFoundError, UsageError
 
 MAX_NAME = 255
+CACHE_SIZE = "10G"
+"""What a mount may keep where nothing else is said."""
 SHORTEST_S = 0.1
 MOST_DAYS = 36_500
 MOST_PORT = 65_535

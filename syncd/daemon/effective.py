@@ -10,6 +10,7 @@ from typing import Any
 from syncd.config.load import load
 from syncd.config.parts import Config
 from syncd.config.places import ambient, places
+from syncd.hub.limits import RETENTION_DAYS
 from syncd.model import Layout, OnConflict, OnDelete
 from syncd.state.history import DAYS
 from syncd.value import by_name
@@ -28,7 +29,7 @@ DEFAULTS = {
     "metrics.textfile": "none",
     "hub.port": "any that is free, then always that one",
     "hub.min_free": "1 GiB, or 2 % of a small disk",
-    "hub.retention_days": 30,
+    "hub.retention_days": RETENTION_DAYS,
 }
 """What holds where the configuration says nothing."""
 UNSAID = (None, "", ())

@@ -10,18 +10,17 @@ import logging
 import os
 from pathlib import Path
 
+from syncd.config.checked import CACHE_SIZE
 from syncd.config.load import load
 from syncd.config.parts import Config
 from syncd.config.places import Places
 from syncd.daemon.shorten import LOG_BYTES, LOGS
 from syncd.engine.mirror import Mirror
 from syncd.errors import StateError
+from syncd.hub.limits import RETENTION_DAYS, THUMBNAIL_BYTES, UNUSED_DAYS
 from syncd.value import value
 
 log = logging.getLogger(__name__)
-
-CACHE_SIZE = "10G"
-"""What a mount may keep where nothing else is said, as `syncd mount` has it."""
 
 
 @value
@@ -59,13 +58,16 @@ def around(where: Places) -> list[Room]:
     ]
     config = load(where)
     days = config.hub.retention_days
-    kept = 30 if days is None else days
+    kept = RETENTION_DAYS if days is None else days
     if where.hub_data.exists():
         found += [
-            Room(what="hub uploads", bytes=_tree(where.hub_data / "uploads"), limit="7 days"),
+            Room(
+                what="hub uploads", bytes=_tree(where.hub_data / "uploads"),
+                limit=f"{UNUSED_DAYS} days",
+            ),
             Room(
                 what="hub thumbnails", bytes=_tree(where.hub_data / "thumbnails"),
-                limit="512 MiB",
+                limit=f"{THUMBNAIL_BYTES >> 20} MiB",
             ),
             Room(
                 what="hub", bytes=_tree(where.hub_data),

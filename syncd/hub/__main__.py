@@ -10,6 +10,7 @@ from pathlib import Path
 
 from syncd.errors import SyncdError
 from syncd.hub.core import HubSettings
+from syncd.hub.limits import RETENTION_DAYS
 from syncd.hub.server import serve
 
 
@@ -22,7 +23,7 @@ def main() -> int:
     parser.add_argument("--address-file", type=Path, help="where to say that it listens")
     parser.add_argument("--idle", type=float, help="stop after that many seconds without requests")
     parser.add_argument("--min-free", type=int, help="bytes of the disk that stay free")
-    parser.add_argument("--retention-days", type=float, default=30)
+    parser.add_argument("--retention-days", type=float, default=RETENTION_DAYS)
     parser.add_argument("--tls-cert", type=Path)
     parser.add_argument("--tls-key", type=Path)
     parser.add_argument("--insecure", action="store_true")

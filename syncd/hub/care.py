@@ -9,14 +9,14 @@ import logging
 import threading
 
 from syncd.hub import room, trash
+from syncd.hub.limits import UNUSED_DAYS
 from syncd.hub.store import Store
 from syncd.hub.uploads import Uploads
 
 log = logging.getLogger(__name__)
 FIRST_SECONDS = 60.0
 PERIOD_SECONDS = 3600.0
-UNUSED_NS = 7 * 86_400 * 10**9
-"""How long bytes are kept that were sent, but never put under a key."""
+UNUSED_NS = UNUSED_DAYS * 86_400 * 10**9
 
 
 class Care:

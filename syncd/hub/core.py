@@ -18,6 +18,7 @@ from syncd.hub import auth
 from syncd.hub.auth import Auth
 from syncd.hub.care import Care
 from syncd.hub.feed import Bell
+from syncd.hub.limits import RETENTION_DAYS
 from syncd.hub.metrics import Metrics
 from syncd.hub.sizes import Sizes
 from syncd.hub.store import Store
@@ -44,7 +45,7 @@ class HubSettings:
     address_file: Path | None = None
     idle_s: float | None = None
     min_free: int | None = None
-    retention_days: float = 30
+    retention_days: float = RETENTION_DAYS
     tls_cert: Path | None = None
     tls_key: Path | None = None
     insecure: bool = False

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from syncd.hub import decode
+from syncd.hub.limits import THUMBNAIL_BYTES
 
 SIZES = (160, 320, 640, 1280)
-LIMIT = 512 * 1024 * 1024
 SECONDS = 15.0
 PICTURES = 500
 DECODERS = 2
@@ -127,7 +127,7 @@ def _read(line: socket.socket, length: int) -> bytes:
 class Cache:
     """Small files by digest and size, oldest use first to go; safe to delete at any time."""
 
-    def __init__(self, folder: Path, *, limit: int = LIMIT) -> None:
+    def __init__(self, folder: Path, *, limit: int = THUMBNAIL_BYTES) -> None:
         self._folder = folder
         self._limit = limit
         self._held: int | None = None

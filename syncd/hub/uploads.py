@@ -19,10 +19,11 @@ from typing import Any
 from syncd.disk import write_each
 from syncd.errors import NotFoundError
 from syncd.hub import keys
+from syncd.hub.limits import UNUSED_DAYS
 from syncd.hub.store import Store, full_disk_named
 
 CHUNK = 1024 * 1024
-KEEP_SECONDS = 7 * 86_400
+KEEP_SECONDS = UNUSED_DAYS * 86_400
 
 
 class MismatchError(Exception):
@@ -110,7 +111,7 @@ class Uploads:
         self._store.adopt(upload.file, upload.digest, upload.size)
 
     def sweep(self, now: float) -> int:
-        """Remove what nobody went on with for a week; how many."""
+        """Remove what nobody went on with for so long; how many."""
         old = [
             file
             for file in self._folder.iterdir()

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 
 import pytest
 
-from syncd.cli.mount import mount
 from syncd.client import Client
 from syncd.config.places import places
 from syncd.daemon import shorten
-from syncd.daemon.room import CACHE_SIZE, around, tidy
+from syncd.daemon.room import around, tidy
 from syncd.engine.opening import Target, opened
 from syncd.engine.options import Options
-from syncd.hub.thumbnail import LIMIT
 from syncd.model import Receipt
 from syncd.state import store
 from syncd.state.folder import FILE
@@ -94,19 +91,13 @@ def test_what_lies_around_is_told_with_its_limit(home):
     found = {room.what: room for room in around(where)}
     assert found["hub.log"].bytes == 10
     assert found["hub.log"].limit == "8 MiB"
-    assert found["hub uploads"].bytes == 1000
+    assert (found["hub uploads"].bytes, found["hub uploads"].limit) == (1000, "7 days")
     assert "30 days" in found["hub"].limit
     assert (found["mount.log"].bytes, found["mount.log"].limit) == (20, "8 MiB")
     assert found["mount blocks"].bytes == found["mount blocks-2"].bytes == 30
     assert found["mount blocks"].limit == "cache_size: 10G"
     assert found["mount indexes"].bytes == 30
     assert (found["hub thumbnails"].bytes, found["hub thumbnails"].limit) == (40, "512 MiB")
-
-
-def test_the_default_of_a_mounts_cache_is_the_one_that_is_told():
-    default = inspect.signature(mount).parameters["cache_size"].default
-    assert default == CACHE_SIZE
-    assert LIMIT == 512 << 20
 
 
 def test_a_mirror_drops_what_is_older_than_it_was_told_to_keep(hub, home, tmp_path, monkeypatch):
