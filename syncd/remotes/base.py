@@ -33,7 +33,6 @@ class Traits:
     batch_files: int = 400
     batch_bytes: int = 8 * 1024 * 1024
     parallel: int = 4
-    max_name_bytes: int = 255
 
 
 @value
