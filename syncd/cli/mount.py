@@ -134,7 +134,7 @@ def umount(
     mountpoint: Annotated[Path, typer.Argument(metavar="MOUNTPOINT")],
     lazy: Annotated[
         bool,
-        typer.Option("--lazy", help="Also while it is in use; who has files open there reads on."),
+        typer.Option("--lazy", help="Also while it is in use; programs with open files read on."),
     ] = False,
 ) -> None:
     """Unmount a dataset."""
