@@ -119,7 +119,7 @@ def _table(mirrors: Sequence[MirrorStatus]) -> Table:
             Text(shown(mirror.root or mirror.name)), Text(shown(mirror.dataset)), state,
             str(mirror.synced), str(mirror.pending),
             Text(str(troubles), style="red" if troubles else ""),
-            ago(mirror.last_sweep), render.amount(mirror.room.bytes),
+            ago(mirror.last_sweep), render.amount(mirror.space.bytes),
         )  # fmt: skip
     return table
 

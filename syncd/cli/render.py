@@ -240,11 +240,11 @@ def mirror_fields(mirror: MirrorStatus) -> dict[str, Any]:
         "last_sweep": moment(mirror.last_sweep),
         "pid": mirror.pid,
         "space": {
-            "state_bytes": mirror.room.state,
-            "journal_bytes": mirror.room.journal,
-            "history_lines": mirror.room.lines,
+            "state_bytes": mirror.space.state,
+            "journal_bytes": mirror.space.journal,
+            "history_lines": mirror.space.lines,
             "history_lines_limit": MOST,
-            "history_days": mirror.room.days,
+            "history_days": mirror.space.days,
         },
     }
 

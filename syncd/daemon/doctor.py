@@ -127,7 +127,7 @@ def _units() -> Iterator[Finding]:
         return
     for scope in ("--system", "--user"):
         for unit in (*UNITS, *_mounts(scope)):
-            found = _shown(scope, unit)
+            found = _properties(scope, unit)
             if found.get("LoadState") == "loaded":
                 yield _unit(scope, unit, found)
 
@@ -152,7 +152,7 @@ def _mounts(scope: str) -> list[str]:
     return [name for name in names if name.startswith(MOUNT_UNITS)]
 
 
-def _shown(scope: str, unit: str) -> dict[str, str]:
+def _properties(scope: str, unit: str) -> dict[str, str]:
     said = _said(scope, "show", unit, "-p", "LoadState,ActiveState,SubState,Result,NRestarts")
     return dict(line.partition("=")[::2] for line in said.splitlines() if "=" in line)
 

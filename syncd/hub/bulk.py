@@ -32,8 +32,8 @@ MAX_BYTES = 32 * 1024 * 1024
 CHUNK = 512 * 1024
 
 
-class Body(NamedTuple):
-    """Where a digest's bytes lie."""
+class Blob(NamedTuple):
+    """The bytes of a digest, and where they lie: a row of the table."""
 
     digest: bytes
     size: int
@@ -45,7 +45,7 @@ class Held(NamedTuple):
     """What of the asked is there, and the blobs to read it from: a store may be exchanged."""
 
     blobs: BlobStore
-    found: dict[bytes, Body]
+    found: dict[bytes, Blob]
 
 
 @router.post(
@@ -72,16 +72,16 @@ async def fetch(hub: TheHub, id: str, body: forms.Digests) -> Any:
 
 
 async def _answer(
-    hub: Hub, blobs: BlobStore, head: bytes, bodies: Sequence[Body]
+    hub: Hub, blobs: BlobStore, head: bytes, bodies: Sequence[Blob]
 ) -> AsyncIterator[bytes]:
     yield head
     for some in _portions(bodies):
         yield await hub.read(_read, hub.store, blobs, some)
 
 
-def _portions(bodies: Sequence[Body]) -> Iterator[list[Body]]:
+def _portions(bodies: Sequence[Blob]) -> Iterator[list[Blob]]:
     """As many as are read and sent at a time; the first ones at once."""
-    some: list[Body] = []
+    some: list[Blob] = []
     room = CHUNK // 8
     for body in bodies:
         some.append(body)
@@ -93,13 +93,13 @@ def _portions(bodies: Sequence[Body]) -> Iterator[list[Body]]:
         yield some
 
 
-def _read(store: Store, blobs: BlobStore, bodies: Sequence[Body]) -> bytes:
+def _read(store: Store, blobs: BlobStore, bodies: Sequence[Blob]) -> bytes:
     return b"".join([_read_run(store, blobs, run) for run in _runs(bodies)])
 
 
-def _runs(bodies: Sequence[Body]) -> Iterator[list[Body]]:
+def _runs(bodies: Sequence[Blob]) -> Iterator[list[Blob]]:
     """Bodies that lie back to back."""
-    run: list[Body] = []
+    run: list[Blob] = []
     for body in bodies:
         if run and (body.place, body.offset) != (run[-1].place, run[-1].offset + run[-1].size):
             yield run
@@ -109,7 +109,7 @@ def _runs(bodies: Sequence[Body]) -> Iterator[list[Body]]:
         yield run
 
 
-def _read_run(store: Store, blobs: BlobStore, run: Sequence[Body]) -> bytes:
+def _read_run(store: Store, blobs: BlobStore, run: Sequence[Blob]) -> bytes:
     first = run[0]
     try:
         fd = blobs.open(Place(first.place, first.offset))
@@ -138,13 +138,13 @@ def _find(store: Store, dataset: str, digests: Sequence[bytes]) -> Held:
     blobs = store.blobs
     store.catalogue.dataset(id=dataset)
     wanted = list(dict.fromkeys(digests))
-    found: dict[bytes, Body] = {}
+    found: dict[bytes, Blob] = {}
     with store.catalogue.read() as tx:
         for start in range(0, len(wanted), STEP):
             some = wanted[start : start + STEP]
             size = schema.filled(len(some))
             values = (*some, *(some[:1] * (size - len(some))), dataset, dataset)
-            rows = [Body._make(row) for row in schema.run(tx, _query(size), values)]
+            rows = [Blob._make(row) for row in schema.run(tx, _query(size), values)]
             found.update((row.digest, row) for row in rows)
     return Held(blobs, found) if store.blobs is blobs else _find(store, dataset, digests)
 

@@ -132,7 +132,7 @@ def states(scope: Scope) -> list[UnitState]:
 
 def _state(scope: Scope, unit: str) -> UnitState:
     wanted = ("ActiveState", "StatusText", "NRestarts", "UnitFileState", "Result")
-    found = _shown(scope, unit, *wanted)
+    found = _properties(scope, unit, *wanted)
     failed = found.get("ActiveState") == "failed"
     return UnitState(
         name=unit,
@@ -225,7 +225,7 @@ def _active(scope: Scope) -> bool:
 def _await(scope: Scope, unit: str, until: float) -> None:
     """Look until a unit runs; StateError with its last words where it ended, or is late."""
     while True:
-        found = _shown(scope, unit, "ActiveState", "Job")
+        found = _properties(scope, unit, "ActiveState", "Job")
         settled = not found.get("Job") and found.get("ActiveState") in SETTLED
         if settled and found["ActiveState"] == "active":
             return
@@ -235,7 +235,7 @@ def _await(scope: Scope, unit: str, until: float) -> None:
         time.sleep(PAUSE_S)
 
 
-def _shown(scope: Scope, unit: str, *names: str) -> dict[str, str]:
+def _properties(scope: Scope, unit: str, *names: str) -> dict[str, str]:
     """Properties of a unit; one that is empty may be missing."""
     said = _control(scope, "show", "-p", ",".join(names), unit)
     return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)

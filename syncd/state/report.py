@@ -30,7 +30,7 @@ DAMAGED = "damaged"
 
 
 @value
-class Room:
+class Space:
     """What the state of one mirror takes on disk, in bytes, and how much history it keeps."""
 
     state: int
@@ -65,7 +65,7 @@ class MirrorStatus:
     last_sweep: int | None
     pid: int | None
     folder: Path
-    room: Room
+    space: Space
     chosen: Sequence[Sequence[str]] | None = None
     """The extensions that it takes, and the patterns that it leaves out."""
 
@@ -117,7 +117,7 @@ def _damaged(folder: Path, reason: str) -> MirrorStatus:
         remote=str(meta.get("remote", "")),
         state=DAMAGED, reason=reason, plan=None, synced=0, pending=0, renamed=0, troubles=(),
         refused=(), ignored={}, last_sweep=None, pid=holder(folder), folder=folder,
-        room=Room(
+        space=Space(
             state=_size(folder / FILE), journal=_size(folder / f"{FILE}-wal"), lines=0, days=DAYS
         ),
     )  # fmt: skip
@@ -155,15 +155,15 @@ def status(folder: Path) -> MirrorStatus:
             pid=pid,
             folder=folder,
             chosen=meta.get("chosen"),
-            room=_room(sql, folder, meta),
+            space=_space(sql, folder, meta),
         )
 
 
-def _room(sql: sqlite3.Connection, folder: Path, meta: Mapping[str, Any]) -> Room:
+def _space(sql: sqlite3.Connection, folder: Path, meta: Mapping[str, Any]) -> Space:
     # The ids run without gaps, for only the oldest are ever dropped.
     known = sql.execute("SELECT 1 FROM sqlite_master WHERE name = 'history'").fetchone()
     lines = "SELECT coalesce(max(id) - min(id) + 1, 0) FROM history"
-    return Room(
+    return Space(
         state=_size(folder / FILE), journal=_size(folder / f"{FILE}-wal"),
         lines=int(sql.execute(lines).fetchone()[0]) if known else 0,
         days=int(meta.get("history_days", DAYS)),

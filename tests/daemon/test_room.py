@@ -118,6 +118,6 @@ def test_a_mirror_drops_what_is_older_than_it_was_told_to_keep(hub, home, tmp_pa
         assert mirror.state.overlay.empty(), "nobody has that receipt any more"
         folder = target.folder(places().mirrors)
         assert [deed.path for deed in deeds_of(folder, "", 0, 10)] == ["young.jpg"]
-        told = status(folder).room
+        told = status(folder).space
         assert (told.lines, told.days) == (1, 7)
         assert told.state < 500_000
