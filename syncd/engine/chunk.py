@@ -82,20 +82,22 @@ class Chunk:
             row.path for row in self._pairs.origins.values()
         } - self._pairs.origins.keys()
         self._astray = self._seek(rows) if waits else set()
-        for row in rows:
+
+    def decide(self) -> list[Row]:
+        """Decide each row. Returns those that names were handed on to, or that have left a name
+        that is waited for, and that are to be decided but not here: without them, names that go
+        around get stuck."""
+        for row in self._rows:
             if row.path not in self._leaving:
                 self._one(row)
-
-    def missing(self) -> list[Row]:
-        """Those that names were handed on to, or that have left a name that is waited for, and
-        that are to be decided but not here: without them, names that go around get stuck."""
         here = {row.path for row in self._rows} | self._busy
         left = (whereabouts(self._state, row.kept) for row in self._leavers)
         found = {row.path: row for row in (*self._pairs.missing, *left) if row}
         return [row for path, row in found.items() if row.due is not None and path not in here]
 
     def decisions(self) -> Decisions:
-        """What is to be done; the names that were found are written down by that."""
+        """What is to be done, once it is decided; the names that were found are written down by
+        that."""
         self._hold_back()
         self._undecided = {*self._later, *self._waiting}
         for row in self._rows:

@@ -44,21 +44,23 @@ class Decider:
             fresh = self._fresh(rows)
             if fresh is not None:
                 return fresh
-        return self._whole(list(rows), set(busy), set(final), leaving).decisions()
+        return self._whole(list(rows), set(busy), set(final), leaving)
 
     def _whole(
         self, rows: list[Row], busy: set[str], final: set[str], leaving: Collection[Stat]
-    ) -> Chunk:
-        """The rows with all those that names were handed on to, unless they are too many."""
+    ) -> Decisions:
+        """Of the rows with all those that names were handed on to, unless they are too many."""
         for _ in range(ROUNDS):
             chunk = Chunk(self._state, self._policy, rows, busy, final, leaving, waits=True)
-            missing = chunk.missing()
+            missing = chunk.decide()
             if not missing:
-                return chunk
+                return chunk.decisions()
             rows = [*rows, *missing]
             if len(rows) > MOST:
                 break
-        return Chunk(self._state, self._policy, rows[:MOST], busy, final, leaving, waits=False)
+        chunk = Chunk(self._state, self._policy, rows[:MOST], busy, final, leaving, waits=False)
+        chunk.decide()
+        return chunk.decisions()
 
     def _fresh(self, rows: Sequence[Row]) -> Decisions | None:
         """The short way of the first sync: new files only, whose names nobody here or at the

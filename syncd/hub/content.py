@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from typing import NamedTuple
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -18,6 +20,15 @@ CHUNK = 1024 * 1024
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
+class _Part(NamedTuple):
+    """Which bytes are answered, and the headers that say so."""
+
+    status: int
+    first: int
+    length: int
+    headers: dict[str, str]
+
+
 async def serve(hub: Hub, item: ItemRow, request: Request) -> Response:
     """Answer GET or HEAD for an item's content; ETag is the digest."""
     headers = {
@@ -29,27 +40,29 @@ async def serve(hub: Hub, item: ItemRow, request: Request) -> Response:
     if matches(request.headers.get("if-none-match", ""), headers["etag"]):
         return Response(status_code=304, headers=headers)
     fd, start, size = await hub.read(hub.store.open, item.digest)
-    try:
+    with ExitStack() as unless_sent:
+        unless_sent.callback(os.close, fd)
         head = await hub.read(os.pread, fd, min(size, kinds.HEAD), start)
-        headers |= labels(item.name, head)
-        wanted = stretch(request.headers.get("range"), size)
-        if request.headers.get("if-range", headers["etag"]) != headers["etag"]:
-            wanted = None
-        status, (first, length) = (206, wanted) if wanted else (200, (0, size))
-        if wanted and not length:
-            headers["content-range"] = f"bytes */{size}"
-            os.close(fd)
-            return Response(status_code=416, headers=headers)
-        if wanted:
-            headers["content-range"] = f"bytes {first}-{first + length - 1}/{size}"
-        headers["content-length"] = str(length)
-    except BaseException:
-        os.close(fd)
-        raise
-    if request.method == "HEAD":
-        os.close(fd)
-        return Response(status_code=status, headers=headers)
-    return StreamingResponse(_chunks(hub, fd, start + first, length), status, headers)
+        part = _part(request, headers["etag"], size)
+        headers |= labels(item.name, head) | part.headers
+        if part.status == 416 or request.method == "HEAD":
+            return Response(status_code=part.status, headers=headers)
+        unless_sent.pop_all()
+    return StreamingResponse(
+        _chunks(hub, fd, start + part.first, part.length), part.status, headers
+    )
+
+
+def _part(request: Request, etag: str, size: int) -> _Part:
+    """What is asked for: a range, unless it is one of another content, or all of it."""
+    wanted = stretch(request.headers.get("range"), size)
+    if wanted is None or request.headers.get("if-range", etag) != etag:
+        return _Part(200, 0, size, {"content-length": str(size)})
+    first, length = wanted
+    if not length:
+        return _Part(416, 0, 0, {"content-range": f"bytes */{size}"})
+    span = f"bytes {first}-{first + length - 1}/{size}"
+    return _Part(206, first, length, {"content-range": span, "content-length": str(length)})
 
 
 async def _chunks(hub: Hub, fd: int, at: int, length: int) -> AsyncIterator[bytes]:

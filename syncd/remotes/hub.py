@@ -255,31 +255,28 @@ class HubDataset(Annotating):
         )  # fmt: skip
         if begun.get("done"):
             return 0
-        place, offset, sent = f"/v1/uploads/{begun.get('id')}", answers.whole(begun, "offset"), 0
+        place, offset = f"/v1/uploads/{begun.get('id')}", answers.whole(begun, "offset")
         try:
-            with upload.file.open("rb", buffering=0) as file:
-                file.seek(offset)
-                while length := min(self.pace.part(PART), upload.size - offset):
-                    part = Body(type=BYTES, length=length, pieces=_pieces(file, length))
-                    self._wire.json(
-                        "PATCH",
-                        place,
-                        query={"offset": offset},
-                        content=part,
-                        wait=60,
-                        pace=self.pace,
-                    )
-                    offset += length
-                    sent += length
-                grown = bool(file.read(1))
+            self._send_from(upload, place, offset)
         except OSError as error:
             raise UnsettledError(f"could not be read to its end: {error.strerror}") from error
         except RejectedError as error:
             # The bytes were not those of the digest: the file changed since it was read.
             raise UnsettledError("changed while it was sent") from error
-        if grown:
-            raise UnsettledError("changed its size while it was sent")
-        return sent
+        return upload.size - offset
+
+    def _send_from(self, upload: Upload, place: str, offset: int) -> None:
+        """Send the rest of a file, a part a request; UnsettledError where it has another size."""
+        with upload.file.open("rb", buffering=0) as file:
+            file.seek(offset)
+            while length := min(self.pace.part(PART), upload.size - offset):
+                part = Body(type=BYTES, length=length, pieces=_pieces(file, length))
+                self._wire.json(
+                    "PATCH", place, query={"offset": offset}, content=part, wait=60, pace=self.pace
+                )
+                offset += length
+            if file.read(1):
+                raise UnsettledError("changed its size while it was sent")
 
 
 def _pieces(file: BinaryIO, length: int) -> Iterator[bytes]:

@@ -169,17 +169,10 @@ class BlockCache:
             for name, block, data in entries
         ]
         with self._lock:
-            if not self._has(segment):  # room was made meanwhile, with all that was in it
+            if self._has(segment):
+                self._record(segment, at, rows)
+            else:  # room was made meanwhile, with all that was in it
                 self._carried += [entry for entry in entries if entry[0] in self._pins]
-                return
-            for name, block, length, total in rows:
-                self._know(name, block, (segment, at, length))
-                row = (bytes.fromhex(name), block, segment.number, at, length, total)
-                self._fresh.append(row)
-                at += length
-            late = time.monotonic() - self._flushed > FLUSH_SECONDS
-            if late or len(self._fresh) >= FLUSH_ROWS:
-                self._flush()
 
     def flush(self) -> None:
         """Write down which blocks came since the last time: only those survive a kill."""
@@ -244,6 +237,16 @@ class BlockCache:
     def _has(self, segment: Segment) -> bool:
         """Whether it was not given up while nobody held the lock."""
         return self._segments.get(segment.number) is segment
+
+    def _record(self, segment: Segment, at: int, rows: Sequence[tuple[str, int, int, int]]) -> None:
+        """What was just written there: name, block, length and checksum of each, back to back."""
+        for name, block, length, total in rows:
+            self._know(name, block, (segment, at, length))
+            self._fresh.append((bytes.fromhex(name), block, segment.number, at, length, total))
+            at += length
+        late = time.monotonic() - self._flushed > FLUSH_SECONDS
+        if late or len(self._fresh) >= FLUSH_ROWS:
+            self._flush()
 
     def _know(self, name: str, block: int, place: tuple[Segment, int, int]) -> None:
         if len(self._known) >= KNOWN:
