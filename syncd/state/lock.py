@@ -1,4 +1,4 @@
-"""One writer per folder: a file lock that names its holder. Used for state and hub data alike."""
+"""One writer per folder: a file lock that names its holder. A hub has one of its own kind."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _unwritable(folder: Path, error: OSError) -> StateError:
 
 
 def _taken(fd: int) -> bool:
-    # A few tries: somebody who only asks for the holder has the lock for a moment.
+    # A few tries: whoever has it may be about to end.
     for pause in (0.02, 0.05, 0.1, 0.0):
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
