@@ -60,11 +60,12 @@ def test_what_was_read_and_listed_the_kernel_does_not_ask_again(mount, dataset):
     first = settled(home)
     assert min(first) >= len(files)
     read()
-    assert settled(home) == first
+    again = settled(home)
+    assert again[0] - first[0] <= 1, "the kernel may have given up a page, and not more"
     epoch()  # a listing makes the kernel ask once for its folder's time
     second = settled(home)
-    assert second[0] == first[0]
-    assert second[1] - first[1] <= 4
+    assert second[0] - again[0] <= 1
+    assert second[1] - again[1] <= 4
     mounted.stop()
 
 
