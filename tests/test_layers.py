@@ -15,7 +15,10 @@ import pytest
 
 from tests.sources import Source, fail_with, sources
 
-BASE = ("syncd.model", "syncd.errors", "syncd.clock", "syncd.disk", "syncd.frame", "syncd.value")
+BASE = (
+    "syncd.model", "syncd.errors", "syncd.clock", "syncd.counted", "syncd.disk", "syncd.frame",
+    "syncd.value",
+)  # fmt: skip
 LOW = (*BASE, "syncd.annotation", "syncd.plan")
 ALL = ("syncd",)
 

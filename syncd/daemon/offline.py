@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from syncd.client import Client
-from syncd.engine.commands import Said, carry_out
+from syncd.engine.commands import NEXT, Said, carry_out
 from syncd.engine.mirror import Command, Mirror
 from syncd.engine.opening import Target, opened
 from syncd.engine.options import Options
@@ -38,8 +38,8 @@ def carry_out_offline(folder: Path, words: Sequence[str], token_file: Path | Non
         opened(target, client.remote, folder.parent, removes=True, folder=folder) as mirror,
     ):
         mirror.guard.check()
-        said = _finished(mirror, carry_out(mirror, words))
-        return f"{said}; the next watch or push of the folder acts on it"
+        said = _finished(mirror, carry_out(mirror, words, running=False))
+        return said if verb in ("retry", "sweep") else f"{said}; the {NEXT} acts on it"
 
 
 def _finished(mirror: Mirror, said: Said) -> str:
@@ -58,7 +58,7 @@ def _note_pause(folder: Path, verb: str, seconds: str = "") -> str:
         try:
             if verb == "resume":
                 state.meta.put(paused=None)
-                return "resumed; the next watch or push of the folder acts on it"
+                return f"resumed; the {NEXT} acts on it"
             now = time.time_ns()
             until = now + int(float(seconds) * 1e9) if seconds else None
             state.meta.put(paused={"since_ns": now, "until_ns": until})

@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
+from syncd.counted import counted
 from syncd.engine.mirror import Command, Mirror
 from syncd.engine.pull import bring, discard, exchange
 from syncd.errors import ConflictError, NotFoundError, TransientError, UsageError
@@ -25,17 +27,21 @@ from syncd.state.store import State
 log = logging.getLogger(__name__)
 
 SECOND = 1_000_000_000
-
+NEXT = "next watch or push"
+"""What acts on an order that was given while nothing ran."""
 
 Said = str | Future[str]
 """A sentence, at once or when a worker has done what takes long."""
 
 
-def carry_out(mirror: Mirror, words: Sequence[str]) -> Said:
-    """Do what was asked; return a sentence. Raises UsageError, NotFoundError."""
+def carry_out(mirror: Mirror, words: Sequence[str], *, running: bool = True) -> Said:
+    """Do what was asked; return a sentence. Raises UsageError, NotFoundError.
+
+    Where the mirror is not `running`, what takes turns is only noted, and the sentence says so."""
     verb, *rest = words
     verbs: dict[str, Callable[..., Said]] = {
-        "retry": _retry, "approve": _approve, "resolve": _resolve, "sweep": _sweep,
+        "retry": partial(_retry, running=running), "sweep": partial(_sweep, running=running),
+        "approve": _approve, "resolve": _resolve,
         "pause": _pause, "resume": _resume, "flush": _flush, "left": _left,
     }  # fmt: skip
     if verb not in verbs:
@@ -43,19 +49,22 @@ def carry_out(mirror: Mirror, words: Sequence[str]) -> Said:
     return verbs[verb](mirror, *rest)
 
 
-def _retry(mirror: Mirror) -> str:
+def _retry(mirror: Mirror, *, running: bool) -> str:
     """Try again now whatever failed, and ask the remote again."""
     troubles = mirror.state.troubles.all()
     mirror.state.meta.put(away=None)
     mirror.state.agenda.wake_troubled(mirror.clock.now_ns())
     mirror.sidecars.retry()
-    return f"{len(troubles)} files are tried again"
+    files = counted(len(troubles), "file is", "files are")
+    return f"{files} tried again" if running else f"noted: {files} tried at the {NEXT}"
 
 
-def _sweep(mirror: Mirror) -> str:
+def _sweep(mirror: Mirror, *, running: bool) -> str:
     mirror.sweep()
     mirror.compare()
-    return "a sweep has begun"
+    if running:
+        return "a sweep has begun"
+    return f"noted: the {NEXT} compares with all the remote holds"
 
 
 def _pause(mirror: Mirror, seconds: str = "") -> str:
