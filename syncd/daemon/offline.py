@@ -39,7 +39,7 @@ def carry_out_offline(folder: Path, words: Sequence[str], token_file: Path | Non
     ):
         mirror.guard.check()
         said = _finished(mirror, carry_out(mirror, words, running=False))
-        return said if verb in ("retry", "sweep") else f"{said}; the {NEXT} acts on it"
+        return f"{said}; the {NEXT} acts on it" if verb == "resolve" else said
 
 
 def _finished(mirror: Mirror, said: Said) -> str:

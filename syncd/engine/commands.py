@@ -41,7 +41,7 @@ def carry_out(mirror: Mirror, words: Sequence[str], *, running: bool = True) -> 
     verb, *rest = words
     verbs: dict[str, Callable[..., Said]] = {
         "retry": partial(_retry, running=running), "sweep": partial(_sweep, running=running),
-        "approve": _approve, "resolve": _resolve,
+        "approve": partial(_approve, running=running), "resolve": _resolve,
         "pause": _pause, "resume": _resume, "flush": _flush, "left": _left,
     }  # fmt: skip
     if verb not in verbs:
@@ -115,14 +115,15 @@ def _left(mirror: Mirror) -> str:
     return "" if mirror.quiet else "some files are on their way"
 
 
-def _approve(mirror: Mirror, plan: str) -> str:
+def _approve(mirror: Mirror, plan: str, *, running: bool) -> str:
     said = mirror.guard.approve(plan)
     if said is None:
         raise NotFoundError(f"no plan {plan!r} waits for approval", hint="see syncd status")
     mirror.sweep()
     mirror.compare()
     mirror.state.agenda.wake_gone(mirror.clock.now_ns())
-    return f"approved: {said}"
+    # A push removes nothing, so that it is not named here.
+    return f"approved: {said} {'now' if running else 'at the next watch'}"
 
 
 def _resolve(mirror: Mirror, path: str, choice: str) -> Said:

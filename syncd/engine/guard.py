@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from syncd.clock import Clock
+from syncd.counted import counted
 from syncd.errors import UnreadableError
 from syncd.local.root import RootIdentity, claim, identify, trouble
 from syncd.model import Verb
@@ -102,7 +103,7 @@ class Guard:
         stored -= missing - gone  # What was approved to go is as good as gone.
         if not exceeds(gone + lately, stored + lately):
             return None
-        return f"{gone} of {stored} stored files are gone: they are not removed unasked"
+        return f"{gone} of {stored} stored files are gone"
 
     @property
     def approved(self) -> int:
@@ -114,24 +115,26 @@ class Guard:
         self._lately.append((self._clock.now_ns(), number))
 
     def approve(self, plan: str) -> str | None:
-        """Carry out what was asked about; return what it was, or None for a plan not asked."""
+        """Let what was asked about be done; return what it is, or None for a plan not asked."""
         gate, held = self._state.meta.get("gate"), self._state.meta.get("held")
         if gate and gate["plan"] == plan:
-            self._accept(gate["kind"])
-            return str(gate["reason"])
+            return self._accept(gate["kind"])
         if held and held["plan"] == plan:
             self._state.meta.put(approved=held["until_ns"], held=None)
             self._lately.clear()
-            return str(held["reason"])
+            return f"the items of {counted(held['removals'], 'file')} are removed"
         return None
 
-    def _accept(self, kind: str) -> None:
+    def _accept(self, kind: str) -> str:
         if kind == "root":
             self._claim()
+            said = "the folder that is there is mirrored"
         else:
             found = self._state.meta.get("generation_found")
             self._state.meta.put(generation=found, cursor=0, compare=True)
+            said = "everything is compared with the restored remote"
         self._open(kind)
+        return said
 
     def _removed_lately(self) -> int:
         while self._lately and self._lately[0][0] < self._clock.now_ns() - LATELY_NS:

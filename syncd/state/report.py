@@ -259,7 +259,7 @@ def _condition(meta: Mapping[str, Any], pid: int | None) -> tuple[str, str, str 
     if away:
         return "waiting", away["reason"], None
     if held:
-        return "held", held["reason"], held["plan"]
+        return "held", f"{held['reason']}; nothing is removed before syncd approve", held["plan"]
     if pid is None:
         return "stopped", "no daemon watches this folder", None
     if coverage:

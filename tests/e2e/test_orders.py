@@ -121,7 +121,10 @@ def test_a_mirror_whose_remote_is_gone_stops_no_order_to_another(
     wrong = syncd("approve", "000000000000", code=4).err
     assert "no plan" in wrong
     assert f"{forsaken} could not be asked" in wrong
-    assert syncd("approve", plan, "--json").json["root"] == str(root)
+    approved = syncd("approve", plan, "--json").json
+    when = "now" if running else "at the next watch"
+    assert approved["root"] == str(root)
+    assert approved["said"] == f"approved: the items of 25 files are removed {when}"
     if not running:
         watched()
     eventually(lambda: len(shelf.items()) == 5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 from syncd.engine.commands import carry_out
 
 
@@ -15,3 +17,38 @@ def test_a_retry_says_of_how_many_files_it_is(world):
     world.disk.write("1.jpg", b"ours")
     world.settle()
     assert say(world, "retry") == "1 file is tried again"
+
+
+def test_an_approval_says_what_is_done_now(make_world, allow_log):
+    allow_log("held back")
+    world = make_world()
+    for number in range(30):
+        world.disk.write(f"{number}.jpg")
+    world.settle()
+    world.disk.delete(*(f"{number}.jpg" for number in range(22)))
+    world.settle()
+    held = world.mirror.state.meta.get("held")
+    assert held["reason"] == "22 of 30 stored files are gone"
+    said = say(world, "approve", held["plan"])
+    assert said == "approved: the items of 22 files are removed now"
+    world.settle()
+    assert len(world.stored()) == 8
+
+
+def test_without_a_daemon_an_approval_is_for_the_next_watch(world, allow_log):
+    allow_log("paused")
+    world.shelf.put_back(world.shelf.backup(), "second")
+    world.hear()
+    world.turn()
+    said = say(world, "approve", world.mirror.state.meta.get("gate")["plan"], running=False)
+    compared = "everything is compared with the restored remote"
+    assert said == f"approved: {compared} at the next watch"
+
+
+def test_another_folder_that_is_approved_is_mirrored(world, allow_log):
+    allow_log("paused")
+    shutil.rmtree(world.root)
+    world.root.mkdir()
+    world.finish()
+    said = say(world, "approve", world.mirror.state.meta.get("gate")["plan"])
+    assert said == "approved: the folder that is there is mirrored now"

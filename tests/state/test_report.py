@@ -64,7 +64,9 @@ def test_in_what_state_it_is(state, folder):
         assert condition() == ("watching", "", None)
         assert status(folder).pid == os.getpid()
         assert condition(coverage="no events here")[:2] == ("scanning", "no events here")
-        assert condition(held={"plan": "p1", "reason": "many"}) == ("held", "many", "p1")
+        assert condition(held={"plan": "p1", "reason": "many"}) == (
+            "held", "many; nothing is removed before syncd approve", "p1",
+        )  # fmt: skip
         assert condition(away={"reason": "far", "until_ns": 1})[:2] == ("waiting", "far")
         gate = {"kind": "root", "reason": "moved", "plan": "p2", "ask": True}
         assert condition(gate=gate) == ("paused", "moved", "p2")
