@@ -128,7 +128,7 @@ def lines(mirror: MirrorStatus) -> None:
     """One mirror for a person, without a terminal."""
     fields = mirror_fields(mirror)
     render.out(f"{mirror.root or mirror.name} -> {mirror.dataset or '?'}")
-    render.out(f"  {mirror.state}{f': {mirror.reason}' if mirror.reason else ''}")
+    render.out(f"  {_condition(mirror)}")
     counts = [f"{mirror.synced} synced", f"{mirror.pending} pending"]
     counts += [f"{len(fields[kind])} {kind}" for kind in TROUBLES if fields[kind]]
     counts += [f"{mirror.renamed} renamed"] if mirror.renamed else []
@@ -141,6 +141,13 @@ def lines(mirror: MirrorStatus) -> None:
         f"journal {render.amount(room['journal_bytes'])}, history {room['history_lines']} of "
         f"{room['history_lines_limit']} lines, {room['history_days']} days"
     )
+
+
+def _condition(mirror: MirrorStatus) -> str:
+    """The state and its reason, which may begin with it."""
+    if mirror.reason.startswith(mirror.state):
+        return mirror.reason
+    return f"{mirror.state}: {mirror.reason}" if mirror.reason else mirror.state
 
 
 def remarks(mirror: MirrorStatus) -> list[str]:

@@ -15,6 +15,7 @@ from syncd.engine.options import Options
 from syncd.errors import NotFoundError, UsageError
 from syncd.model import Layout
 from syncd.state.lock import FolderLock
+from syncd.state.pause import pause, resume
 from syncd.state.store import State
 
 RUNNING = ("flush", "left", "log-level", "metrics")
@@ -57,12 +58,8 @@ def _note_pause(folder: Path, verb: str, seconds: str = "") -> str:
         state = State(folder)
         try:
             if verb == "resume":
-                state.meta.put(paused=None)
-                return f"resumed; the {NEXT} acts on it"
-            now = time.time_ns()
-            until = now + int(float(seconds) * 1e9) if seconds else None
-            state.meta.put(paused={"since_ns": now, "until_ns": until})
-            return "paused, and so it stays when it is watched again, until `syncd resume`"
+                return resume(state.meta, time.time_ns(), f"; the {NEXT} acts on it")
+            return pause(state.meta, time.time_ns(), seconds)
         finally:
             state.close()
 

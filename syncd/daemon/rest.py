@@ -12,6 +12,7 @@ import time
 from syncd.config.quantity import Span, within
 from syncd.engine.commands import rest
 from syncd.engine.mirror import Mirror
+from syncd.state.pause import RESTS, lasting
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +36,11 @@ class Rest:
     def _paused(self) -> str | None:
         meta = self._mirror.state.meta
         paused = meta.get("paused")
-        if paused and paused["until_ns"] and self._mirror.clock.now_ns() >= paused["until_ns"]:
+        if lasting(paused, self._mirror.clock.now_ns()):
+            return RESTS
+        if paused:
             meta.put(paused=None)
-            return None
-        return "paused by syncd pause" if paused else None
+        return None
 
     def _off_duty(self) -> str | None:
         if not self._hours:

@@ -21,12 +21,12 @@ from syncd.local.look import look
 from syncd.model import Item, ItemState, Receipt
 from syncd.plan.layout import suffixed
 from syncd.remotes.base import Paced
+from syncd.state.pause import RESTS, pause, resume
 from syncd.state.row import Row
 from syncd.state.store import State
 
 log = logging.getLogger(__name__)
 
-SECOND = 1_000_000_000
 NEXT = "next watch or push"
 """What acts on an order that was given while nothing ran."""
 
@@ -69,19 +69,16 @@ def _sweep(mirror: Mirror, *, running: bool) -> str:
 
 def _pause(mirror: Mirror, seconds: str = "") -> str:
     """Give out nothing until told to go on, or for so long; what is on its way breaks off."""
-    now = mirror.clock.now_ns()
-    until = now + int(float(seconds) * SECOND) if seconds else None
-    mirror.state.meta.put(paused={"since_ns": now, "until_ns": until})
-    rest(mirror, "paused by syncd pause")
-    return "paused: what changes is noted, and sent after `syncd resume`"
+    said = pause(mirror.state.meta, mirror.clock.now_ns(), seconds)
+    rest(mirror, RESTS)
+    return said
 
 
 def _resume(mirror: Mirror) -> str:
-    if not mirror.state.meta.get("paused"):
-        return "is not paused"
-    mirror.state.meta.put(paused=None)
-    rest(mirror, None)
-    return "resumed"
+    said = resume(mirror.state.meta, mirror.clock.now_ns())
+    if mirror.resting == RESTS:
+        rest(mirror, None)
+    return said
 
 
 def rest(mirror: Mirror, reason: str | None) -> None:

@@ -16,6 +16,7 @@ from syncd.engine.report import Failure, Report
 from syncd.errors import StateError, SyncdError
 from syncd.plan.backoff import LONGEST
 from syncd.remotes.base import Feeds
+from syncd.state.pause import lasting
 from syncd.state.sidecar_report import Told
 from syncd.state.store import State
 
@@ -100,7 +101,7 @@ def push(
     now = mirror.clock.now_ns()
     if mirror.guard.closed:
         raise StateError(mirror.guard.closed, hint=f"syncd approve {gate_plan(mirror.state)}")
-    if mirror.state.meta.get("paused"):
+    if lasting(mirror.state.meta.get("paused"), now):
         raise StateError(
             "this mirror is paused", path=str(mirror.subject.root), hint="syncd resume goes on"
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from syncd.state.folder import FILE
 from syncd.state.history import DAYS, Deed, deeds
 from syncd.state.lock import holder
 from syncd.state.names import Names
+from syncd.state.pause import lasting
 from syncd.state.sidecar_report import sidecar_at, sidecars_told
 from syncd.state.store import only_read
 from syncd.state.troubles import Trouble, Troubles, split
@@ -252,8 +254,8 @@ def _condition(meta: Mapping[str, Any], pid: int | None) -> tuple[str, str, str 
         return "paused", gate["reason"], gate["plan"] if gate.get("ask", True) else None
     if denied:
         return "denied", str(denied), None
-    if meta.get("paused"):
-        return "paused", "by syncd pause; syncd resume goes on", None
+    if paused := lasting(meta.get("paused"), time.time_ns()):
+        return "paused", paused, None
     if pid is not None and meta.get("resting"):
         return "resting", str(meta["resting"]), None
     if away:

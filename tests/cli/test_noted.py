@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 
 from syncd.config.places import places
@@ -35,3 +38,26 @@ def test_no_sweep_begins_where_nothing_runs(cli, pushed):
     said = cli("sweep").out
     assert "noted: the next watch or push compares with all the remote holds\n" in said
     assert "begun" not in said
+
+
+def test_what_was_not_paused_is_not_resumed(cli, pushed):
+    assert cli("resume").out.endswith(": is not paused\n")
+    cli("pause")
+    assert cli("resume").out.endswith(": resumed; the next watch or push acts on it\n")
+
+
+def test_a_pause_says_when_it_ends_and_so_does_the_status(cli, pushed):
+    sentence = cli("pause", "--for", "1h").out.partition(": ")[2].strip()
+    assert re.fullmatch(
+        r"paused until .*\d\d:\d\d, or until syncd resume; what changes is noted", sentence
+    )
+    assert f"\n  {sentence}\n" in cli("status").out
+    [mirror] = cli("status", "--json").json["mirrors"]
+    assert (mirror["state"], mirror["reason"]) == ("paused", sentence)
+
+
+def test_a_pause_that_is_over_stops_no_push(cli, pushed, name):
+    cli("pause", "--for", "0.01s")
+    time.sleep(0.02)
+    cli("push", pushed, "--to", name)
+    assert cli("status", "--json").json["mirrors"][0]["state"] == "stopped"

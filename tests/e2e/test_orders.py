@@ -55,7 +55,7 @@ def test_a_pause_for_a_time_ends_by_itself(root, syncd, watched, shelf):
 def test_a_mirror_is_paused_without_its_daemon_and_push_says_so(root, syncd, watched, shelf):
     watched().stop()
     (root / "a.jpg").write_bytes(picture("a"))
-    assert "stays" in syncd("pause").out
+    assert "paused until syncd resume; what changes is noted" in syncd("pause").out
     refused = syncd("push", root, "--to", shelf.name, code=1)
     assert "paused" in refused.err
     assert "syncd resume" in refused.err

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
-from syncd.engine.commands import carry_out
+from syncd.engine.commands import carry_out, rest
 
 
 def say(world, *words, **given):
@@ -52,3 +53,24 @@ def test_another_folder_that_is_approved_is_mirrored(world, allow_log):
     world.finish()
     said = say(world, "approve", world.mirror.state.meta.get("gate")["plan"])
     assert said == "approved: the folder that is there is mirrored now"
+
+
+def test_a_pause_says_when_it_ends_and_is_ended_once(world):
+    world.disk.write("1.jpg")
+    assert re.fullmatch(
+        r"paused until .*\d\d:\d\d, or until syncd resume; what changes is noted",
+        str(say(world, "pause", "3600.0")),
+    )
+    for _ in range(5):
+        world.turn()
+    assert not world.pool.given
+    assert say(world, "resume") == "resumed"
+    assert say(world, "resume") == "is not paused"
+    world.settle()
+    assert world.stored()
+
+
+def test_to_resume_what_is_not_paused_does_not_end_another_rest(world):
+    rest(world.mirror, "outside of its active hours")
+    assert say(world, "resume") == "is not paused"
+    assert world.mirror.resting
