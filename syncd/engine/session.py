@@ -100,7 +100,7 @@ def push(
     began = mirror.clock.monotonic()
     now = mirror.clock.now_ns()
     if mirror.guard.closed:
-        raise StateError(mirror.guard.closed, hint=f"syncd approve {gate_plan(mirror.state)}")
+        raise _refusal(mirror)
     if lasting(mirror.state.meta.get("paused"), now):
         raise StateError(
             "this mirror is paused", path=str(mirror.subject.root), hint="syncd resume goes on"
@@ -119,9 +119,9 @@ def push(
             if mirror.settlement.denied:
                 raise mirror.settlement.denied
             if mirror.guard.closed:
-                raise StateError(mirror.guard.closed, path=str(mirror.subject.root))
+                raise _refusal(mirror)
         if mirror.guard.check():
-            raise StateError(str(mirror.guard.closed), path=str(mirror.subject.root))
+            raise _refusal(mirror)
         return report(mirror, mirror.clock.monotonic() - began, names)
 
 
@@ -250,6 +250,8 @@ def _failures(mirror: Mirror) -> list[Failure]:
     ]
 
 
-def gate_plan(state: State) -> str:
-    """The name of the plan that `syncd approve` is asked for."""
-    return str((state.meta.get("gate") or {}).get("plan", ""))
+def _refusal(mirror: Mirror) -> StateError:
+    """Why nothing is sent while the gate is closed, and the way on where a person may open it."""
+    gate = mirror.state.meta.get("gate")
+    hint = f"syncd approve {gate['plan']}" if gate["ask"] else None
+    return StateError(gate["reason"], path=str(mirror.subject.root), hint=hint)
