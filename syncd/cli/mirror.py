@@ -125,10 +125,7 @@ def history(
         for mirror, deed in found:
             render.as_json(render.deed_fields(deed, mirror))
     else:
-        render.rows(
-            (render.moment(deed.at_ns) or "", deed.verb, render.shown(deed.path), deed.reason)
-            for _, deed in found
-        )
+        render.deeds(found)
     if not found and not json:
         render.note("nothing was done since then")
     _name_damaged(every)

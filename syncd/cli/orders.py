@@ -150,11 +150,13 @@ def _say(replies: Iterable[Reply], *, json: bool) -> None:
         worst = max(worst, reply.error.exit_code if reply.error else 0)
         if json:
             error = str(reply.error) if reply.error else None
-            render.as_json({"root": reply.root, "said": reply.said, "error": error})
+            render.as_json({
+                "root": reply.root, "dataset": reply.dataset, "said": reply.said, "error": error,
+            })  # fmt: skip
         elif reply.error:
-            render.note(f"syncd: {reply.root}: {reply.error}")
+            render.note(f"syncd: {reply.name}: {reply.error}")
         else:
-            render.out(f"{reply.root}: {reply.said}")
+            render.out(f"{reply.name}: {reply.said}")
     if worst:
         raise typer.Exit(worst)
 

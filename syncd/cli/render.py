@@ -183,6 +183,18 @@ def plan(found: Rehearsal, *, json: bool) -> None:
     _explain(done)
 
 
+def deeds(found: Sequence[tuple[MirrorStatus, Deed]]) -> None:
+    """What was done, a line each; into which dataset where that is not the same for all."""
+    several = len({mirror.folder for mirror, _ in found}) > 1
+    rows(
+        (
+            moment(deed.at_ns) or "", *([mirror.dataset] if several else []),
+            deed.verb, deed.path, deed.reason,
+        )
+        for mirror, deed in found
+    )  # fmt: skip
+
+
 def report_fields(done: Report, verb: str) -> dict[str, Any]:
     """The contract of `push --json`, and with another verb of `pull --json`."""
     return {

@@ -23,8 +23,14 @@ class Reply:
     """What a mirror said to an order, or why it could not be told."""
 
     root: str
+    dataset: str
     said: str = ""
     error: SyncdError | None = None
+
+    @property
+    def name(self) -> str:
+        """Which mirror it is: a folder may have several."""
+        return f"{self.root} -> {self.dataset or '?'}"
 
 
 def tell_all(
@@ -45,23 +51,23 @@ def tell_all(
     return (_reply(mirror, words, token_file) for mirror in found)
 
 
-def tell_running(words: Sequence[str], remote: str | None = None) -> list[tuple[str, str]]:
-    """Have every mirror that a daemon watches do something: its root, and what it said."""
+def tell_running(words: Sequence[str], remote: str | None = None) -> list[Reply]:
+    """Have every mirror that a daemon watches do something; raises what one of them raises."""
     running = [mirror for mirror in every_mirror(remote) if mirror.pid is not None]
     if not running:
         raise NotFoundError("no daemon runs", hint="syncd watch FOLDER")
-    return [(mirror.root, ask(mirror.folder, list(words))) for mirror in running]
+    return [_said(mirror, ask(mirror.folder, list(words))) for mirror in running]
 
 
 def flush_all(remote: str | None, timeout: float) -> list[str]:
     """Have all that waits in running mirrors sent now. Raises TransientError at the deadline."""
     told = tell_running(["flush"], remote)
     deadline = time.monotonic() + timeout
-    while left := [root for root, said in tell_running(["left"], remote) if said]:
+    while left := [reply for reply in tell_running(["left"], remote) if reply.said]:
         if time.monotonic() >= deadline:
-            raise TransientError("some files are still on their way", path=left[0])
+            raise TransientError("some files are still on their way", path=left[0].name)
         time.sleep(0.1)
-    return [f"{root}: all that was to be sent is settled" for root, _ in told]
+    return [f"{reply.name}: all that was to be sent is settled" for reply in told]
 
 
 def samples() -> list[Sample]:
@@ -103,7 +109,7 @@ def approve(plan: str, remote: str | None = None, token_file: Path | None = None
         if mirror.plan == plan:
             raise reply.error
         if not isinstance(reply.error, NotFoundError):
-            silent.append(f"{reply.root} could not be asked: {reply.error}")
+            silent.append(f"{reply.name} could not be asked: {reply.error}")
     if not found:
         raise NotFoundError("no folder is mirrored yet")
     hint = "; ".join(silent) or "see syncd status"
@@ -136,11 +142,15 @@ def _check_token(
 
 
 def _reply(mirror: MirrorStatus, words: Sequence[str], token_file: Path | None) -> Reply:
-    root = mirror.root or str(mirror.folder)
     try:
-        return Reply(root=root, said=_tell(mirror.folder, words, token_file))
+        return _said(mirror, _tell(mirror.folder, words, token_file))
     except SyncdError as error:
-        return Reply(root=root, error=error)
+        return _said(mirror, error=error)
+
+
+def _said(mirror: MirrorStatus, said: str = "", error: SyncdError | None = None) -> Reply:
+    root = mirror.root or str(mirror.folder)
+    return Reply(root=root, dataset=mirror.dataset, said=said, error=error)
 
 
 def _tell(folder: Path, words: Sequence[str], token_file: Path | None) -> str:

@@ -61,3 +61,20 @@ def test_a_pause_that_is_over_stops_no_push(cli, pushed, name):
     time.sleep(0.02)
     cli("push", pushed, "--to", name)
     assert cli("status", "--json").json["mirrors"][0]["state"] == "stopped"
+
+
+def test_two_mirrors_of_one_folder_are_told_apart(cli, pushed, name):
+    assert len(cli("history", "--limit", "1").out.split()) == 5, "one mirror needs no dataset"
+    cli("push", pushed, "--to", "other")
+    assert sorted(cli("resume").out.splitlines()) == [
+        f"{pushed} -> {dataset}: is not paused" for dataset in sorted([name, "other"])
+    ]
+    said = cli("resume", "--json").lines
+    assert {(one["root"], one["dataset"]) for one in said} == {
+        (str(pushed), name), (str(pushed), "other"),
+    }  # fmt: skip
+    lines = [line.split() for line in cli("history", pushed / "a.jpg").out.splitlines()]
+    assert [line[1:4] for line in lines] == [
+        ["other", "stored", "a.jpg"],
+        [name, "stored", "a.jpg"],
+    ]

@@ -212,7 +212,7 @@ def test_a_damaged_state_file_leaves_the_other_mirrors_alone(program, own, root,
     assert program("history", other, "--json", code=1).lines
     assert "delete it" in program("push", root, "--to", "inbox", "--dry-run", code=1).err
     retried = program("retry", code=1)
-    assert f"{other}: " in retried.out
+    assert f"{other} -> other: " in retried.out
     assert "delete it" in retried.err
     paused = program("pause", other)
     assert str(other) in paused.out

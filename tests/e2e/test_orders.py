@@ -113,14 +113,14 @@ def test_a_mirror_whose_remote_is_gone_stops_no_order_to_another(
     if not running:
         daemon.stop()
     retried = syncd("retry", code=5)
-    assert f"{root}: " in retried.out
+    assert f"{root} -> {shelf.name}: " in retried.out
     assert str(forsaken) in retried.err
     replies = {reply["root"]: reply for reply in syncd("retry", "--json", code=5).lines}
     assert ("tried again" if running else "noted: ") in replies[str(root)]["said"]
     assert replies[str(forsaken)]["error"]
     wrong = syncd("approve", "000000000000", code=4).err
     assert "no plan" in wrong
-    assert f"{forsaken} could not be asked" in wrong
+    assert f"{forsaken} -> x could not be asked" in wrong
     approved = syncd("approve", plan, "--json").json
     when = "now" if running else "at the next watch"
     assert approved["root"] == str(root)
@@ -155,14 +155,15 @@ def test_a_token_is_not_shown_to_a_hub_that_it_is_not_for(root, syncd, tmp_path,
     for order in (["retry"], ["approve", "000000000000"], ["resolve", root / "a.jpg", "--local"]):
         assert "a token is for one hub" in syncd(*order, "--token-file", token, code=2).err
     said = syncd("retry", "--remote", other.url, "--token-file", token).out
-    assert said.startswith(f"{root}: noted: 0 files are tried at the next")
+    assert said.startswith(f"{root} -> y: noted: 0 files are tried at the next")
 
 
 def test_flush_returns_when_all_is_stored(root, syncd, watched, shelf):
     watched()
     for number in range(20):
         (root / f"{number}.jpg").write_bytes(picture(number))
-    eventually(lambda: "settled" in syncd("flush").out and len(shelf.items()) == 20)
+    settled = f"{root} -> {shelf.name}: all that was to be sent is settled\n"
+    eventually(lambda: syncd("flush").out == settled and len(shelf.items()) == 20)
     (root / "0.jpg").write_bytes(picture("changed"))
     time.sleep(0.3)
     assert "settled" in syncd("flush").out
