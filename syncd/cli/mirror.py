@@ -70,7 +70,7 @@ def status(
 
     Exit status 1 where the file is not (yet) safe at the remote.
     """
-    from syncd.daemon.overview import every_mirror, of_folder, of_remote, one_file
+    from syncd.daemon.overview import every_mirror, is_folder, of_folder, of_remote, one_file
 
     if path is None:
         every: list[MirrorStatus] = []
@@ -82,7 +82,7 @@ def status(
         overview.show(look, json=json, watch=watch)
         _name_damaged(every)
         return
-    if path.is_dir():
+    if is_folder(path):
         overview.show(lambda: of_folder(path, remote), json=json, watch=watch)
         return
     mirror, file = one_file(path, remote)

@@ -24,6 +24,7 @@ from syncd.state.report import (
     examined,
     file_status,
     mirrors,
+    root_of,
 )
 
 
@@ -34,6 +35,12 @@ def of_folder(folder: Path, remote: str | None = None) -> list[MirrorStatus]:
     if not found:
         raise NotFoundError("is no mirrored folder", path=str(folder), hint="see syncd status")
     return found
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path is one, or is mirrored as one: that of a disk that is not there is missing."""
+    real = os.path.realpath(path)
+    return any(root_of(folder) == real for folder in mirrors(places().mirrors)) or path.is_dir()
 
 
 def every_mirror(remote: str | None = None) -> list[MirrorStatus]:

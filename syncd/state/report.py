@@ -91,6 +91,11 @@ def mirrors(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob(f"*/{FILE}") if _begun(path.parent))
 
 
+def root_of(folder: Path) -> str:
+    """The root of the mirror in a state folder, empty where that cannot be told."""
+    return str(_legible(folder).get("root_path", ""))
+
+
 def _begun(folder: Path) -> bool:
     """Not so where a run was killed before the file had its tables."""
     try:
@@ -109,9 +114,7 @@ def examined(folder: Path) -> MirrorStatus:
 
 
 def _damaged(folder: Path, reason: str) -> MirrorStatus:
-    meta: Mapping[str, Any] = {}
-    with suppress(StateError, ValueError), _reading(folder) as sql:
-        meta = _meta(sql)
+    meta = _legible(folder)
     return MirrorStatus(
         name=str(meta.get("name", folder.name)),
         root=str(meta.get("root_path", "")),
@@ -131,6 +134,8 @@ def status(folder: Path) -> MirrorStatus:
     with _reading(folder) as sql:
         meta = _meta(sql)
         state, reason, plan = _condition(meta, pid)
+        if pid is None and _lacks_folder(meta):
+            reason = f"{reason}; the folder is not there"
         count = sql.execute(
             "SELECT count(*) FROM files WHERE item_id IS NOT NULL AND gone IS NULL"
             " AND digest IS stored_digest AND due IS NULL"
@@ -247,6 +252,15 @@ def _why(
     return "waits to be sent" if due is not None else "not sent"
 
 
+def _lacks_folder(meta: Mapping[str, Any]) -> bool:
+    """Whether the root is missing and the condition does not tell it, as that of a closed gate."""
+    root, gate = str(meta.get("root_path", "")), meta.get("gate") or {}
+    try:
+        return root != "" and gate.get("kind") != "root" and not Path(root).is_dir()
+    except OSError:
+        return False  # It cannot be told.
+
+
 def _condition(meta: Mapping[str, Any], pid: int | None) -> tuple[str, str, str | None]:
     gate, held, away = meta.get("gate"), meta.get("held"), meta.get("away")
     denied, coverage = meta.get("denied"), meta.get("coverage")
@@ -271,6 +285,13 @@ def _condition(meta: Mapping[str, Any], pid: int | None) -> tuple[str, str, str 
 
 def _meta(sql: sqlite3.Connection) -> dict[str, Any]:
     return {name: json.loads(value) for name, value in sql.execute("SELECT * FROM meta")}
+
+
+def _legible(folder: Path) -> Mapping[str, Any]:
+    """What a state file says about its mirror, nothing where it is damaged."""
+    with suppress(StateError, ValueError), _reading(folder) as sql:
+        return _meta(sql)
+    return {}
 
 
 @contextmanager

@@ -165,6 +165,17 @@ def test_status_of_one_file(cli, shared, name, photos, monkeypatch):
     assert "is no mirrored folder" in cli("status", photos.parent, code=4).err
 
 
+def test_a_mirrored_folder_that_is_not_there_is_told_as_such(cli, shared, name, photos):
+    cli("push", photos, "--to", name)
+    photos.rename(photos.with_name("aside"))
+    for words in ([], [photos]):
+        said = cli("status", *words).out
+        assert f"{photos} -> {name}\n" in said
+        assert "  stopped: no daemon watches this folder; the folder is not there\n" in said
+    assert "not safe: gone here" in cli("status", photos / "a.jpg", code=1).out
+    assert "no mirror knows" in cli("status", photos.with_name("none"), code=4).err
+
+
 def test_a_file_that_changed_since_is_not_called_safe(cli, shared, name, photos):
     cli("push", photos, "--to", name)
     (photos / "a.jpg").write_bytes(b"changed since")

@@ -59,7 +59,10 @@ def test_in_what_state_it_is(state, folder):
         found = status(folder)
         return found.state, found.reason, found.plan
 
-    assert condition()[0] == "stopped"
+    lacking = "; the folder is not there"
+    assert condition() == ("stopped", f"no daemon watches this folder{lacking}", None)
+    for there in (str(folder), f"/{300 * 'x'}"):  # or nobody can tell
+        assert condition(root_path=there)[1] == "no daemon watches this folder"
     with FolderLock(folder, what="it"):
         assert condition() == ("watching", "", None)
         assert status(folder).pid == os.getpid()
@@ -71,6 +74,9 @@ def test_in_what_state_it_is(state, folder):
         gate = {"kind": "root", "reason": "moved", "plan": "p2", "ask": True}
         assert condition(gate=gate) == ("paused", "moved", "p2")
         assert condition(gate=gate | {"ask": False}) == ("paused", "moved", None)
+    state.meta.put(root_path="/in")
+    assert condition(gate=gate)[1] == "moved", "the gate says what is with the folder"
+    assert condition(gate=gate | {"kind": "generation"})[1] == f"moved{lacking}"
 
 
 def test_one_file(state, folder):
