@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from syncd.cli import render
 from syncd.cli.render import mirror_fields, shown
+from syncd.counted import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,7 +23,8 @@ EVERY_S = 1.0
 ROOMS_S = 30.0
 """How often `--watch` measures what lies around, which takes a walk through it."""
 COLORS = {"watching": "green", "scanning": "green", "stopped": "dim"}
-TROUBLES = ("failed", "conflicts", "held")
+TROUBLES = {"failed": "failed", "conflicts": "conflict", "held": "held"}
+"""Of many files, and of one."""
 LINES = 20
 """So many troubles of a kind are named; `--json` has them all."""
 
@@ -130,7 +132,9 @@ def lines(mirror: MirrorStatus) -> None:
     render.out(f"{mirror.root or mirror.name} -> {mirror.dataset or '?'}")
     render.out(f"  {_condition(mirror)}")
     counts = [f"{mirror.synced} synced", f"{mirror.pending} pending"]
-    counts += [f"{len(fields[kind])} {kind}" for kind in TROUBLES if fields[kind]]
+    counts += [
+        counted(len(fields[kind]), one, kind) for kind, one in TROUBLES.items() if fields[kind]
+    ]
     counts += [f"{mirror.renamed} renamed"] if mirror.renamed else []
     render.out(f"  {', '.join(counts)}; last sweep {fields['last_sweep'] or 'never'}")
     for line in remarks(mirror)[1 if mirror.reason else 0 :]:
@@ -157,8 +161,10 @@ def remarks(mirror: MirrorStatus) -> list[str]:
     said += [f"to go on: syncd approve {mirror.plan}"] if mirror.plan else []
     if mirror.ignored:
         said.append(f"ignored: {render.by_rule(mirror.ignored)}")
-    for kind in TROUBLES:
-        said += [f"{kind}: {entry['path']}: {entry['reason']}" for entry in fields[kind][:LINES]]
+    for kind, one in TROUBLES.items():
+        said += [f"{one}: {entry['path']}: {entry['reason']}" for entry in fields[kind][:LINES]]
+        if kind == "conflicts" and fields[kind]:
+            said.append("to settle one: syncd resolve PATH --local|--remote|--both")
     return said
 
 

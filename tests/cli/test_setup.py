@@ -126,6 +126,21 @@ def test_a_failed_file_is_told_with_the_time_of_its_next_try(cli, shared, name, 
     ]
 
 
+def test_conflicts_are_told_with_the_way_out(cli, shared, name, photos):
+    cli("push", photos, "--to", name)
+    assert "to settle" not in cli("status").out
+    [folder] = mirrors(places().mirrors)
+    taken = "the name is taken by other content"
+    way_out = "  to settle one: syncd resolve PATH --local|--remote|--both\n"
+    for path, number in (("a.jpg", " 1 conflict, "), ("trip/b.png", " 2 conflicts, ")):
+        state = State(folder)
+        state.troubles.note(Trouble(path=path, kind="conflict", reason=taken))
+        state.close()
+        said = cli("status").out
+        assert number in said
+        assert f"  conflict: {path}: {taken}\n{way_out}" in said
+
+
 def test_mirrors_of_one_remote_are_asked_for_by_any_of_its_spellings(
     cli, configure, shared, name, photos
 ):
