@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from syncd.counted import counted
 from syncd.engine.mirror import Mirror
 from syncd.value import value
 
@@ -98,8 +99,8 @@ class Sayings:
         self._held = held and held["plan"]
         troubled = self._mirror.state.troubles.count()
         if troubled > self._troubled:
-            is_are = "1 file is" if troubled == 1 else f"{troubled} files are"
-            self._voice.warn(f"{name}: {is_are} not in sync: `syncd status` says why")
+            files = counted(troubled, "file is", "files are")
+            self._voice.warn(f"{name}: {files} not in sync: `syncd status` says why")
         self._troubled = troubled
 
     def _going(self) -> Going | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -29,6 +30,7 @@ from syncd.value import value
 
 MOST = 1000
 DAMAGED = "damaged"
+LOOK_S = 0.5
 
 
 @value
@@ -255,10 +257,22 @@ def _why(
 def _lacks_folder(meta: Mapping[str, Any]) -> bool:
     """Whether the root is missing and the condition does not tell it, as that of a closed gate."""
     root, gate = str(meta.get("root_path", "")), meta.get("gate") or {}
-    try:
-        return root != "" and gate.get("kind") != "root" and not Path(root).is_dir()
-    except OSError:
-        return False  # It cannot be told.
+    return root != "" and gate.get("kind") != "root" and not _may_be_there(root)
+
+
+def _may_be_there(root: str) -> bool:
+    """Whether a folder is there, or that cannot be told: a network disk may never answer."""
+    missing = threading.Event()
+
+    def look() -> None:
+        with suppress(OSError):
+            if not Path(root).is_dir():
+                missing.set()
+
+    looking = threading.Thread(target=look, name="syncd-root-look", daemon=True)
+    looking.start()
+    looking.join(LOOK_S)
+    return not missing.is_set()
 
 
 def _condition(meta: Mapping[str, Any], pid: int | None) -> tuple[str, str, str | None]:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +78,17 @@ def test_in_what_state_it_is(state, folder):
     state.meta.put(root_path="/in")
     assert condition(gate=gate)[1] == "moved", "the gate says what is with the folder"
     assert condition(gate=gate | {"kind": "generation"})[1] == f"moved{lacking}"
+
+
+def test_a_folder_on_a_disk_that_does_not_answer_holds_nobody_up(state, folder, monkeypatch):
+    answers = threading.Event()
+    monkeypatch.setattr(Path, "is_dir", lambda path: not answers.wait())
+    state.meta.put(root_path="/net/far")
+    state.commit()
+    try:
+        assert status(folder).reason == "no daemon watches this folder"
+    finally:
+        answers.set()
 
 
 def test_one_file(state, folder):
