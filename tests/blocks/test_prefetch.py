@@ -38,12 +38,28 @@ def test_prefetch_waits_for_a_remote_that_is_away(pets, monkeypatch):
     wait_for(lambda: sum(pets.cache.has(i.digest or "", 0) for i in items) > 190)
 
 
+def test_what_fails_after_all_was_asked_for_is_asked_for_again(bulk, monkeypatch):
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.1)
+    items = bulk.fill(2 * module.PREFETCH_FILES)
+    asked_for_all = threading.Event()
+    faults = [Fault.UNREACHABLE] * 4  # each of the two requests is tried twice
+
+    def trouble(request):
+        assert asked_for_all.wait(10)
+        return faults.pop() if faults else None
+
+    bulk.remote.trouble = trouble
+    bulk.reader.prefetch(items)
+    wait_for(lambda: not bulk.reader._prefetching)
+    asked_for_all.set()
+    wait_for(lambda: all(bulk.cache.has(item.digest or "", 0) for item in items))
+
+
 def test_prefetch_stops_where_the_cache_ends(tmp_path):
     pets = Pets(tmp_path / "cache", max_bytes=200_000)
     items = pets.fill(FILES)
     pets.reader.prefetch(items)
-    wait_for(lambda: not pets.reader._prefetching)
-    wait_for(lambda: pets.reader._flights.idle())
+    wait_for(lambda: not pets.reader._prefetching and pets.reader._flights.idle(landed=True))
     assert all(pets.cache.has(item.digest or "", 0) for item in items[:20])
     pets.close()
 

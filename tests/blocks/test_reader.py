@@ -74,7 +74,7 @@ def test_who_reads_in_any_order_is_brought_the_rest_for_as_long_as_he_does(
     bulk.reader.follow(lambda item, n: [], lambda: items)
     for item in items[::20]:
         assert bulk.reader.read(item, 0, 131072) == bulk.bytes_of(item)
-    wait_for(lambda: not bulk.reader._prefetching and bulk.reader._flights.idle())
+    wait_for(lambda: not bulk.reader._prefetching and bulk.reader._flights.idle(landed=True))
     assert all(bulk.cache.has(item.digest, 0) for item in items) == all_of_it
 
 

@@ -83,6 +83,7 @@ class Flights:
         self._ready = threading.Condition()
         self._all: dict[tuple[str, int], Flight] = {}
         self._queues: tuple[deque[Flight], ...] = (deque(), deque())
+        self._requests = 0
         self._closed = False
 
     def want(self, item: Item, name: str, block: int) -> Flight | None:
@@ -123,6 +124,7 @@ class Flights:
                     first = self._next(level) if self._room[level] else None
                     if first:
                         self._room[level] -= 1
+                        self._requests += 1
                         return level, self._with_company(level, first)
                 self._ready.wait()
             return None
@@ -131,10 +133,12 @@ class Flights:
         """The request that `take` gave is over; who says so takes the next."""
         with self._ready:
             self._room[level] += 1
+            self._requests -= 1
 
-    def idle(self) -> bool:
-        """Whether nothing is waiting to be asked for."""
-        return not any(self._queues)
+    def idle(self, *, landed: bool = False) -> bool:
+        """Whether nothing is waiting to be asked for, nor, where `landed`, for its answer."""
+        with self._ready:
+            return not any(self._queues) and not (landed and self._requests)
 
     def arrive(self, flight: Flight, data: bytes) -> None:
         """Its bytes are here: whoever waits gets them; `land` it when they are stored."""

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 from itertools import islice, takewhile
 
@@ -56,6 +57,7 @@ class Reader:
         info = dataset.info
         self._epochs = Epochs(info.items, fits=0 < info.bytes <= cache.max_bytes // 2)
         self._everything: Callable[[], Iterable[Item]] = lambda: ()
+        self._parallel = parallel
         self._prefetching = 0
         self._paused: tuple[float, SyncdError] | None = None
         self._bad: dict[str, float] = {}
@@ -331,24 +333,33 @@ class Reader:
         return takewhile(lambda _: time.monotonic() - self._epochs.latest < LULL_SECONDS, items)
 
     def _prefetch(self, items: Iterator[Item]) -> None:
+        # As many requests are under way at a time, each for some of these, and one is to come.
+        latest: deque[Sequence[Item]] = deque(maxlen=self._parallel + 1)
         try:
-            self._prefetch_all(items)
+            self._prefetch_all(items, latest)
         finally:
             self._prefetching -= 1
+        self._wait_until(partial(self._flights.idle, landed=True), latest)
 
-    def _prefetch_all(self, items: Iterator[Item]) -> None:
+    def _prefetch_all(self, items: Iterator[Item], latest: deque[Sequence[Item]]) -> None:
         room = self._cache.max_bytes * 9 // 10
         while room > 0 and (some := list(islice(items, PREFETCH_FILES))):
-            if self._closing.is_set():
-                return
             room -= sum(item.size or 0 for item in some)
+            latest.append(some)
             self._want_ahead(some)
-            while not self._flights.idle() or self._is_paused():
-                if self._closing.wait(0.005):
-                    return
-                if self._is_paused():
-                    self._closing.wait(PAUSE_SECONDS)
+            if not self._wait_until(self._flights.idle, latest):
+                return
+
+    def _wait_until(self, true: Callable[[], bool], latest: Iterable[Sequence[Item]]) -> bool:
+        """Wait for it, and ask again for what a pause made fail; False where the end came."""
+        while not true() or self._is_paused():
+            if self._closing.wait(0.005):
+                return False
+            if self._is_paused():
+                self._closing.wait(PAUSE_SECONDS)
+                for some in latest:
                     self._want_ahead(some)
+        return not self._closing.is_set()
 
     def _want_ahead(self, items: Sequence[Item]) -> None:
         self._flights.want_ahead(
