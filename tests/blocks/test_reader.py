@@ -170,10 +170,10 @@ def test_a_big_file_is_held_against_its_digest_once_it_is_whole(tmp_path, expect
     expect_log("not those of its digest")
     assert pets.reader.read(item, 0, 10) == bytes(10)  # nobody can tell yet
     assert pets.reader.read(item, BLOCK, 10) == bytes(10)  # and the third comes ahead
-    wait_for(lambda: pets.reader._bad)
+    wait_for(lambda: pets.reader._proofs.bad(item.digest or ""))
     with pytest.raises(GarbledError):
         pets.reader.read(item, 0, 10)
-    pets.reader._bad.clear()
+    pets.reader._proofs._bad.clear()
     monkeypatch.setattr(Lying, "lies", False)
     assert whole(pets, item) == pets.bytes_of(item)
     wait_for(lambda: pets.cache.whole(item.digest or ""))

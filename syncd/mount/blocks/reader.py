@@ -24,12 +24,11 @@ from syncd.mount.blocks.ahead import Epochs, Neighbours, Orders, Runs
 from syncd.mount.blocks.cache import BLOCK, BlockCache
 from syncd.mount.blocks.flights import Flight, Flights
 from syncd.mount.blocks.others import Others
+from syncd.mount.blocks.proofs import Proofs
 from syncd.remotes.base import Dataset, Fetches
 
 log = logging.getLogger(__name__)
 PAUSE_SECONDS = 1.0
-BAD_SECONDS = 30.0
-"""A big file that was not what its digest says is not tried again for so long."""
 END_SECONDS = 3.0
 """So long the end waits for requests under way; what they bring later is dropped."""
 REST_SECONDS = 0.002
@@ -60,7 +59,7 @@ class Reader:
         self._parallel = parallel
         self._prefetching = 0
         self._paused: tuple[float, SyncdError] | None = None
-        self._bad: dict[str, float] = {}
+        self._proofs = Proofs(cache, self._rest)
         self._held: deque[str] = deque()
         self._closing = threading.Event()
         self._threads = [
@@ -155,7 +154,7 @@ class Reader:
         return error
 
     def _asked(self, item: Item, name: str, block: int) -> Flight | None:
-        if self._bad and self._bad.get(name, 0) > time.monotonic():
+        if self._proofs.bad(name):
             raise GarbledError("what arrived is not what the remote's digest says")
         if self._paused and self._is_paused() and not self._here(name, block):
             raise TransientError(str(self._paused[1]))
@@ -208,7 +207,7 @@ class Reader:
             elif not flight.small:
                 break
         if not batch[-1].small and not batch[-1].open:
-            self._prove(batch[-1])
+            self._proofs.prove(batch[-1].item, batch[-1].name)
 
     def _fetch(self, batch: Sequence[Flight]) -> None:
         """Fetch these; what fails at once, as on a connection that was closed, is tried again,
@@ -283,27 +282,11 @@ class Reader:
                 self._store([flight])
         if waiting or held:
             raise GarbledError("the remote sent another number of bytes than asked for")
-        self._prove(first)
+        self._proofs.prove(first.item, first.name)
 
-    def _prove(self, flight: Flight) -> None:
-        """Hold a big file against its digest when all its blocks are here."""
-        item, name, cache = flight.item, flight.name, self._cache
-        count = -(-_size(item) // BLOCK)
-        if not item.digest or len(cache.blocks(name)) < count or cache.whole(name):
-            return
-        hasher = sha256()
-        for block in range(count):
-            data = cache.read(name, block, 0, BLOCK)
-            # Who reads goes first, unless there is more to fetch: 1 ms of work, 2 ms of rest.
-            if data is None or self._closing.wait(REST_SECONDS if self._flights.idle() else 0):
-                return
-            hasher.update(data)
-        if hasher.hexdigest() == item.digest:
-            cache.mark_whole(name)
-            return
-        cache.forget(name)
-        log.error("the bytes of %s are not those of its digest", item.key)
-        self._bad[name] = time.monotonic() + BAD_SECONDS
+    def _rest(self) -> bool:
+        """Who reads goes before a proof, unless there is more to fetch: 1 ms of work, 2 of rest."""
+        return self._closing.wait(REST_SECONDS if self._flights.idle() else 0)
 
     def _checked(self, flight: Flight, answer: bytes | SyncdError) -> bool:
         """Hand on a whole file, if it is the one that was asked for; whether it is."""
