@@ -235,6 +235,23 @@ def test_what_is_named_by_its_digest_is_held_against_that(folder, opened, allow_
     assert again.read(names[1], 0, 0, 2000) is None
 
 
+def test_what_is_forgotten_while_it_is_looked_up_stays_forgotten(opened, monkeypatch):
+    cache = opened()
+    cache.put(name(1), 0, body(1))
+    cache.close()
+    again = opened()
+    real = segments.Segment.read
+
+    def read(self, offset, length):
+        data = real(self, offset, length)
+        again.forget(name(1))
+        return data
+
+    monkeypatch.setattr(segments.Segment, "read", read)
+    assert again.read(name(1), 0, 0, 1000) is None
+    assert not again.has(name(1), 0)
+
+
 def test_a_damaged_index_begins_anew(folder, opened, allow_log):
     allow_log("begins anew")
     cache = opened()

@@ -64,3 +64,21 @@ def test_what_came_during_a_proof_is_looked_at_by_who_is_at_it(cache):
     proofs = Proofs(cache, rest)
     proofs.prove(ITEM, NAME)
     assert cache.whole(NAME)
+
+
+def test_what_was_given_up_during_a_proof_is_not_proven(cache):
+    put(cache)
+    looked = []
+
+    def rest():
+        looked.append(1)
+        if len(looked) == 2:  # after the last block, as when room is made
+            cache.forget(NAME)
+        return False
+
+    proofs = Proofs(cache, rest)
+    proofs.prove(ITEM, NAME)
+    put(cache)
+    assert not cache.whole(NAME)
+    proofs.prove(ITEM, NAME)
+    assert cache.whole(NAME)

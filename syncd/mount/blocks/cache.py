@@ -139,8 +139,10 @@ class BlockCache:
             return None
         found = (segment, place.offset, place.length)
         with self._lock:
-            if self._has(segment):
-                self._know(name, block, found)
+            # Given up meanwhile, or forgotten as what the checksum cannot tell to be wrong?
+            if self._asked(self._index.find, name, block) != place:
+                return None
+            self._know(name, block, found)
         return found
 
     # --- writing --------------------------------------------------------------------------------
@@ -205,10 +207,13 @@ class BlockCache:
         with self._lock:
             return bool(self._asked(self._index.whole, name))
 
-    def mark_whole(self, name: str) -> None:
+    def mark_whole(self, name: str, count: int) -> None:
+        """All `count` blocks were checked together; not if one was given up meanwhile, for another
+        one will come in its place."""
         with self._lock:
             self._flush()
-            self._asked(self._index.mark_whole, name)
+            if len(self._asked(self._index.blocks, name) or ()) == count:
+                self._asked(self._index.mark_whole, name)
 
     def _written(self, segment: Segment, at: int, pieces: Sequence[bytes | memoryview]) -> bool:
         try:

@@ -64,7 +64,7 @@ class Proofs:
                 return
             hasher.update(data)
         if hasher.hexdigest() == item.digest:
-            cache.mark_whole(name)
+            cache.mark_whole(name, count)
             return
         cache.forget(name)
         log.error("the bytes of %s are not those of its digest", item.key)
