@@ -325,6 +325,30 @@ def test_what_was_given_up_while_it_was_written_is_not_kept_open(
     assert cache.bytes <= MIB
 
 
+def test_who_still_writes_keeps_the_folder_from_the_next_owner(opened, folder, monkeypatch):
+    cache = opened()
+    begun, go = threading.Event(), threading.Event()
+    real = segments.Segment.write
+
+    def write(self, offset, pieces):
+        begun.set()
+        assert go.wait(10)
+        real(self, offset, pieces)
+
+    monkeypatch.setattr(segments.Segment, "write", write)
+    slow = threading.Thread(target=cache.put, args=(name(1), 0, body(1)))
+    slow.start()
+    assert begun.wait(10)
+    cache.close()
+    with pytest.raises(BusyError):
+        BlockCache(folder, MIB)
+    go.set()
+    slow.join()
+    again = opened()
+    again.put(name(2), 0, body(2))
+    assert again.read(name(2), 0, 0, 1000) == body(2)
+
+
 def test_the_memory_for_what_cannot_be_stored_is_bounded(opened, monkeypatch):
     monkeypatch.setattr(module, "SPARE_BYTES", 5000)
     cache = opened(100)

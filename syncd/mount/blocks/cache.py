@@ -9,9 +9,7 @@ a little memory.
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import sqlite3
 import threading
 import time
@@ -23,8 +21,8 @@ from pathlib import Path
 from typing import TypeVar
 from zlib import crc32
 
-from syncd.errors import BusyError
-from syncd.mount.blocks.index import FILE, Index, Place, Row
+from syncd.mount.blocks.folder import Owner, opened, segment_file
+from syncd.mount.blocks.index import Place, Row
 from syncd.mount.blocks.segment import Segment
 
 log = logging.getLogger(__name__)
@@ -64,19 +62,15 @@ class BlockCache:
         self._pins: dict[str, int] = {}
         self._carried: list[Entry] = []
         self._closed = False
-        self._owner = _own(folder)
-        try:
-            self._index, self._segments = _open(folder)
-        except BaseException:
-            os.close(self._owner)
-            raise
+        self._owner: Owner | None = Owner(folder)
+        self._index, self._segments = opened(folder, self._owner)
         self.bytes = sum(segment.end for segment in self._segments.values())
         self._tail = max(self._segments.values(), key=lambda s: s.number, default=None)
         self._all_known = not self._segments
         """Whether `_known` is all there is, as in a first run: then the index need not be asked."""
 
     def close(self) -> None:
-        """Write down what is not yet, and let go of the folder."""
+        """Write down what is not yet, and let go of the folder, as does who still writes to it."""
         with self._lock:
             if self._closed:
                 return
@@ -88,7 +82,7 @@ class BlockCache:
             self._known.clear()
             self._segments.clear()
             self._tail = None
-            os.close(self._owner)
+            self._owner = None
 
     # --- reading --------------------------------------------------------------------------------
 
@@ -299,7 +293,7 @@ class BlockCache:
     def _start(self) -> Segment:
         number = max(self._segments, default=0) + 1
         self._index.add_segment(number)
-        segment = Segment(segment_file(self.folder, number))
+        segment = Segment(segment_file(self.folder, number), self._owner)
         self._segments[number] = segment
         return segment
 
@@ -345,52 +339,3 @@ def good(name: str, block: int, data: bytes, total: int) -> bool:
 def _sum(name: str, block: int, data: bytes | memoryview) -> int:
     """Of the bytes and of whose they are: a row cannot lead to those of another block."""
     return crc32(data, crc32(name.encode(), block & 0xFFFFFFFF))
-
-
-def segment_file(folder: Path, number: int) -> Path:
-    return _segments(folder) / f"{number:08}"
-
-
-def _segments(folder: Path) -> Path:
-    return folder / "segments"
-
-
-def _own(folder: Path) -> int:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder.chmod(0o700)
-    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(fd)
-        raise BusyError(
-            "another mount uses this cache", path=str(folder), hint="give each its own folder"
-        ) from error
-    return fd
-
-
-def _open(folder: Path) -> tuple[Index, dict[int, Segment]]:
-    """What the last run left; nothing, where that cannot be made out."""
-    _segments(folder).mkdir(exist_ok=True, mode=0o700)
-    try:
-        return _reopen(folder)
-    except sqlite3.DatabaseError as error:
-        log.warning("the cache in %s is damaged (%s) and begins anew", folder, str(error))
-    for file in (*folder.glob(f"{FILE}*"), *_segments(folder).iterdir()):
-        file.unlink()
-    return _reopen(folder)
-
-
-def _reopen(folder: Path) -> tuple[Index, dict[int, Segment]]:
-    index = Index(folder / FILE)
-    try:
-        numbers = index.segments()
-        files = {int(f.name): f for f in _segments(folder).iterdir() if f.name.isdecimal()}
-        for number in numbers - files.keys():
-            index.drop_segment(number)
-        for number in files.keys() - numbers:
-            files.pop(number).unlink()
-        return index, {number: Segment(file) for number, file in files.items()}
-    except BaseException:
-        index.close()
-        raise

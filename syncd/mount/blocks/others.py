@@ -14,7 +14,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from syncd.mount.blocks.cache import good, segment_file
+from syncd.mount.blocks.cache import good
+from syncd.mount.blocks.folder import segment_file
 from syncd.mount.blocks.index import FILE, Index
 
 LOOK_SECONDS = 5.0

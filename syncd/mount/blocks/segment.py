@@ -16,9 +16,11 @@ from syncd.disk import Piece, write_each
 class Segment:
     """A numbered file; `end` and `used` belong to the cache's lock."""
 
-    __slots__ = ("end", "fd", "number", "path", "used")
+    __slots__ = ("_owner", "end", "fd", "number", "path", "used")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, owner: object) -> None:
+        """`owner` is held as long as the segment is."""
+        self._owner = owner
         self.path = path
         self.number = int(path.name)
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
