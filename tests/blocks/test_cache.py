@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -438,3 +439,29 @@ def test_an_index_in_trouble_is_no_error(opened, allow_log):
     cache.put(name(3), 0, body(3))
     assert cache.read(name(3), 0, 0, 1000) == body(3)
     assert not cache.has(name(4), 0)
+
+
+def test_what_cannot_be_dropped_from_the_index_is_not_asked_for_there(
+    folder, opened, monkeypatch, expect_log
+):
+    expect_log("was damaged")
+    expect_log("is in trouble")
+    cache = opened()
+    cache.put_all([(name(1), 0, body(1)), (name(1), 1, body(2))])
+    cache.close()
+    (file,) = (folder / "segments").iterdir()
+    file.write_bytes(bytes(1000) + file.read_bytes()[1000:])
+    again = opened()
+    with monkeypatch.context() as patched:
+        patched.setattr(again._index, "drop", failing)
+        assert again.read(name(1), 0, 0, 1000) is None
+        assert not again.has(name(1), 0)
+        assert again.blocks(name(1)) == set()
+    again._sulking = 0.0
+    again.put(name(1), 0, body(1))
+    assert again.blocks(name(1)) == {0}
+    assert again.read(name(1), 0, 0, 1000) == body(1)
+
+
+def failing(*_):
+    raise sqlite3.OperationalError("database or disk is full")

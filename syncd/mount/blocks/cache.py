@@ -56,6 +56,8 @@ class BlockCache:
         self._lock = threading.Lock()
         self._known: dict[tuple[str, int], tuple[Segment, int, int]] = {}
         self._fresh: list[Row] = []
+        self._void: set[str] = set()
+        """Names to drop from the index, which says nothing of them until it could be done."""
         self._flushed = 0.0
         self._sulking = 0.0
         self._spare: OrderedDict[tuple[str, int], bytes] = OrderedDict()
@@ -183,7 +185,8 @@ class BlockCache:
             self._spare = OrderedDict(
                 (key, data) for key, data in self._spare.items() if key[0] != name
             )
-            self._asked(self._index.drop, name)
+            self._void.add(name)
+            self._flush()
 
     def pin(self, name: str) -> None:
         """Keep what is held of a content when room is made, until `unpin`; counted."""
@@ -258,7 +261,8 @@ class BlockCache:
     def _asked(self, call: Callable[..., T], name: str, *more: int) -> T | None:
         """What the index says of a content; nothing, where it is in trouble."""
         try:
-            return None if self._closed else call(bytes.fromhex(name), *more)
+            mute = self._closed or name in self._void
+            return None if mute else call(bytes.fromhex(name), *more)
         except sqlite3.Error as error:
             self._complain(error)
             return None
@@ -266,8 +270,11 @@ class BlockCache:
     def _flush(self) -> None:
         rows, self._fresh = self._fresh, []
         self._flushed = time.monotonic()
-        if rows and not self._closed:
+        if (rows or self._void) and not self._closed:
             try:
+                for name in list(self._void):
+                    self._index.drop(bytes.fromhex(name))
+                    self._void.discard(name)
                 self._index.add(rows)
             except sqlite3.Error as error:
                 self._complain(error)
