@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Container
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -50,8 +50,13 @@ class Shown:
         """Open its index, in a folder of `name` below the mount point or at that itself."""
         remote, dataset = client.address, client.remote.bind(info)
         self._dataset = dataset
-        self._lock, folder = _own_folder(wanted.cache / "mounts", f"{remote} {info.id}")
-        index = Index(folder / "index.db", binding(remote, info.id, wanted.sidecars))
+        with ExitStack() as begun:  # a failure leaves no folder held: it is tried again
+            self._lock, folder = _own_folder(wanted.cache / "mounts", f"{remote} {info.id}")
+            begun.callback(self._lock.close)
+            index = Index(folder / "index.db", binding(remote, info.id, wanted.sidecars))
+            begun.callback(index.close)
+            self.reader = Reader(dataset, cache, deadline_s=wanted.timeout_s)
+            begun.pop_all()
         self.tree = Tree(index, slot=slot)
         self.info = info
         self.name = name
@@ -61,7 +66,6 @@ class Shown:
             self.tree, dataset, self._turner, Beside(dataset, wanted.sidecars),
             staleness_s=wanted.staleness_s, revive=client.revive,
         )  # fmt: skip
-        self.reader = Reader(dataset, cache, deadline_s=wanted.timeout_s)
         self.reader.follow(self.tree.next_items, lambda: self.tree.items(""))
 
     def fill(self, until: float) -> None:

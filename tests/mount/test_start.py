@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from syncd.cli.mount import _owner
+from syncd.daemon import mount_shown
 from syncd.daemon.mount import Mounting
-from syncd.daemon.mount_shown import free_slot
+from syncd.daemon.mount_shown import Shown, free_slot
 from syncd.daemon.mount_wanted import Wanted
 from syncd.errors import NotFoundError, TransientError, UsageError
 from syncd.mount.point import lacking
@@ -35,6 +37,24 @@ def test_datasets_that_want_one_slot_get_two():
     assert free_slot("a", {first, second}) not in (first, second)
     assert 0 < first < 1 << 20
     assert free_slot("a", set(range(1, 1 << 20)) - {7}) == 7
+
+
+@pytest.mark.parametrize("failing", ["Index", "Reader"])
+def test_one_that_cannot_be_shown_leaves_no_folder_held(tmp_path, monkeypatch, failing):
+    remote = MemoryRemote()
+    info = remote.open("pets", create=True).info
+    client: Any = SimpleNamespace(address="hub", remote=remote, revive=lambda: None)
+    wanted = Wanted(point=tmp_path, dataset="pets", cache=tmp_path, cache_bytes=1, uid=0, gid=0)
+
+    def full(*_, **__):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(mount_shown, failing, full)
+    cache: Any = None  # nothing is read
+    for _ in range(3):
+        with pytest.raises(sqlite3.OperationalError):
+            Shown(client, info, "pets", 1, wanted, cache)
+    assert len(list((tmp_path / "mounts").iterdir())) == 1
 
 
 class Failing(MemoryDataset):
