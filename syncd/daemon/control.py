@@ -32,6 +32,8 @@ LONG_S = 10.0
 """So long whoever asked for what a worker has to do is kept waiting for its end."""
 LAST_S = 1.0
 """So long an answer under way is waited for at the end."""
+AGAIN_S = 0.2
+"""So long nobody is let in after that failed, as where there are no descriptors left."""
 MOST = 64 * 1024
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -48,6 +50,7 @@ class ControlSocket:
         self._folder = folder
         self._name = name
         self._respond = answer
+        self._stopped = threading.Event()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._thread = threading.Thread(target=self._serve, name="syncd-control", daemon=True)
 
@@ -62,6 +65,7 @@ class ControlSocket:
         self._thread.start()
 
     def stop(self) -> None:
+        self._stopped.set()
         (self._folder / NAME).unlink(missing_ok=True)
         if self._thread.is_alive():
             self._socket.shutdown(socket.SHUT_RDWR)
@@ -69,11 +73,13 @@ class ControlSocket:
         self._socket.close()
 
     def _serve(self) -> None:
-        while True:
+        while not self._stopped.is_set():
             try:
                 caller, _ = self._socket.accept()
-            except OSError:
-                return
+            except OSError as error:
+                if not self._stopped.wait(AGAIN_S):
+                    log.warning("nobody can be let in reason=%s", error)
+                continue
             with caller:
                 caller.settimeout(5.0)
                 try:

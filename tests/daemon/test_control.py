@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from concurrent.futures import Future
+from typing import Any
 
 import pytest
 
@@ -35,6 +37,34 @@ def test_the_end_waits_a_second_for_an_answer_under_way(tmp_path):
         release.set()
         asking.join(10)
     assert said == ["late"], "who asked is answered all the same"
+
+
+def test_commands_are_heard_again_after_a_moment_without_descriptors(tmp_path, expect_log):
+    expect_log("nobody can be let in")
+    listening = ControlSocket(tmp_path, " ".join, "pics")
+    short: Any = Short(listening._socket)
+    listening._socket = short
+    listening.start()
+    try:
+        assert ask(tmp_path, ["hello"]) == "hello"
+    finally:
+        listening.stop()
+
+
+class Short:
+    """A socket whose first `accept` finds no descriptor left."""
+
+    def __init__(self, real):
+        self._real = real
+        self._faults = [OSError(errno.EMFILE, "Too many open files")]
+
+    def accept(self):
+        if self._faults:
+            raise self._faults.pop()
+        return self._real.accept()
+
+    def __getattr__(self, name):
+        return getattr(self._real, name)
 
 
 def test_what_a_worker_does_is_waited_for_and_not_for_long(monkeypatch):
