@@ -45,6 +45,9 @@ class Outlet(logging.Handler):
         self._thread: threading.Thread | None = None
         self._below = self._written_below = ""
         self.dropped = 0
+        # Not the handler's lock: `logging.shutdown` holds that one while `close` waits for the
+        # writer.
+        self._counting = threading.Lock()
 
     def emit(self, record: logging.LogRecord) -> None:
         # The lock of the handler is held: threads come one by one.
@@ -63,8 +66,10 @@ class Outlet(logging.Handler):
         self._below = text
         if self._lines.empty():  # else the next line brings them
             self.acquire()
-            self._put("")
-            self.release()
+            try:
+                self._put("")
+            finally:
+                self.release()
 
     def close(self) -> None:
         """Let what waits be written, for at most a second."""
@@ -85,14 +90,17 @@ class Outlet(logging.Handler):
         try:
             self._lines.put_nowait(line)
         except queue.Full:
+            self._drop()
+
+    def _drop(self) -> None:
+        with self._counting:
             self.dropped += 1
 
     def _write_all(self) -> None:
         while (line := self._lines.get()) is not None:
             if self.dropped and self._lines.qsize() < MOST // 2:
-                self.acquire()
-                told, self.dropped = self.dropped, 0
-                self.release()
+                with self._counting:
+                    told, self.dropped = self.dropped, 0
                 text = f"{told} lines of the log were dropped: nobody read them"
                 self._write_above(self._form(_record(text, logging.WARNING)))
             self._write_above(line)
@@ -112,7 +120,7 @@ class Outlet(logging.Handler):
             while data:
                 data = data[os.write(self._fd, data) :]
         except OSError:
-            self.dropped += 1  # Nobody is there to read, and nobody to tell.
+            self._drop()  # Nobody is there to read, and nobody to tell.
 
 
 def _record(text: str, level: int, *, plain: bool = False) -> logging.LogRecord:

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import threading
 import time
 import warnings
 from contextlib import contextmanager
@@ -89,6 +90,39 @@ def test_the_end_does_not_wait_for_a_stuck_reader_for_long(pipe):
             time.sleep(0.002)
         except BlockingIOError:
             return
+
+
+def test_the_end_has_what_waits_written_though_it_holds_the_lock(tmp_path, monkeypatch):
+    monkeypatch.setattr(log, "MOST", 10)
+    monkeypatch.setattr(log, "LAST_S", 5.0)
+    file, go = tmp_path / "log", threading.Event()
+    with file.open("wb") as out, logger_to(out.fileno()) as (logger, handler):
+        real = handler._write
+        monkeypatch.setattr(handler, "_write", lambda line: go.wait(10) and real(line))
+        for number in range(50):
+            logger.warning("event %d", number)
+        dropped = handler.dropped
+        handler.acquire()  # as `logging.shutdown` does
+        try:
+            go.set()
+            handler.close()
+            text = file.read_text()
+        finally:
+            handler.release()
+    assert f"{dropped} lines of the log were dropped" in text
+    assert text.count("event ") == 50 - dropped
+
+
+def test_a_fault_of_what_is_kept_below_stops_nobody_else(pipe, monkeypatch):
+    with logger_to(pipe[1]) as (logger, handler):
+        with monkeypatch.context() as patched:
+            patched.setattr(handler, "_put", lambda line: 1 // 0)
+            with pytest.raises(ZeroDivisionError):
+                handler.below("a bar")
+        other = threading.Thread(target=logger.warning, args=("event",), daemon=True)
+        other.start()
+        other.join(5)
+        assert not other.is_alive()
 
 
 def test_all_that_was_logged_is_written_at_the_end(tmp_path):
