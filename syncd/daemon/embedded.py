@@ -25,6 +25,10 @@ from syncd.remotes.wire import Wire
 from syncd.value import value
 
 START_S = 20.0
+AGAIN_S = 1.0
+"""So long one that is coming up is left alone before another one is started."""
+TAKEN = 6
+"""The status of one that found the data folder taken."""
 IDLE_S = 60.0
 """So long after its last client has gone the embedded hub stops."""
 
@@ -84,20 +88,28 @@ def ensure(places: Places) -> Address:
     if found:
         return found
     log = places.state / "hub.log"
-    process = _start(places, log)
-    # It outlives this call, and mostly this process; while both live, somebody has to reap it.
-    threading.Thread(target=process.wait, name="syncd-hub-reap", daemon=True).start()
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
+    process, status = _started(places, log), None
+    deadline, again = (time.monotonic() + seconds for seconds in (START_S, AGAIN_S))
+    while time.monotonic() < deadline and status in (None, 0, TAKEN):
         found = running(places)
         if found:
             return found
-        if process.poll() not in (None, 0, 6):
-            break  # Status 6: another one was quicker, and is still coming up.
+        ended = process.poll()
+        status = status if ended is None else ended
+        if ended == TAKEN and time.monotonic() > again:
+            # Another one was quicker, and is still coming up; or one is ending, with no address.
+            process, again = _started(places, log), time.monotonic() + AGAIN_S
         time.sleep(0.02)
-    if process.poll() == 6:
+    if status == TAKEN:
         raise TransientError(f"the embedded hub runs, but it does not answer: {_last_line(log)}")
     raise StateError("the embedded hub did not start", path=str(log), hint=_last_line(log))
+
+
+def _started(places: Places, log: Path) -> subprocess.Popen[bytes]:
+    process = _start(places, log)
+    # It outlives this call, and mostly this process; while both live, somebody has to reap it.
+    threading.Thread(target=process.wait, name="syncd-hub-reap", daemon=True).start()
+    return process
 
 
 def _start(places: Places, log: Path) -> subprocess.Popen[bytes]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 from syncd.hub import room, trash
 from syncd.hub.limits import UNUSED_DAYS
@@ -45,11 +46,17 @@ class Care:
         self._thread.join()
 
     def tend(self) -> None:
-        """All of it once."""
-        trash.expire(self._store, self._days)
-        room.drop_unused(self._store, self._store.clock.now_ns() - UNUSED_NS)
-        self._uploads.sweep(self._store.clock.now_ns() / 1e9)
-        room.reclaim(self._store, lambda: self._stopped)
+        """All of it once, or as much as there is time for."""
+        store, now_ns = self._store, self._store.clock.now_ns
+        steps: tuple[Callable[[], object], ...] = (
+            lambda: trash.expire(store, self._days),
+            lambda: room.drop_unused(store, now_ns() - UNUSED_NS),
+            lambda: self._uploads.sweep(now_ns() / 1e9),
+            lambda: room.reclaim(store, lambda: self._stopped),
+        )
+        for step in steps:
+            if not self._stopped:
+                step()
 
     def _run(self) -> None:
         pause = FIRST_SECONDS

@@ -14,7 +14,7 @@ from syncd.config.places import places
 from syncd.daemon import embedded
 from syncd.daemon.embedded import running
 from syncd.daemon.remote import EMBEDDED, address, resolve
-from syncd.errors import StateError
+from syncd.errors import StateError, TransientError
 
 
 @pytest.fixture
@@ -85,3 +85,28 @@ def test_a_hub_that_does_not_start_is_told_by_the_line_that_tells(monkeypatch, a
     with pytest.raises(StateError) as raised:
         embedded.ensure(places())
     assert raised.value.hint == TRACEBACK.splitlines()[-1]
+
+
+def test_a_hub_is_started_again_where_one_that_ended_had_the_folder(monkeypatch):
+    places().state.mkdir(parents=True)
+    (places().state / "hub.log").touch()
+    found = embedded.last(places())
+    begun = []
+
+    def start(_places, _log):
+        begun.append(subprocess.Popen(["sh", "-c", "exit 6"]))
+        return begun[-1]
+
+    monkeypatch.setattr(embedded, "_start", start)
+    monkeypatch.setattr(embedded, "running", lambda _: found if len(begun) > 1 else None)
+    monkeypatch.setattr(embedded, "AGAIN_S", 0.0)
+    assert embedded.ensure(places()) is found
+
+
+def test_a_hub_that_never_answers_is_told_as_one_that_runs(monkeypatch):
+    places().state.mkdir(parents=True)
+    (places().state / "hub.log").write_text("another hub runs on this data\n")
+    monkeypatch.setattr(embedded, "_start", lambda *_: subprocess.Popen(["sh", "-c", "exit 6"]))
+    monkeypatch.setattr(embedded, "START_S", 1.0)
+    with pytest.raises(TransientError, match="another hub runs"):
+        embedded.ensure(places())

@@ -242,3 +242,17 @@ def test_care_does_all_of_it_and_stops(store, pets, clock, tmp_path):
         assert used(store) == 0
     finally:
         care.stop()
+
+
+def test_care_that_is_stopped_begins_no_further_step(store, tmp_path, monkeypatch):
+    care = Care(store, Uploads(tmp_path / "uploads", store), retention_days=30)
+    begun = []
+
+    def expire(*_):
+        begun.append("expire")
+        care.stop()
+
+    monkeypatch.setattr(trash, "expire", expire)
+    monkeypatch.setattr(room, "drop_unused", lambda *_: begun.append("drop_unused"))
+    care.tend()
+    assert begun == ["expire"]
