@@ -14,7 +14,7 @@ from syncd.mount.blocks.flights import Flight
 from syncd.mount.blocks.others import Others
 from syncd.mount.blocks.reader import Reader
 from syncd.remotes.memory import Fault
-from tests.blocks.pets import Pets, whole
+from tests.blocks.pets import Pets, wait_for, whole
 
 
 @pytest.fixture
@@ -40,8 +40,14 @@ def read_by_the_first(pets, first, items):
     pets.reader, own = first, pets.reader
     for item in items:
         assert whole(pets, item) == pets.bytes_of(item)
+    wait_for(lambda: all(stored(pets.cache, item) for item in items))
     pets.cache.flush()
     pets.reader = own
+
+
+def stored(cache, item):
+    """Whether all of it is: it is answered before it is stored."""
+    return len(cache.blocks(item.digest)) == -(-item.size // BLOCK)
 
 
 def test_what_another_mount_has_is_not_asked_for(pets, second):

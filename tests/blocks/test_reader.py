@@ -119,14 +119,17 @@ def test_a_replaced_version_and_the_new_one(pets):
 def test_datasets_of_one_cache_share_what_is_the_same(bulk):
     item = bulk.shelf.store("1", b"x" * 5000)
     assert bulk.reader.read(item, 0, 5) == b"xxxxx"
+    wait_for(lambda: bulk.cache.has(item.digest, 0))  # it is answered before it is stored
     other = MemoryRemote(trouble=lambda request: Fault.UNREACHABLE)
     other.trouble = lambda request: None
     dataset = other.open("others", create=True)
     same = other.shelves["others"].store("2", b"x" * 5000)
     other.trouble = lambda request: Fault.UNREACHABLE
     reader = Reader(dataset, bulk.cache)
-    assert reader.read(same, 4999, 5) == b"x"
-    reader.close()
+    try:
+        assert reader.read(same, 4999, 5) == b"x"
+    finally:
+        reader.close()
 
 
 def test_without_digests_a_version_is_what_tells(pets):
@@ -196,9 +199,10 @@ def test_away_fails_fast_and_comes_back_by_itself(pets, monkeypatch):
     items = pets.fill(20)
     assert pets.reader.read(items[0], 0, 9999) == pets.bytes_of(items[0])
     pets.fault = Fault.UNREACHABLE
+    began = time.monotonic()
     with pytest.raises(TransientError):
         pets.reader.read(items[10], 0, 10)
-    before, began = pets.requests(), time.monotonic()
+    before = pets.requests()
     for _ in range(100):
         with pytest.raises(TransientError):
             pets.reader.read(items[11], 0, 10)
@@ -311,15 +315,15 @@ def test_at_random_by_many_while_items_are_replaced(tmp_path):
 
 
 def test_a_read_over_two_blocks_has_one_deadline_and_the_next_fails_at_once(tmp_path):
-    pets = Pets(tmp_path / "cache", deadline_s=0.5)
+    pets = Pets(tmp_path / "cache", deadline_s=2)
     item = pets.shelf.store("1.mp4", random.randbytes(3 * BLOCK))
     gate = threading.Event()
-    pets.remote.trouble = lambda request: Fault.BUSY if not gate.wait(5) else None
+    pets.remote.trouble = lambda request: Fault.BUSY if not gate.wait(10) else None
     began = time.monotonic()
-    for patience in (0.8, 0.9):
+    for _ in range(2):
         with pytest.raises(TransientError, match="had within"):
             pets.reader.read(item, BLOCK - 10, 20)
-        assert time.monotonic() - began < patience
+    assert time.monotonic() - began < 3.5, "two deadlines are four seconds"
     gate.set()
     time.sleep(module.PAUSE_SECONDS)
     assert pets.reader.read(item, BLOCK - 10, 20) == pets.bytes_of(item)[BLOCK - 10 :][:20]

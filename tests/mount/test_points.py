@@ -41,7 +41,7 @@ def test_a_mount_point_may_be_named_by_a_link(own, mounts, tmp_path):
     assert points.own_at(tmp_path / "real")
     said = syncd(mounted, "umount", str(mounted.point))
     assert (said.returncode, said.stderr) == (0, "")
-    assert mounted.process.wait(1.0) == 0
+    assert mounted.process.wait(10.0) == 0
     assert os.listdir(tmp_path / "real") == []
 
 
@@ -50,7 +50,7 @@ def test_umount_ends_the_program(own, mounts):
     mounted = mounts(hub, "signs")
     said = syncd(mounted, "umount", str(mounted.point))
     assert (said.returncode, said.stderr) == (0, "")
-    assert mounted.process.wait(1.0) == 0
+    assert mounted.process.wait(10.0) == 0
     assert os.listdir(mounted.point) == []
 
 
@@ -67,7 +67,7 @@ def test_umount_ends_the_program_also_where_another_namespace_has_the_mount(own,
         try:
             said = syncd(mounted, "umount", str(mounted.point))
             assert (said.returncode, said.stderr) == (0, "")
-            assert mounted.process.wait(1.0) == 0
+            assert mounted.process.wait(10.0) == 0
         finally:
             elsewhere.kill()
 

@@ -26,6 +26,7 @@ from syncd.mount.blocks.reader import Reader
 read = Reader.read
 def slow(self, item, offset, size):
     while item.key == "a/slow.jpg" and offset and not os.path.exists({go!r}):
+        open({begun!r}, "w").close()
         time.sleep(0.02)
     return read(self, item, offset, size)
 Reader.read = slow
@@ -59,21 +60,21 @@ def test_a_holder_keeps_the_old_version_and_the_next_one_gets_the_new(mount, dat
 def test_a_slow_reader_keeps_the_old_version_and_holds_nobody_else_up(mount, dataset, tmp_path):
     old, new = content(1, SIZE), content(2, SIZE)
     dataset.put({"a/slow.jpg": old, "a/b.jpg": old, "gone.jpg": old})
-    go = tmp_path / "go"
-    mounted = mount(before=SLOW.format(go=str(go)))
+    go, begun = tmp_path / "go", tmp_path / "begun"
+    mounted = mount(before=SLOW.format(go=str(go), begun=str(begun)))
     assert [whole(mounted / key) for key in ("a/b.jpg", "gone.jpg")] == [old, old]
     with ThreadPoolExecutor(1) as reader, (mounted / "a/slow.jpg").open("rb") as held:
         read = reader.submit(whole, held.fileno())
-        time.sleep(0.1)
+        until(begun.exists)
         dataset.put({"a/slow.jpg": new, "a/b.jpg": new, "c/d.jpg": new})
         dataset.trash("gone.jpg")
-        begun = time.monotonic()
+        began = time.monotonic()
         until(lambda: not (mounted / "gone.jpg").exists(), SEEN_S)
         assert [whole(mounted / key) for key in ("a/b.jpg", "c/d.jpg")] == [new, new]
         assert (mounted / "a/slow.jpg").stat().st_ino == os.fstat(held.fileno()).st_ino
         dataset.put({"a/b.jpg": old})
         until(lambda: whole(mounted / "a/b.jpg") == old, SEEN_S)
-        assert time.monotonic() - begun < 2 * SEEN_S
+        assert time.monotonic() - began < 2 * SEEN_S
         assert not read.done()
         go.touch()
         assert read.result() == old
