@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -53,6 +54,7 @@ class Uploads:
         self._folder = folder
         self._store = store
         self._open: dict[str, Upload] = {}
+        self._sweeping = threading.Lock()
 
     def begin(self, digest: bytes, size: int) -> Upload:
         """The upload of this content; the same content continues the same upload."""
@@ -65,75 +67,81 @@ class Uploads:
         return self._known(id)
 
     def forget(self, upload: Upload) -> None:
-        """It is finished, or its bytes were wrong."""
+        """It is finished, or its bytes were wrong; who waits for its turn begins anew."""
+        upload.loaded = False
         self._open.pop(upload.id, None)
 
     # -- these block
 
     def load(self, upload: Upload) -> bool:
-        """Know how far it is; whether the bytes are held already. Raises FullError."""
+        """Know how far it is; whether the bytes are held already.
+
+        Raises FullError, and NotFoundError where it was begun anew while this one waited."""
         if not self._store.missing([upload.digest]):
             upload.file.unlink(missing_ok=True)
             upload.offset = upload.size
             return True
-        if not upload.loaded:
+        if not (self._kept(upload) and upload.loaded):
             _digest_again(upload)
         self._store.check_room(upload.size - upload.offset)
         return False
 
     def write(self, upload: Upload, chunks: Sequence[bytes]) -> None:
-        """Append and digest these bytes; raises FullError, and then the offset is where it was."""
+        """Append and digest these bytes; raises FullError, NotFoundError, and then the offset is
+        where it was."""
         size = sum(map(len, chunks))
-        with full_disk_named():
-            fd = os.open(upload.file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                _append(fd, chunks, upload.offset)
-                # Said of pages just written, it begins to bring them to disk: the end waits less.
-                with suppress(OSError):
-                    os.posix_fadvise(fd, upload.offset, size, os.POSIX_FADV_DONTNEED)
-            finally:
-                os.close(fd)
+        with full_disk_named(), _opened(upload) as fd:
+            _append(fd, chunks, upload.offset)
+            # Said of pages just written, it begins to bring them to disk: the end waits less.
+            with suppress(OSError):
+                os.posix_fadvise(fd, upload.offset, size, os.POSIX_FADV_DONTNEED)
         for chunk in chunks:
             upload.sum.update(chunk)
         upload.offset += size
 
     def finish(self, upload: Upload) -> None:
-        """Make a whole file durable and hand it to the store; MismatchError."""
+        """Make a whole file durable and hand it to the store; MismatchError, NotFoundError."""
         if upload.sum.digest() != upload.digest:
             upload.file.unlink(missing_ok=True)
             raise MismatchError("the bytes are not those of the announced digest: begin anew")
-        with full_disk_named():
-            fd = os.open(upload.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+        with full_disk_named(), _opened(upload) as fd:
+            if os.fstat(fd).st_size != upload.size:
+                raise _gone(upload)
+            os.fsync(fd)
         self._store.adopt(upload.file, upload.digest, upload.size)
 
     def sweep(self, now: float) -> int:
         """Remove what nobody went on with for so long; how many."""
-        old = [
-            file
-            for file in self._folder.iterdir()
-            if file.stat().st_mtime < now - KEEP_SECONDS and not self._busy(file.name)
-        ]
-        for file in old:
-            self._open.pop(file.name, None)
-            file.unlink(missing_ok=True)
-        return len(old)
+        return sum(self._swept(file, now - KEEP_SECONDS) for file in list(self._folder.iterdir()))
 
-    def _busy(self, id: str) -> bool:
-        upload = self._open.get(id)
-        return upload is not None and upload.turn.locked()
+    def _swept(self, file: Path, before: float) -> bool:
+        with self._sweeping, suppress(FileNotFoundError):  # finished meanwhile
+            if file.stat().st_mtime < before:
+                self._open.pop(file.name, None)
+                file.unlink()
+                return True
+        return False
+
+    def _kept(self, upload: Upload) -> bool:
+        """Whether its file is there, which from now on no sweep takes for old.
+
+        It may have been forgotten or swept since its turn was asked for. Then it goes on, unless
+        it was begun anew: two that write to one file would spoil it, each with a right digest."""
+        with self._sweeping, suppress(FileNotFoundError):
+            if self._open.setdefault(upload.id, upload) is not upload:
+                raise _gone(upload)
+            os.utime(upload.file)
+            return True
+        return False
 
     def _known(self, id: str) -> Upload:
         upload = self._open.get(id)
         if upload is None:
             digest, _, size = id.partition("-")
-            upload = Upload(
+            fresh = Upload(
                 id=id, file=self._folder / id, digest=bytes.fromhex(digest), size=int(size)
             )
-            self._open[id] = upload
+            upload = self._open.setdefault(id, fresh)  # a thread may put one back
         return upload
 
     @staticmethod
@@ -156,9 +164,27 @@ def _digest_again(upload: Upload) -> None:
     except FileNotFoundError:
         upload.file.touch(mode=0o600)
     if upload.offset > upload.size:
-        upload.file.unlink()
+        os.truncate(upload.file, 0)
         upload.sum, upload.offset = sha256(), 0
     upload.loaded = True
+
+
+@contextmanager
+def _opened(upload: Upload) -> Iterator[int]:
+    """Its file, which is never made here: what came before would be missing in a new one."""
+    try:
+        fd = os.open(upload.file, os.O_WRONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise _gone(upload) from None
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _gone(upload: Upload) -> NotFoundError:
+    upload.loaded = False
+    return NotFoundError("this upload has gone meanwhile: begin it anew")
 
 
 def _append(fd: int, chunks: Sequence[bytes], start: int) -> None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import http.client
+import json
 import os
 import threading
 import time
+from contextlib import closing
 from hashlib import sha256
 from itertools import count
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from syncd.errors import NotFoundError
+from syncd.hub import batch, forms, transfer
+from syncd.hub.core import Hub, HubSettings
 from syncd.hub.store import FullError
 from syncd.hub.uploads import KEEP_SECONDS, Uploads
 from tests.hub.asking import asking, digest, opened
@@ -209,3 +216,93 @@ def test_a_part_that_a_full_disk_cuts_short_leaves_nothing(tmp_path, monkeypatch
         assert (upload.offset, upload.file.read_bytes()) == (3, b"012")
         uploads.write(upload, [b"345", b"6789"])
         uploads.finish(upload)
+
+
+def one(uploads, content):
+    """A file that arrived whole and is not finished."""
+    upload = uploads.begin(sha256(content).digest(), len(content))
+    uploads.load(upload)
+    uploads.write(upload, [content])
+    return upload
+
+
+def waited(hub, upload, ended):
+    """What a client is told who begins an upload while the one whose turn it is comes to its end,
+    and what that one is told."""
+
+    async def told():
+        async with upload.turn:
+            asked = forms.Announcement(digest=upload.digest.hex(), size=upload.size)
+            waiting = asyncio.create_task(transfer.begin(hub, asked))
+            await asyncio.sleep(0)  # until it waits for its turn
+            with pytest.raises(ended):
+                await transfer._finish(hub, upload)
+        return json.loads((await waiting).body)
+
+    return asyncio.run(told())
+
+
+@pytest.fixture
+def inner(tmp_path):
+    """A hub without a server."""
+    (tmp_path / "data").mkdir()
+    with closing(Hub(HubSettings(data=tmp_path / "data", min_free=0))) as hub:
+        yield hub
+
+
+def test_nothing_is_called_stored_where_the_one_before_failed_at_its_commit(inner, monkeypatch):
+    content = body(1000)
+    upload = one(inner.uploads, content)
+
+    def fail(*_):
+        monkeypatch.undo()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(batch, "record", fail)
+    answer = waited(inner, upload, FullError)
+    assert (answer["offset"], answer["done"]) == (0, False)
+    assert inner.store.missing([upload.digest])
+
+
+def test_whoever_waits_for_an_upload_that_was_begun_anew_begins_it_too(inner):
+    old = one(inner.uploads, b"x" * 10)
+    inner.uploads.forget(old)
+    fresh = inner.uploads.begin(old.digest, old.size)
+    inner.uploads.load(fresh)
+    with pytest.raises(NotFoundError):
+        inner.uploads.load(old)
+
+
+def test_a_file_that_is_not_what_was_written_is_not_taken_over(inner):
+    upload = one(inner.uploads, b"x" * 10)
+    os.truncate(upload.file, 5)
+    with pytest.raises(NotFoundError):
+        inner.uploads.finish(upload)
+    inner.uploads.load(upload)
+    assert upload.offset == 5
+
+
+@pytest.mark.parametrize("call", [Uploads.finish, lambda u, upload: u.write(upload, [b"y"])])
+def test_a_file_that_is_gone_is_not_made_again_without_its_beginning(inner, call):
+    upload = one(inner.uploads, b"x" * 10)
+    upload.file.unlink()
+    with pytest.raises(NotFoundError):
+        call(inner.uploads, upload)
+    inner.uploads.load(upload)
+    assert upload.offset == 0
+    assert inner.store.missing([upload.digest])
+
+
+def test_an_upload_that_is_gone_on_with_while_it_is_swept_is_kept(inner, monkeypatch):
+    upload = one(inner.uploads, b"x" * 10)
+    os.utime(upload.file, (0, 0))
+    listed = Path.iterdir
+
+    def resumed(folder):
+        found = list(listed(folder))
+        inner.uploads.load(upload)  # its client comes back just when the sweep begins
+        return iter(found)
+
+    monkeypatch.setattr(Path, "iterdir", resumed)
+    assert inner.uploads.sweep(time.time()) == 0
+    assert upload.file.exists()
