@@ -164,8 +164,12 @@ class HubDataset(Annotating):
             if upload.content is None and upload.digest in lacking:
                 try:
                     sent[upload.key] = self._send_parts(upload)
-                except (ConflictError, RejectedError, MissingError, UnsettledError) as error:
+                except (ConflictError, MissingError, UnsettledError) as error:
                     failed[upload.key] = Outcome(key=upload.key, error=error)
+                except RejectedError:
+                    # Of what lay there before anything was sent, which is gone now.
+                    other = UnsettledError("other bytes than its own were there: sent anew")
+                    failed[upload.key] = Outcome(key=upload.key, error=other)
         here = {u.digest for u in ask} - lacking
         rest = [u for u in batch if u.key not in failed]
         outcomes: Iterator[Outcome] = iter(self._put_framed(rest, here, sent))

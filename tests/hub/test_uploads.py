@@ -21,7 +21,7 @@ from syncd.errors import NotFoundError
 from syncd.hub import batch, forms, transfer
 from syncd.hub.core import Hub, HubSettings
 from syncd.hub.store import FullError
-from syncd.hub.uploads import KEEP_SECONDS, Uploads
+from syncd.hub.uploads import KEEP_SECONDS, MismatchError, Uploads
 from tests.hub.asking import asking, digest, opened
 
 NUMBERS = count()
@@ -262,6 +262,13 @@ def test_nothing_is_called_stored_where_the_one_before_failed_at_its_commit(inne
     answer = waited(inner, upload, FullError)
     assert (answer["offset"], answer["done"]) == (0, False)
     assert inner.store.missing([upload.digest])
+
+
+def test_wrong_bytes_are_the_fault_of_whoever_sent_them(inner):
+    upload = one(inner.uploads, b"right")
+    upload.sum.update(b"wrong")
+    answer = waited(inner, upload, MismatchError)
+    assert (answer["offset"], answer["done"]) == (0, False)
 
 
 def test_whoever_waits_for_an_upload_that_was_begun_anew_begins_it_too(inner):

@@ -6,10 +6,11 @@ from itertools import count
 
 import pytest
 
+from syncd.errors import UnsettledError
 from syncd.remotes import hub as module
 from syncd.remotes.base import Removal
 from syncd.remotes.hub import HubRemote
-from tests.remotes.asking import dataset, other, put  # noqa: F401
+from tests.remotes.asking import dataset, one, other, put, upload  # noqa: F401
 from tests.remotes.contract import *  # noqa: F403
 from tests.remotes.contract_annotations import *  # noqa: F403
 from tests.remotes.contract_optional import *  # noqa: F403
@@ -46,3 +47,18 @@ def test_bulk_answers_share_a_connection(remote, dataset):  # noqa: F811
         assert [body for _, body in dataset.fetch(items)] == [b"x" * 100 * n for n in range(5)]
     connections = remote._wire._client._transport._pool.connections
     assert len(connections) == 1
+
+
+def test_a_file_is_sent_anew_where_another_began_it_with_wrong_bytes(
+    remote,
+    dataset,  # noqa: F811
+    hub,
+    tmp_path,
+):
+    right = b"right" * 2_000_000
+    (tmp_path / "big").write_bytes(right)
+    big = upload("big.mp4", right, file=tmp_path / "big")
+    # Whole, but not asked for its end: the line was cut, or the hub was killed.
+    (hub.data / "uploads" / f"{big.digest}-{big.size}").write_bytes(b"wrong" * 2_000_000)
+    assert isinstance(one(dataset.put([big])).error, UnsettledError)
+    assert one(dataset.put([big])).error is None
