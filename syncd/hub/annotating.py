@@ -17,6 +17,7 @@ from syncd.annotation.read import DECODER, WrongError, pointer
 from syncd.annotation.sets import LARGEST, from_json
 from syncd.annotation.write import compact, plain
 from syncd.hub import catalogue
+from syncd.hub.catalogue import Catalogue
 from syncd.hub.keys import BadNameError
 from syncd.hub.ops import Result
 from syncd.hub.schema import ItemRow, annotation_sets, items
@@ -79,13 +80,17 @@ def _checked(raw: Any) -> AnnotationSet | Result:
 
 
 def annotate(
-    store: Store, dataset: str, by: str, some: Sequence[AnnotationSet | Result]
+    store: Store,
+    dataset: str,
+    by: str,
+    some: Sequence[AnnotationSet | Result],
+    meant: Catalogue | None = None,
 ) -> list[Result]:
     """Put each set in the place of its operation's, all in one transaction; empty ones remove."""
     bodies = [_body(one) for one in some]
     store.check_room(sum(len(body) for body in bodies))
     store.catalogue.dataset(id=dataset)
-    with store.writing() as tx:
+    with store.writing(meant) as tx:
         known = _items(tx, dataset, {o.item_id for o in some if isinstance(o, AnnotationSet)})
         change = _Change(by, store.clock.now_ns(), known, _kept(tx, known))
         results = [

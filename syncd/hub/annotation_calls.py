@@ -53,8 +53,10 @@ class AllSized(_Model):
 async def annotate(request: Request, hub: TheHub, id: str, source: Source = "") -> Any:
     """Put sets of annotations in the place of those of the same item and operation."""
 
+    meant = hub.store.catalogue
+
     def call(data: bytearray) -> bytes:
-        results = annotating.annotate(hub.store, id, source, annotating.taken(data))
+        results = annotating.annotate(hub.store, id, source, annotating.taken(data), meant)
         hub.metrics.did(results)
         return dump({"results": [forms.outcome(result) for result in results]})
 

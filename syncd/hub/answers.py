@@ -19,7 +19,7 @@ from syncd.hub import forms, keys
 from syncd.hub.core import Hub
 from syncd.hub.keys import BadNameError
 from syncd.hub.schema import ItemRow
-from syncd.hub.store import FullError
+from syncd.hub.store import FullError, RestoredError
 from syncd.hub.uploads import MismatchError
 
 MAX_PAGE = 10_000
@@ -33,6 +33,7 @@ _STATUS: dict[type[Exception], int] = {
     BusyError: 409,
     MismatchError: 422,
     SyncdError: 422,
+    RestoredError: 503,
     FullError: 507,
 }
 

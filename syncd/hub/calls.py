@@ -145,10 +145,10 @@ async def _news(
 async def batch(
     request: Request, hub: TheHub, id: str, source: Source = "", *, brief: bool = False
 ) -> Any:
-    form = forms.brief if brief else forms.outcome
+    form, meant = forms.brief if brief else forms.outcome, hub.store.catalogue
 
     def call(data: bytearray) -> bytes:
-        results = hub.store.batch(id, source, data)
+        results = hub.store.batch(id, source, data, meant)
         hub.metrics.did(results)
         if any(result.item is not None and result.item.state == "purged" for result in results):
             hub.care.note()
@@ -169,14 +169,16 @@ async def missing(hub: TheHub, body: forms.Digests) -> Any:
 
 @router.post("/v1/datasets/{id}/restore", response_model=forms.Outcomes)
 async def restore(hub: TheHub, id: str, body: forms.Ids, source: Source = "") -> Any:
-    results = await hub.write(trash.restore, hub.store, id, source, body.ids)
+    results = await hub.write(trash.restore, hub.store, id, source, body.ids, hub.store.catalogue)
     return JSONResponse({"results": [forms.outcome(result) for result in results]})
 
 
 @router.post("/v1/datasets/{id}/trash/empty", response_model=forms.Purged)
 async def empty_trash(hub: TheHub, id: str, source: Source = "") -> Any:
+    meant = hub.store.catalogue
+
     def call() -> trash.Purged:
-        gone = trash.empty(hub.store, id, source)
+        gone = trash.empty(hub.store, id, source, meant=meant)
         room.reclaim(hub.store)
         return gone
 

@@ -35,6 +35,10 @@ class FullError(Exception):
     """The disk is, or would get, fuller than the low-water mark allows."""
 
 
+class RestoredError(Exception):
+    """A backup took the place of what a change was meant for: it is to be decided anew."""
+
+
 class _Open(NamedTuple):
     catalogue: Catalogue
     blobs: BlobStore
@@ -77,17 +81,22 @@ class Store:
                 some.blobs.close()
                 some.catalogue.close()
 
-    def batch(self, dataset: str, by: str, data: bytes | bytearray) -> list[ops.Result]:
-        """Do a framed batch; raises FrameError, NotFoundError, FullError and then did nothing."""
-        return self.apply(dataset, by, ops.read(data))
+    def batch(
+        self, dataset: str, by: str, data: bytes | bytearray, meant: Catalogue | None = None
+    ) -> list[ops.Result]:
+        """Do a framed batch; raises FrameError, NotFoundError, FullError, RestoredError and then
+        did nothing."""
+        return self.apply(dataset, by, ops.read(data), meant)
 
-    def apply(self, dataset: str, by: str, some: Sequence[ops.Op]) -> list[ops.Result]:
+    def apply(
+        self, dataset: str, by: str, some: Sequence[ops.Op], meant: Catalogue | None = None
+    ) -> list[ops.Result]:
         """Do these operations in order, all in one transaction."""
         puts = [op for op in some if isinstance(op, ops.Put)]
         if puts:
             self.check_room(sum(op.size for op in puts if op.body is not None))
         desk = Desk(dataset=dataset, by=by, now_ns=self.clock.now_ns())
-        with self.writing() as tx:
+        with self.writing(meant) as tx:
             return batches.apply(tx, self.blobs, desk, some)
 
     def make_dataset(self, name: str) -> tuple[DatasetRow, bool]:
@@ -111,10 +120,16 @@ class Store:
         return [digest for digest in dict.fromkeys(digests) if digest not in known]
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
-        """The one write transaction; a full disk comes out as FullError, nothing done."""
-        with full_disk_named(), self._writer, self.catalogue.write() as tx:
-            yield tx
+    def writing(self, meant: Catalogue | None = None) -> Iterator[sa.Connection]:
+        """The one write transaction; a full disk comes out as FullError, nothing done.
+
+        RestoredError where the catalogue is not the one it was meant for, as it was when whoever
+        asks for the change came in: the restore may be there to undo just this."""
+        with full_disk_named(), self._writer:
+            if meant not in (None, self.catalogue):
+                raise RestoredError("the hub was restored from a backup meanwhile: ask again")
+            with self.catalogue.write() as tx:
+                yield tx
         self._bell()
 
     def open(self, digest: bytes) -> tuple[int, int, int]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from syncd.hub import batch, garbage, schema
+from syncd.hub.catalogue import Catalogue
 from syncd.hub.desk import Desk
 from syncd.hub.ops import Remove, Restore, Result
 from syncd.hub.schema import items, versions
@@ -29,16 +30,25 @@ class Purged(NamedTuple):
     bytes: int
 
 
-def restore(store: Store, dataset: str, by: str, ids: Sequence[str]) -> list[Result]:
+def restore(
+    store: Store, dataset: str, by: str, ids: Sequence[str], meant: Catalogue | None = None
+) -> list[Result]:
     """Bring trashed items back under their keys; a key that is taken again is a conflict."""
-    return store.apply(dataset, by, [Restore(id) for id in ids])
+    return store.apply(dataset, by, [Restore(id) for id in ids], meant)
 
 
-def empty(store: Store, dataset: str, by: str, *, before_ns: int | None = None) -> Purged:
+def empty(
+    store: Store,
+    dataset: str,
+    by: str,
+    *,
+    before_ns: int | None = None,
+    meant: Catalogue | None = None,
+) -> Purged:
     """Purge a dataset's trash, or what of it was trashed before a time; bytes nobody needs."""
     gone = Purged(0, 0)
     while True:
-        some = _purge_some(store, dataset, by, before_ns)
+        some = _purge_some(store, dataset, by, before_ns, meant)
         gone = Purged(gone.items + some.items, gone.bytes + some.bytes)
         if some.items < CHUNK:
             return gone
@@ -55,11 +65,13 @@ def expire(store: Store, days: float) -> Purged:
     return Purged(number, freed)
 
 
-def _purge_some(store: Store, dataset: str, by: str, before_ns: int | None) -> Purged:
+def _purge_some(
+    store: Store, dataset: str, by: str, before_ns: int | None, meant: Catalogue | None
+) -> Purged:
     wanted = sa.select(items.c.id).where(schema.TRASHED, items.c.dataset == dataset).limit(CHUNK)
     if before_ns is not None:
         wanted = wanted.where(items.c.trashed_ns < before_ns)
-    with store.writing() as tx:
+    with store.writing(meant) as tx:
         ops = [Remove(id, None, "purged") for id in tx.execute(wanted).scalars()]
         desk = Desk(dataset=dataset, by=by, now_ns=store.clock.now_ns())
         batch.apply(tx, store.blobs, desk, ops)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shutil
@@ -9,12 +10,14 @@ import sqlite3
 import threading
 from contextlib import closing
 from hashlib import sha256
+from urllib.parse import urlsplit
 
 import pytest
 
 from syncd.errors import BusyError, NotFoundError, StateError, UsageError
-from syncd.hub import room
-from syncd.hub.backup import MARK, backup, restore
+from syncd.hub import annotating, room, trash
+from syncd.hub.backup import MARK, backup, restore, restore_open
+from syncd.hub.store import RestoredError
 from tests.hub.asking import asking, opened, packed, put
 
 
@@ -209,3 +212,49 @@ def test_a_running_hub_is_restored_under_its_clients(start_hub, tmp_path):
             assert {i["name"] for i in pets.get("items")["items"]} == {"kept", "new"}
     finally:
         again.stop()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda store, pets, meant: store.batch(pets, "me", packed([put("a", b"cat")]), meant),
+        lambda store, pets, meant: trash.restore(store, pets, "me", ["0" * 32], meant),
+        lambda store, pets, meant: trash.empty(store, pets, "me", meant=meant),
+        lambda store, pets, meant: annotating.annotate(store, pets, "me", [], meant),
+    ],
+    ids=["batch", "restore", "empty", "annotate"],
+)
+def test_a_change_meant_for_what_was_there_before_a_restore_is_not_made(tmp_path, change):
+    make(tmp_path / "data")
+    backup(tmp_path / "data", tmp_path / "saved")
+    with opened(tmp_path / "data") as store:
+        pets = store.catalogue.dataset(name="pets").id
+        meant = store.catalogue
+        change(store, pets, meant)
+        restore_open(store, tmp_path / "saved")
+        with pytest.raises(RestoredError):
+            change(store, pets, meant)
+        assert store.catalogue.dataset(name="pets").items == 20
+
+
+@pytest.mark.parametrize("path", ["batch", "annotations"])
+def test_a_change_that_came_in_before_a_restore_is_to_be_asked_for_again(start_hub, tmp_path, path):
+    hub = start_hub("--min-free", "0")
+    with asking(hub) as pets:
+        kept = pets.stored("kept", b"cat")
+        backup(hub.data, tmp_path / "saved")
+        body = packed([{"op": "trash", "id": kept["id"]}]) if path == "batch" else b'{"sets":[]}'
+        line = http.client.HTTPConnection(urlsplit(hub.url).netloc, timeout=20)
+        line.putrequest("POST", f"{pets.base}/{path}")
+        for header in [*hub.headers.items(), ("content-length", str(len(body)))]:
+            line.putheader(*header)
+        line.putheader("expect", "100-continue")
+        line.endheaders()
+        # The hub says this when it begins to read the body: the change has come in.
+        assert line.sock.recv(1000).startswith(b"HTTP/1.1 100")
+        pets.http.post("/v1/restore", json={"source": str(tmp_path / "saved")}).raise_for_status()
+        line.send(body)
+        answer = line.getresponse()
+        assert (answer.status, "restored" in answer.read().decode()) == (503, True)
+        line.close()
+        assert [item["id"] for item in pets.get("items")["items"]] == [kept["id"]]
