@@ -8,20 +8,21 @@ before is kept beside it.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from hashlib import file_digest, sha256
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from syncd.disk import sync, write_each
-from syncd.errors import NotFoundError, StateError, UsageError
+from syncd.errors import BusyError, NotFoundError, StateError, UsageError
 from syncd.hub import room, schema
 from syncd.hub.lock import locked
 from syncd.hub.store import Store, current
@@ -47,7 +48,8 @@ def backup(data: Path, dest: Path) -> Report:
     """Copy a hub's content to a folder that is not there yet, while the hub may be running.
 
     Raises UsageError where something is at `dest`, NotFoundError where there is no hub's data,
-    StateError naming what is damaged or does not fit. Then nothing is left at `dest`.
+    BusyError where another backup goes there, StateError naming what is damaged or does not fit.
+    Then nothing is left at `dest`.
     """
     if not (data / "current").exists():
         raise NotFoundError("there is no hub's data here", path=str(data))
@@ -56,7 +58,7 @@ def backup(data: Path, dest: Path) -> Report:
     if not dest.parent.is_dir():
         raise NotFoundError("there is no such folder", path=str(dest.parent))
     part = dest.with_name(f"{dest.name}.part")
-    with _fresh(part, dest), room.kept(data):
+    with _alone(part, dest), _fresh(part, dest), room.kept(data):
         report = _copy(current(data), part, dest)
         catalogue = _digest(part / "catalogue.db")
         mark = {"catalogue": catalogue, "blobs": report.blobs, "bytes": report.bytes}
@@ -106,6 +108,30 @@ def _mark(source: Path) -> dict[str, Any]:
     if _digest(catalogue) != mark.get("catalogue"):
         raise StateError("the backup's catalogue is damaged", path=str(catalogue))
     return mark
+
+
+@contextmanager
+def _alone(part: Path, dest: Path) -> Iterator[None]:
+    """Nobody else copies to `part`; BusyError. What says so is gone after the block."""
+    file = part.with_name(f"{part.name}.lock")
+    fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if not _taken(fd, file):
+            raise BusyError("another backup is being written there", path=str(dest))
+        try:
+            yield
+        finally:
+            file.unlink()
+    finally:
+        os.close(fd)
+
+
+def _taken(fd: int, file: Path) -> bool:
+    """Whether the lock is ours, and still the one of that name: its owner may just have ended."""
+    with suppress(BlockingIOError, FileNotFoundError):
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(fd), file.stat())
+    return False
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import pytest
 
 from syncd.errors import BusyError, NotFoundError, StateError, UsageError
 from syncd.hub import annotating, room, trash
+from syncd.hub import backup as backup_module
 from syncd.hub.backup import MARK, backup, restore, restore_open
 from syncd.hub.store import RestoredError
 from tests.hub.asking import asking, opened, packed, put
@@ -85,6 +86,34 @@ def test_a_backup_never_goes_over_anything(tmp_path):
     with pytest.raises(NotFoundError):
         backup(tmp_path / "nothing", tmp_path / "other")
     assert list((tmp_path / "saved").iterdir()) == []
+
+
+def test_a_second_backup_to_one_place_leaves_the_first_alone(tmp_path, monkeypatch):
+    make(tmp_path / "data")
+    copy = backup_module._copy
+    refused = []
+
+    def copied(*places):
+        with pytest.raises(BusyError) as told:
+            backup(tmp_path / "data", tmp_path / "saved")
+        refused.append(str(told.value))
+        return copy(*places)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(backup_module, "_copy", copied)
+        assert backup(tmp_path / "data", tmp_path / "saved").blobs == 20
+    assert refused == [f"{tmp_path / 'saved'}: another backup is being written there"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "saved"]
+    restore(tmp_path / "new", tmp_path / "saved")
+
+
+def test_a_backup_that_was_killed_is_written_over(tmp_path):
+    make(tmp_path / "data")
+    (tmp_path / "saved.part").mkdir()
+    (tmp_path / "saved.part" / "catalogue.db").touch()
+    (tmp_path / "saved.part.lock").touch()
+    assert backup(tmp_path / "data", tmp_path / "saved").blobs == 20
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "saved"]
 
 
 def damage(file, at=10):
