@@ -69,7 +69,8 @@ class LocalBlobs:
         self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         os.fsync(self._root)
         self._pack: int | None = None
-        self._name = ""
+        self._newest = max(map(int, self._list("packs")), default=0)
+        self._name = f"packs/{self._newest:08}"
         self._end = 0
 
     def append(self, bodies: Sequence[Piece]) -> list[Place]:
@@ -122,8 +123,9 @@ class LocalBlobs:
         return size
 
     def leave(self, name: str) -> None:
-        if name == self._name and self._pack is not None:
-            os.close(self._pack)
+        if name == self._name:
+            if self._pack is not None:
+                os.close(self._pack)
             self._pack, self._name = None, ""
             self._end = PACK_BYTES  # the next pack is a fresh one
 
@@ -132,16 +134,18 @@ class LocalBlobs:
         os.close(self._root)
 
     def _appendable(self) -> int:
-        """The pack to append to: the newest while there is room in it, else a fresh one."""
+        """The pack to append to: the newest while there is room in it, else a fresh one.
+
+        Its number was never used before, also where a newer one was dropped: somebody may have
+        looked up a place in that, and not have opened it yet."""
         if self._pack is not None and self._end < PACK_BYTES:
             return self._pack
-        newest = max(map(int, self._list("packs")), default=0)
-        if self._end == 0 and newest:  # just started: go on where the last run ended
-            pack = self._start(newest)
+        if self._end == 0 and self._newest:  # just started: go on where the last run ended
+            pack = self._start(self._newest)
             if self._end < PACK_BYTES:
                 return pack
         self.leave(self._name)
-        pack = self._start(newest + 1)
+        pack = self._start(self._newest + 1)
         self._sync("packs")
         return pack
 
@@ -149,6 +153,7 @@ class LocalBlobs:
         name = f"packs/{number:08}"
         pack = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=self._root)
         self._pack, self._name, self._end = pack, name, os.fstat(pack).st_size
+        self._newest = number
         return pack
 
     def _give_back(self, pack: int, start: int) -> None:

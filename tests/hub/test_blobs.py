@@ -46,6 +46,20 @@ def test_a_full_pack_is_followed_by_another(blobs, monkeypatch):
     assert names == ["packs/00000001"] * 2 + ["packs/00000002"] * 2 + ["packs/00000003"]
 
 
+@pytest.mark.parametrize("restarted", [False, True], ids=["written", "found"])
+def test_the_number_of_a_pack_that_was_dropped_is_not_used_again(tmp_path, restarted):
+    """Whoever looked up a place in it, and did not open it yet, would read foreign bytes."""
+    with closing(LocalBlobs(tmp_path / "store")) as first:
+        (old,) = first.append([b"old"])
+        if not restarted:
+            first.drop(old.name)
+            assert first.append([b"new"]) == [Place("packs/00000002", 0)]
+    if restarted:
+        with closing(LocalBlobs(tmp_path / "store")) as second:
+            second.drop(old.name)
+            assert second.append([b"new"]) == [Place("packs/00000002", 0)]
+
+
 def test_a_failed_write_gives_its_room_back_and_the_pack_is_left(blobs, monkeypatch):
     (first,) = blobs.append([b"kept"])
 
