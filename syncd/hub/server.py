@@ -113,11 +113,23 @@ def bound(settings: HubSettings) -> Iterator[socket.socket]:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         _bind(listener, settings)
+        _keep_alive(listener)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.listen(128)
         yield listener
     finally:
         listener.close()
+
+
+def _keep_alive(listener: socket.socket) -> None:
+    """Let go of peers that are gone, after a minute: connections take this from their listener."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, seconds in (
+        (socket.TCP_KEEPIDLE, 30),
+        (socket.TCP_KEEPINTVL, 10),
+        (socket.TCP_KEEPCNT, 3),
+    ):
+        listener.setsockopt(socket.IPPROTO_TCP, option, seconds)
 
 
 def _bind(listener: socket.socket, settings: HubSettings) -> None:

@@ -70,10 +70,15 @@ class Pace:
 
     def _allowed(self, body: Iterable[bytes]) -> Iterator[bytes]:
         for piece in body:
-            for at in range(0, len(piece), PIECE):
-                some = piece[at : at + PIECE]
+            at = 0
+            while some := piece[at : at + self._step()]:
                 self.take(len(some))
                 yield some
+                at += len(some)
+
+    def _step(self) -> int:
+        """A second's worth at most: to the remote a body that stands still is one that was left."""
+        return PIECE if self._rate is None else max(1, min(PIECE, int(self._rate)))
 
     def _reserve(self, size: int) -> float:
         with self._lock:

@@ -283,7 +283,7 @@ def refusal(url: str, status: int, retry_after: str | None, content: bytes) -> R
         return ConflictError(text)
     if status == 507:
         return NoRoomError(text)
-    if status == 429 or status >= 500:
+    if status in (408, 429) or status >= 500:
         return TransientError(text, retry_after=_seconds(retry_after), answered=status == 500)
     if 300 <= status < 400:
         return GarbledError(f"{url} sent us elsewhere (HTTP status {status})")

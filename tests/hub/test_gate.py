@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import closing
+from hashlib import sha256
 
 import pytest
 
 from syncd.clock import SystemClock
+from syncd.hub import app, gate
 from syncd.hub.auth import Auth
-from syncd.hub.gate import Gate, Hosts
+from syncd.hub.core import Hub, HubSettings
+from syncd.hub.gate import Gate, Hosts, patient
 
 HOST = (b"host", b"localhost:80")
 TOKEN = (b"authorization", b"Bearer token")
@@ -64,3 +68,68 @@ def test_what_is_refused_is_no_use(headers, status):
     asked = Asked()
     asked.ask(*headers)
     assert (asked.status, asked.gate.last, asked.began) == (status, 0.0, 0.0)
+
+
+async def silent():
+    await asyncio.Event().wait()
+
+
+def asked(hub, method, path, *chunks):
+    """The status and the headers of the answer to a request whose body stops after these chunks."""
+    messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    answers = []
+
+    async def receive():
+        return messages.pop(0) if messages else await silent()
+
+    async def send(message):
+        answers.append(message)
+
+    path, _, query = path.partition("?")
+    scope = {
+        "type": "http", "method": method, "path": path, "query_string": query.encode(),
+        "headers": [HOST, (b"authorization", f"Bearer {hub.token}".encode())],
+    }  # fmt: skip
+    answered = app.create(hub, Hosts(port=80))(scope, receive, send)
+    asyncio.run(asyncio.wait_for(answered, 10))
+    return answers[0]["status"], dict(answers[0]["headers"])
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    monkeypatch.setattr(gate, "SILENCE", 0.05)
+    (tmp_path / "data").mkdir()
+    with closing(Hub(HubSettings(data=tmp_path / "data", min_free=0))) as hub:
+        yield hub
+
+
+def test_a_part_that_stands_still_is_ended_and_what_came_of_it_counts(hub):
+    upload = hub.uploads.begin(sha256(b"whole").digest(), 5)
+    status, headers = asked(hub, "PATCH", f"/v1/uploads/{upload.id}?offset=0", b"wh", b"o")
+    assert (status, headers[b"connection"]) == (408, b"close")
+    assert (upload.offset, upload.turn.locked()) == (3, False)
+
+
+@pytest.mark.parametrize("path", ["datasets/x/batch", "datasets/x/annotations", "missing"])
+def test_a_body_that_stands_still_is_given_up(hub, path):
+    status, headers = asked(hub, "POST", f"/v1/{path}", b"{")
+    assert (status, headers[b"connection"]) == (408, b"close")
+
+
+def test_only_the_body_has_its_time(monkeypatch):
+    """Whoever waits for an answer says nothing for as long as that takes."""
+    monkeypatch.setattr(gate, "SILENCE", 0.0)
+    ended = asyncio.Event()
+
+    async def receive():
+        if not ended.is_set():
+            ended.set()
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await asyncio.sleep(0.01)
+        return {"type": "http.disconnect"}
+
+    async def told():
+        timed = patient(receive)
+        return [(await timed())["type"], (await timed())["type"]]
+
+    assert asyncio.run(told()) == ["http.request", "http.disconnect"]

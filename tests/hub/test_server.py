@@ -19,7 +19,7 @@ from syncd.errors import BusyError, ConfigError
 from syncd.hub.core import HubSettings
 from syncd.hub.gate import Hosts
 from syncd.hub.lock import locked
-from syncd.hub.server import check, hosts
+from syncd.hub.server import bound, check, hosts
 from tests.certificate import self_signed
 from tests.hub.asking import asking, digest, packed, put
 
@@ -146,6 +146,18 @@ def test_a_taken_port_is_a_sentence_where_it_was_asked_for_else_another_is_used(
             assert other.url != hub.url
         finally:
             other.stop()
+
+
+def test_the_system_watches_whether_peers_are_still_there(tmp_path):
+    tcp = socket.IPPROTO_TCP
+    times = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+    with (
+        bound(HubSettings(data=tmp_path)) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as line,
+    ):
+        assert line.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert [line.getsockopt(tcp, name) for name in times] == [30, 10, 3]
 
 
 def test_an_idle_hub_stops_but_never_under_a_waiting_client(start_hub):

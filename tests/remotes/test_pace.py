@@ -55,6 +55,16 @@ def test_a_body_goes_whole_and_in_order():
     assert pace.part(8 << 20) == 400_000
 
 
+def test_what_goes_slowly_goes_all_the_time(monkeypatch):
+    """A hub hangs up on a body that stands still for half a minute."""
+    pace, body = Pace(), os.urandom(10_000)
+    monkeypatch.setattr(pace, "take", lambda size: None)
+    pace.limit(1000.0)
+    assert list(pace.pieces([body])) == [body[at : at + 1000] for at in range(0, 10_000, 1000)]
+    pace.limit(0.5)
+    assert list(pace.pieces([body[:2]])) == [body[:1], body[1:2]]
+
+
 def test_who_waits_is_told_at_once_when_it_is_held():
     pace = Pace()
     pace.limit(10.0)

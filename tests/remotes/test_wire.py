@@ -135,6 +135,7 @@ def failure(wire: Wire) -> SyncdError:
         (say(400, b'{"error": "bad"}'), RejectedError, "bad"),
         (say(413, b"{}"), RejectedError, "HTTP status 413"),
         (say(422, b'{"error": 5}'), RejectedError, "HTTP status 422"),
+        (say(408, b""), TransientError, "HTTP status 408"),
         (say(429, b""), TransientError, "HTTP status 429"),
         (say(500, b"Traceback"), TransientError, "HTTP status 500"),
         (say(503, b""), TransientError, "HTTP status 503"),
