@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from syncd.hub import annotating, forms
-from syncd.hub.answers import TheHub, dump, received, sent
+from syncd.hub.answers import TheHub, dump, received, seated, sent
 from syncd.hub.calls import Source
 from syncd.hub.sizes import Extent
 
@@ -60,7 +60,7 @@ async def annotate(request: Request, hub: TheHub, id: str, source: Source = "") 
         hub.metrics.did(results)
         return dump({"results": [forms.outcome(result) for result in results]})
 
-    async with hub.seats:
+    async with seated(hub, request):
         return sent(await hub.write(call, await received(request)))
 
 

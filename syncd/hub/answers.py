@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request
@@ -17,6 +18,7 @@ from syncd.errors import BusyError, NotFoundError, SyncdError
 from syncd.frame import FrameError
 from syncd.hub import forms, keys
 from syncd.hub.core import Hub
+from syncd.hub.gate import MAX_BATCH
 from syncd.hub.keys import BadNameError
 from syncd.hub.schema import ItemRow
 from syncd.hub.store import FullError, RestoredError
@@ -47,11 +49,22 @@ TheHub = Annotated[Hub, Depends(_hub)]
 """The hub that answers; a coroutine, because anything else would cost a thread each request."""
 
 
+def announced(request: Request) -> int | None:
+    """The length of the body, where it is told; the gate has limited it."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isdigit() else None
+
+
+def seated(hub: Hub, request: Request) -> AbstractAsyncContextManager[None]:
+    """Room for the body in memory, while it arrives and until it is done with."""
+    length = announced(request)
+    return hub.seats.taken(MAX_BATCH if length is None else length)
+
+
 async def received(request: Request) -> bytearray:
     """The body, laid where its announced length has room: one that grows is copied again and
-    again. The gate has limited what may be announced."""
-    announced = request.headers.get("content-length", "")
-    data, end = bytearray(int(announced) if announced.isdigit() else 0), 0
+    again."""
+    data, end = bytearray(announced(request) or 0), 0
     async for chunk in request.stream():
         data[end : end + len(chunk)] = chunk
         end += len(chunk)

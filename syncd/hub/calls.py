@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 
 from syncd.frame import CONTENT_TYPE
 from syncd.hub import feed, forms, keys, room, trash
-from syncd.hub.answers import MAX_PAGE, TheHub, dump, from_cursor, received, sent, to_cursor
+from syncd.hub.answers import MAX_PAGE, TheHub, dump, from_cursor, received, seated, sent, to_cursor
 from syncd.hub.catalogue import News
 from syncd.hub.core import Hub
 
@@ -154,7 +154,7 @@ async def batch(
             hub.care.note()
         return dump({"results": [form(result) for result in results]})
 
-    async with hub.seats:
+    async with seated(hub, request):
         data = await received(request)
         hub.metrics.received(len(data))
         return sent(await hub.write(call, data))

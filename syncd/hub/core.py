@@ -20,6 +20,7 @@ from syncd.hub.care import Care
 from syncd.hub.feed import Bell
 from syncd.hub.limits import RETENTION_DAYS
 from syncd.hub.metrics import Metrics
+from syncd.hub.seats import Seats
 from syncd.hub.sizes import Sizes
 from syncd.hub.store import Store
 from syncd.hub.uploads import Uploads
@@ -29,8 +30,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 WRITERS = 3
 READERS = 4
-SEATS = 16
-"""Batches taken in at a time: each may be 64 MiB in memory."""
+BODIES = 1024**3
+"""So many bytes of batches are taken in at a time: one may be 64 MiB."""
 
 
 @value
@@ -75,7 +76,7 @@ class Hub:
         self.sizes = Sizes(self.store)
         self.metrics = Metrics(self.store)
         self.care = Care(self.store, self.uploads, settings.retention_days)
-        self.seats = asyncio.Semaphore(SEATS)
+        self.seats = Seats(BODIES)
         self._writers = ThreadPoolExecutor(WRITERS, "syncd-hub-write")
         self._readers = ThreadPoolExecutor(READERS, "syncd-hub-read")
 
