@@ -91,7 +91,12 @@ def restore_open(store: Store, source: Path) -> Path:
         report = _copy(source, part, following)
         if (report.blobs, report.bytes) != (mark.get("blobs"), mark.get("bytes")):
             raise StateError("the backup does not hold what its mark says", path=str(source))
-    return store.swap(following)
+    try:
+        return store.swap(following)
+    except BaseException:
+        if current(store.data) != following:
+            shutil.rmtree(following, ignore_errors=True)
+        raise
 
 
 def _mark(source: Path) -> dict[str, Any]:
@@ -105,6 +110,12 @@ def _mark(source: Path) -> dict[str, Any]:
     catalogue = source / "catalogue.db"
     if not catalogue.is_file() or not isinstance(mark, dict):
         raise StateError("the backup is not whole", path=str(source))
+    if isinstance(written := mark.get("schema"), int) and written > schema.VERSION:
+        raise StateError(
+            f"the backup is of version {written}, newer than {schema.VERSION}",
+            path=str(source),
+            hint="use the program that wrote it, or a newer one",
+        )
     if _digest(catalogue) != mark.get("catalogue"):
         raise StateError("the backup's catalogue is damaged", path=str(catalogue))
     return mark

@@ -43,6 +43,10 @@ class _Open(NamedTuple):
     catalogue: Catalogue
     blobs: BlobStore
 
+    def close(self) -> None:
+        self.blobs.close()
+        self.catalogue.close()
+
 
 class Store:
     """What the hub holds, below `data`; `min_free` bytes of its disk are left alone."""
@@ -78,8 +82,7 @@ class Store:
     def close(self) -> None:
         with self._writer:
             for some in (self._now, *self._past):
-                some.blobs.close()
-                some.catalogue.close()
+                some.close()
 
     def batch(
         self, dataset: str, by: str, data: bytes | bytearray, meant: Catalogue | None = None
@@ -168,10 +171,14 @@ class Store:
         """
         fresh = _opened(following)
         with self._writer:
-            with self.catalogue.read() as tx:
-                seq = catalogue.head(tx)
-            fresh.catalogue.renew(seq)
-            point(self.data, following)
+            try:
+                with self.catalogue.read() as tx:
+                    seq = catalogue.head(tx)
+                fresh.catalogue.renew(seq)
+                point(self.data, following)
+            except BaseException:
+                fresh.close()
+                raise
             kept, self.root = self.root, following
             self._past.append(self._now)
             self._now = fresh

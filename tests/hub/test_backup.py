@@ -17,7 +17,9 @@ import pytest
 from syncd.errors import BusyError, NotFoundError, StateError, UsageError
 from syncd.hub import annotating, room, trash
 from syncd.hub import backup as backup_module
+from syncd.hub import store as store_module
 from syncd.hub.backup import MARK, backup, restore, restore_open
+from syncd.hub.catalogue import Catalogue
 from syncd.hub.store import RestoredError
 from tests.hub.asking import asking, opened, packed, put
 
@@ -158,6 +160,53 @@ def test_a_damaged_backup_changes_nothing(tmp_path, harm):
     assert contents(data) == bodies
     assert words(data) == before
     assert [path.name for path in (data / "stores").iterdir()] == ["1"]
+
+
+def test_a_backup_of_a_newer_program_is_refused_before_anything_is_copied(tmp_path, monkeypatch):
+    data = tmp_path / "data"
+    make(data)
+    backup(data, tmp_path / "saved")
+    mark = tmp_path / "saved" / MARK
+    mark.write_text(json.dumps(json.loads(mark.read_text()) | {"schema": 99}))
+    monkeypatch.setattr(backup_module, "_copy", lambda *_: pytest.fail("it was copied"))
+    with pytest.raises(StateError, match=r"of version 99.*use the program that wrote it"):
+        restore(data, tmp_path / "saved")
+
+
+@pytest.mark.parametrize("step", ["_prepare", "renew"])
+def test_a_restore_that_cannot_be_opened_leaves_no_copy(tmp_path, monkeypatch, step):
+    data = tmp_path / "data"
+    bodies = make(data)
+    backup(data, tmp_path / "saved")
+    real = getattr(Catalogue, step)
+
+    def fail(catalogue, what):
+        if step == "_prepare" and what.parent.name == "1":
+            return real(catalogue, what)
+        raise StateError("it cannot be opened")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Catalogue, step, fail)
+        with pytest.raises(StateError, match="cannot be opened"):
+            restore(data, tmp_path / "saved")
+    assert [path.name for path in (data / "stores").iterdir()] == ["1"]
+    assert contents(data) == bodies
+
+
+def test_a_restore_that_became_valid_is_not_removed_whatever_fails_then(tmp_path, monkeypatch):
+    data = tmp_path / "data"
+    bodies = make(data)
+    backup(data, tmp_path / "saved")
+
+    def fail(_):
+        raise OSError("the disk said no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store_module, "sync_folder", fail)
+        with pytest.raises(OSError, match="said no"):
+            restore(data, tmp_path / "saved")
+    assert (data / "current").read_text() != "1\n"
+    assert contents(data) == bodies
 
 
 def test_cve_2026_71313_a_backup_cannot_name_a_place_outside(tmp_path):
