@@ -1,7 +1,7 @@
 """The hub as one object: what the routes, the page and the server share.
 
-It lives in the event loop's thread; whatever touches the disk runs on one of two small pools, so
-that waiting writers can never keep readers out.
+It lives in the event loop's thread; whatever touches the disk runs on one of three small pools, so
+that waiting writers can never keep readers out, nor what takes minutes keep out writers.
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ class Hub:
         self.seats = Seats(BODIES)
         self._writers = ThreadPoolExecutor(WRITERS, "syncd-hub-write")
         self._readers = ThreadPoolExecutor(READERS, "syncd-hub-read")
+        self._digester = ThreadPoolExecutor(1, "syncd-hub-digest")
 
     @property
     def id(self) -> str:
@@ -91,6 +92,7 @@ class Hub:
     def close(self) -> None:
         """Finish what runs, then let go of everything."""
         self.care.stop()
+        self._digester.shutdown()
         self._writers.shutdown()
         self._readers.shutdown()
         self.store.close()
@@ -102,6 +104,10 @@ class Hub:
     async def write(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run something that may change the store, off the loop."""
         return await _run(self._writers, functools.partial(call, *args, **kwargs))
+
+    async def digest(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run something that reads for minutes, off the loop, one after the other."""
+        return await _run(self._digester, functools.partial(call, *args, **kwargs))
 
 
 async def _run(pool: ThreadPoolExecutor, call: Callable[[], T]) -> T:

@@ -21,7 +21,7 @@ _BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "b
 async def begin(hub: TheHub, body: forms.Announcement) -> Any:
     upload = hub.uploads.begin(keys.digest(body.digest), body.size)
     async with upload.turn:
-        done = await hub.write(hub.uploads.load, upload)
+        done = await _load(hub, upload)
         if not done and upload.offset == upload.size:
             await _finish(hub, upload)
             done = True
@@ -39,7 +39,7 @@ async def begin(hub: TheHub, body: forms.Announcement) -> Any:
 async def part(request: Request, hub: TheHub, id: str, offset: Annotated[int, Query(ge=0)]) -> Any:
     upload = hub.uploads.find(id)
     async with upload.turn:
-        done = await hub.write(hub.uploads.load, upload)
+        done = await _load(hub, upload)
         if not done:
             if offset != upload.offset:
                 sentence = f"this upload goes on at {upload.offset}"
@@ -51,6 +51,14 @@ async def part(request: Request, hub: TheHub, id: str, offset: Annotated[int, Qu
         if done:
             hub.uploads.forget(upload)
     return JSONResponse({"offset": upload.offset, "done": done})
+
+
+async def _load(hub: Hub, upload: Upload) -> bool:
+    """Know how far it is; whether its bytes are held already."""
+    done = await hub.write(hub.uploads.load, upload)
+    if not (done or upload.loaded):
+        await hub.digest(hub.uploads.digest_again, upload)
+    return done
 
 
 async def _receive(hub: Hub, upload: Upload, request: Request) -> None:

@@ -74,17 +74,24 @@ class Uploads:
     # -- these block
 
     def load(self, upload: Upload) -> bool:
-        """Know how far it is; whether the bytes are held already.
+        """Know how far it is, unless that takes a `digest_again`; whether the bytes are held.
 
         Raises FullError, and NotFoundError where it was begun anew while this one waited."""
         if not self._store.missing([upload.digest]):
             upload.file.unlink(missing_ok=True)
             upload.offset = upload.size
             return True
-        if not (self._kept(upload) and upload.loaded):
+        if not self._kept(upload):
+            upload.file.touch(mode=0o600)
             _digest_again(upload)
-        self._store.check_room(upload.size - upload.offset)
+        if upload.loaded:
+            self._store.check_room(upload.size - upload.offset)
         return False
+
+    def digest_again(self, upload: Upload) -> None:
+        """Know what an earlier run of the hub left of it, which may take minutes; FullError."""
+        _digest_again(upload)
+        self._store.check_room(upload.size - upload.offset)
 
     def write(self, upload: Upload, chunks: Sequence[bytes]) -> None:
         """Append and digest these bytes; raises FullError, NotFoundError, and then the offset is
@@ -156,13 +163,10 @@ class Uploads:
 
 def _digest_again(upload: Upload) -> None:
     upload.sum, upload.offset = sha256(), 0
-    try:
-        with upload.file.open("rb") as file:
-            while chunk := file.read(CHUNK):
-                upload.sum.update(chunk)
-                upload.offset += len(chunk)
-    except FileNotFoundError:
-        upload.file.touch(mode=0o600)
+    with upload.file.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            upload.sum.update(chunk)
+            upload.offset += len(chunk)
     if upload.offset > upload.size:
         os.truncate(upload.file, 0)
         upload.sum, upload.offset = sha256(), 0

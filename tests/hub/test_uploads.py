@@ -280,12 +280,33 @@ def test_whoever_waits_for_an_upload_that_was_begun_anew_begins_it_too(inner):
         inner.uploads.load(old)
 
 
+def test_big_files_that_are_digested_again_keep_no_batch_waiting(inner, monkeypatch):
+    done, digest_again = threading.Event(), uploads._digest_again
+    monkeypatch.setattr(uploads, "_digest_again", lambda some: done.wait() and digest_again(some))
+
+    async def told():
+        begun = [inner.uploads.begin(bytes([n]) * 32, 10) for n in range(5)]
+        for upload in begun:
+            upload.file.write_bytes(b"12345")  # of the run before
+        loading = [asyncio.create_task(transfer._load(inner, upload)) for upload in begun]
+        try:
+            for n in range(20):  # the first ones while they are still looked for
+                await asyncio.wait_for(inner.write(inner.store.make_dataset, f"x{n}"), 5)
+        finally:
+            done.set()
+        await asyncio.gather(*loading)
+        return [upload.offset for upload in begun]
+
+    assert asyncio.run(told()) == [5] * 5
+
+
 def test_a_file_that_is_not_what_was_written_is_not_taken_over(inner):
     upload = one(inner.uploads, b"x" * 10)
     os.truncate(upload.file, 5)
     with pytest.raises(NotFoundError):
         inner.uploads.finish(upload)
     inner.uploads.load(upload)
+    inner.uploads.digest_again(upload)
     assert upload.offset == 5
 
 
