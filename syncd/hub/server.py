@@ -212,6 +212,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         gc.freeze()  # What it took to start is never garbage: 100,000 objects less to look through.
         self.hub.bell.attach()
+        self.gate.last = time.monotonic()  # nobody could come before: a slow start is no idle time
         self._announce()
         token = self.hub.settings.token_file or self.hub.settings.data / "token"
         if self._supervisor:
