@@ -87,6 +87,7 @@ def annotate(
     meant: Catalogue | None = None,
 ) -> list[Result]:
     """Put each set in the place of its operation's, all in one transaction; empty ones remove."""
+    meant = meant or store.catalogue
     bodies = [_body(one) for one in some]
     store.check_room(sum(len(body) for body in bodies))
     store.catalogue.dataset(id=dataset)

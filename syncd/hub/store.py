@@ -94,7 +94,9 @@ class Store:
     def apply(
         self, dataset: str, by: str, some: Sequence[ops.Op], meant: Catalogue | None = None
     ) -> list[ops.Result]:
-        """Do these operations in order, all in one transaction."""
+        """Do these operations in order, all in one transaction of the store they are `meant` for:
+        the one of now, where nobody says."""
+        meant = meant or self.catalogue
         puts = [op for op in some if isinstance(op, ops.Put)]
         if puts:
             self.check_room(sum(op.size for op in puts if op.body is not None))

@@ -315,6 +315,31 @@ def test_a_change_meant_for_what_was_there_before_a_restore_is_not_made(tmp_path
         assert store.catalogue.dataset(name="pets").items == 20
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda store, pets: store.batch(pets, "me", packed([put("a", b"cat")])),
+        lambda store, pets: annotating.annotate(store, pets, "me", []),
+    ],
+    ids=["batch", "annotate"],
+)
+def test_a_change_that_waits_while_a_store_is_exchanged_is_not_made(tmp_path, monkeypatch, change):
+    make(tmp_path / "data")
+    backup(tmp_path / "data", tmp_path / "saved")
+    with opened(tmp_path / "data") as store:
+        pets = store.catalogue.dataset(name="pets").id
+        check_room = store.check_room
+
+        def exchanged(wanted):
+            monkeypatch.undo()
+            restore_open(store, tmp_path / "saved")
+            check_room(wanted)
+
+        monkeypatch.setattr(store, "check_room", exchanged)
+        with pytest.raises(RestoredError):
+            change(store, pets)
+
+
 @pytest.mark.parametrize("path", ["batch", "annotations"])
 def test_a_change_that_came_in_before_a_restore_is_to_be_asked_for_again(start_hub, tmp_path, path):
     hub = start_hub("--min-free", "0")
