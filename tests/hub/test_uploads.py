@@ -19,6 +19,7 @@ import pytest
 
 from syncd.errors import NotFoundError
 from syncd.hub import batch, forms, transfer
+from syncd.hub import uploads as module
 from syncd.hub.core import Hub, HubSettings
 from syncd.hub.store import FullError
 from syncd.hub.uploads import KEEP_SECONDS, MismatchError, Uploads
@@ -281,8 +282,8 @@ def test_whoever_waits_for_an_upload_that_was_begun_anew_begins_it_too(inner):
 
 
 def test_big_files_that_are_digested_again_keep_no_batch_waiting(inner, monkeypatch):
-    done, digest_again = threading.Event(), uploads._digest_again
-    monkeypatch.setattr(uploads, "_digest_again", lambda some: done.wait() and digest_again(some))
+    done, digest_again = threading.Event(), module._digest_again
+    monkeypatch.setattr(module, "_digest_again", lambda some: done.wait() and digest_again(some))
 
     async def told():
         begun = [inner.uploads.begin(bytes([n]) * 32, 10) for n in range(5)]
