@@ -202,7 +202,7 @@ def test_a_restore_that_became_valid_is_not_removed_whatever_fails_then(tmp_path
         raise OSError("the disk said no")
 
     with monkeypatch.context() as patched:
-        patched.setattr(store_module, "sync_folder", fail)
+        patched.setattr(store_module, "sync", fail)
         with pytest.raises(OSError, match="said no"):
             restore(data, tmp_path / "saved")
     assert (data / "current").read_text() != "1\n"
