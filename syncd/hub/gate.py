@@ -7,7 +7,6 @@ It also counts who is inside, so that an idle hub can stop and a stopping hub ca
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import json
 import re
@@ -19,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from syncd.hub.auth import Auth
+from syncd.hub.patience import Patience
 from syncd.value import value
 
 MIB = 1024 * 1024
@@ -26,8 +26,6 @@ MAX_BATCH = 64 * MIB
 MAX_ANNOTATIONS = 16 * MIB
 MAX_JSON = 4 * MIB
 MAX_HEADERS = 100
-SILENCE = 30.0
-"""So many seconds a body may stand still: whoever sends it may have gone without a word."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN = frozenset({"/health", "/enter", "/"})
 STATIC = "/static/"
@@ -101,12 +99,12 @@ class Gate:
         limit = _limit(scope["path"])
         if refusal is None and limit and _length(headers) > limit:
             refusal = (413, f"the body is longer than {limit} bytes")
-        if refusal is None:
-            if scope["method"] not in SAFE:
-                receive = patient(receive)
-            await self._used(scope, limited(receive, limit) if limit else receive, send)
-        else:
+        if refusal is not None:
             await refuse(send, *refusal)
+            return
+        with Patience(receive) as patient:
+            taken = receive if scope["method"] in SAFE else patient.receive
+            await self._used(scope, limited(taken, limit) if limit else taken, send)
 
     async def _used(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Only what is let in is use: strangers must not keep an idle hub.
@@ -182,24 +180,6 @@ async def refuse(send: Send, status: int, sentence: str) -> None:
         headers.append((b"www-authenticate", b"Bearer"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def patient(receive: Receive) -> Receive:
-    """The same body, but for 408 once it stands still; what comes after it may take its time."""
-    more = True
-
-    async def timed() -> Message:
-        nonlocal more
-        try:
-            async with asyncio.timeout(SILENCE if more else None):
-                message = await receive()
-        except TimeoutError:
-            sentence = f"nothing more of the body came for {SILENCE:.0f} s"
-            raise HTTPException(408, sentence, {"connection": "close"}) from None
-        more = message.get("more_body", False)
-        return message
-
-    return timed
 
 
 def limited(receive: Receive, limit: int) -> Receive:

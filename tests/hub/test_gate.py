@@ -10,10 +10,11 @@ from hashlib import sha256
 import pytest
 
 from syncd.clock import SystemClock
-from syncd.hub import app, gate
+from syncd.hub import app, patience
 from syncd.hub.auth import Auth
 from syncd.hub.core import Hub, HubSettings
-from syncd.hub.gate import Gate, Hosts, patient
+from syncd.hub.gate import Gate, Hosts
+from syncd.hub.patience import Patience
 
 HOST = (b"host", b"localhost:80")
 TOKEN = (b"authorization", b"Bearer token")
@@ -97,7 +98,7 @@ def asked(hub, method, path, *chunks):
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    monkeypatch.setattr(gate, "SILENCE", 0.05)
+    monkeypatch.setattr(patience, "SILENCE", 0.05)
     (tmp_path / "data").mkdir()
     with closing(Hub(HubSettings(data=tmp_path / "data", min_free=0))) as hub:
         yield hub
@@ -118,7 +119,7 @@ def test_a_body_that_stands_still_is_given_up(hub, path):
 
 def test_only_the_body_has_its_time(monkeypatch):
     """Whoever waits for an answer says nothing for as long as that takes."""
-    monkeypatch.setattr(gate, "SILENCE", 0.0)
+    monkeypatch.setattr(patience, "SILENCE", 0.0)
     ended = asyncio.Event()
 
     async def receive():
@@ -129,7 +130,40 @@ def test_only_the_body_has_its_time(monkeypatch):
         return {"type": "http.disconnect"}
 
     async def told():
-        timed = patient(receive)
-        return [(await timed())["type"], (await timed())["type"]]
+        with Patience(receive) as waiting:
+            return [(await waiting.receive())["type"], (await waiting.receive())["type"]]
 
     assert asyncio.run(told()) == ["http.request", "http.disconnect"]
+
+
+def test_a_body_that_goes_on_slowly_has_its_time_and_others_ends_are_theirs(monkeypatch):
+    monkeypatch.setattr(patience, "SILENCE", 0.2)
+
+    async def receive():
+        await asyncio.sleep(0.05)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def told():
+        with Patience(receive) as waiting:
+            for _ in range(8):
+                await waiting.receive()
+            await asyncio.sleep(0.3)  # the hub is slow, not the body
+            await waiting.receive()
+
+    asyncio.run(told())
+
+
+def test_whoever_ends_a_request_ends_it(monkeypatch):
+    async def never():
+        await asyncio.Event().wait()
+        return {}
+
+    async def told():
+        with Patience(never) as waiting:
+            ended = asyncio.create_task(waiting.receive())
+            await asyncio.sleep(0)
+            ended.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await ended
+
+    asyncio.run(told())
