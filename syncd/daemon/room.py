@@ -52,7 +52,7 @@ def tidy(mirror: Mirror, history_days: int) -> None:
 def around(where: Places) -> list[Room]:
     """What lies beside the mirrors' own state."""
     found = [
-        Room(what=name, bytes=_size(where.state / name), limit=f"{LOG_BYTES >> 20} MiB")
+        Room(what=name, bytes=_size(where.state / name), limit=f"at most {LOG_BYTES >> 20} MiB")
         for name in LOGS
         if (where.state / name).exists()
     ]
@@ -63,11 +63,11 @@ def around(where: Places) -> list[Room]:
         found += [
             Room(
                 what="hub uploads", bytes=_tree(where.hub_data / "uploads"),
-                limit=f"{UNUSED_DAYS} days",
+                limit=f"unfinished ones go after {UNUSED_DAYS} days",
             ),
             Room(
                 what="hub thumbnails", bytes=_tree(where.hub_data / "thumbnails"),
-                limit=f"{THUMBNAIL_BYTES >> 20} MiB",
+                limit=f"at most {THUMBNAIL_BYTES >> 20} MiB",
             ),
             Room(
                 what="hub", bytes=_tree(where.hub_data),

@@ -90,14 +90,16 @@ def test_what_lies_around_is_told_with_its_limit(home):
     (where.hub_data / "thumbnails" / "a").write_bytes(b"x" * 40)
     found = {room.what: room for room in around(where)}
     assert found["hub.log"].bytes == 10
-    assert found["hub.log"].limit == "8 MiB"
-    assert (found["hub uploads"].bytes, found["hub uploads"].limit) == (1000, "7 days")
+    assert found["hub.log"].limit == "at most 8 MiB"
+    assert (found["hub uploads"].bytes, found["hub uploads"].limit) == (
+        1000, "unfinished ones go after 7 days",
+    )  # fmt: skip
     assert "30 days" in found["hub"].limit
-    assert (found["mount.log"].bytes, found["mount.log"].limit) == (20, "8 MiB")
+    assert (found["mount.log"].bytes, found["mount.log"].limit) == (20, "at most 8 MiB")
     assert found["mount blocks"].bytes == found["mount blocks-2"].bytes == 30
     assert found["mount blocks"].limit == "cache_size: 10G"
     assert found["mount indexes"].bytes == 30
-    assert (found["hub thumbnails"].bytes, found["hub thumbnails"].limit) == (40, "512 MiB")
+    assert (found["hub thumbnails"].bytes, found["hub thumbnails"].limit) == (40, "at most 512 MiB")
 
 
 def test_a_mirror_drops_what_is_older_than_it_was_told_to_keep(hub, home, tmp_path, monkeypatch):
