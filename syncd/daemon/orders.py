@@ -47,7 +47,7 @@ def tell_all(
         raise NotFoundError("no folder is mirrored yet")
     if below is not None:
         found = of_folder(below, remote)
-    _check_token(found, remote, token_file)
+    _check_token(found, token_file, hint="--remote says which")
     return (_reply(mirror, words, token_file) for mirror in found)
 
 
@@ -100,7 +100,7 @@ def approve(plan: str, remote: str | None = None, token_file: Path | None = None
 
     The one that says so is asked first; of the others, one that cannot be asked is not it."""
     found = sorted(every_mirror(remote), key=lambda mirror: mirror.plan != plan)
-    _check_token(found, remote, token_file)
+    _check_token(found, token_file, hint="--remote says which")
     silent = []
     for mirror in found:
         reply = _reply(mirror, ["approve", plan], token_file)
@@ -121,7 +121,10 @@ def tell_owner(path: Path, words: Sequence[str], token_file: Path | None = None)
     refusal = NotFoundError("no mirror knows this file", path=str(path), hint="see syncd status")
     verb, *rest = words
     known = owners(path)
-    _check_token([mirror for mirror, _ in known], None, token_file)
+    _check_token(
+        [mirror for mirror, _ in known], token_file,
+        hint="`token` in [remotes.NAME] of the configuration is each one's own",
+    )  # fmt: skip
     for mirror, relative in known:
         if file_status(mirror.folder, relative):
             try:
@@ -131,14 +134,11 @@ def tell_owner(path: Path, words: Sequence[str], token_file: Path | None = None)
     raise refusal
 
 
-def _check_token(
-    mirrors: Sequence[MirrorStatus], remote: str | None, token_file: Path | None
-) -> None:
+def _check_token(mirrors: Sequence[MirrorStatus], token_file: Path | None, *, hint: str) -> None:
     """Raise UsageError where a token would be shown to hubs that it is not for."""
     hubs = sorted({mirror.remote for mirror in mirrors})
-    if token_file is not None and remote is None and len(hubs) > 1:
-        names = ", ".join(hubs)
-        raise UsageError(f"a token is for one hub: say which by --remote; there are {names}")
+    if token_file is not None and len(hubs) > 1:
+        raise UsageError(f"a token is for one hub; there are {', '.join(hubs)}", hint=hint)
 
 
 def _reply(mirror: MirrorStatus, words: Sequence[str], token_file: Path | None) -> Reply:

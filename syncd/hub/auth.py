@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from syncd.clock import Clock
+from syncd.disk import sync
 from syncd.errors import ConfigError
 
 LINK_SECONDS = 60
@@ -38,6 +39,7 @@ def token(file: Path) -> str:
         out.flush()
         os.fsync(fd)
     draft.rename(file)
+    sync(file.parent)
     return made
 
 

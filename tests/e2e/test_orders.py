@@ -152,8 +152,12 @@ def test_a_token_is_not_shown_to_a_hub_that_it_is_not_for(root, syncd, tmp_path,
     (root / "a.jpg").write_bytes(picture("a"))
     syncd("push", root, "--to", "x")
     syncd("push", root, "--to", "y", "--remote", other.url, "--token-file", token)
-    for order in (["retry"], ["approve", "000000000000"], ["resolve", root / "a.jpg", "--local"]):
-        assert "a token is for one hub" in syncd(*order, "--token-file", token, code=2).err
+    ways = {("retry",): "--remote says which", ("approve", "000000000000"): "--remote says which",
+            ("resolve", root / "a.jpg", "--local"): "[remotes.NAME]"}  # fmt: skip
+    for order, way in ways.items():
+        said = syncd(*order, "--token-file", token, code=2).err
+        assert "a token is for one hub" in said
+        assert way in said
     said = syncd("retry", "--remote", other.url, "--token-file", token).out
     assert said.startswith(f"{root} -> y: noted: 0 files are tried at the next")
 

@@ -11,6 +11,7 @@ import os
 import re
 import stat
 from itertools import count
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import httpx
@@ -87,6 +88,14 @@ def test_the_token_is_long_private_and_never_made_over(tmp_path):
     assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
     assert auth.token(tmp_path / "token") == first
     assert auth.token(tmp_path / "other") != first
+
+
+def test_the_name_of_a_new_token_is_durable(tmp_path, monkeypatch):
+    """Else a power cut leaves a hub whose clients know a token that it does not."""
+    synced: list[Path] = []
+    monkeypatch.setattr(auth, "sync", synced.append)
+    auth.token(tmp_path / "token")
+    assert synced == [tmp_path]
 
 
 def test_what_a_full_disk_left_of_a_token_is_none(tmp_path):
