@@ -11,6 +11,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
@@ -35,6 +36,9 @@ _numbers = count()
 
 def pytest_configure(config: pytest.Config) -> None:
     isolation.stay_on_loopback()
+    # A shell ignores Ctrl-C for what it starts in the background, and so would all that is tested.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:
