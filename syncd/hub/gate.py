@@ -12,6 +12,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -102,7 +103,7 @@ class Gate:
         if refusal is not None:
             await refuse(send, *refusal)
             return
-        with Patience(receive) as patient:
+        with closing(Patience(receive)) as patient:
             taken = receive if scope["method"] in SAFE else patient.receive
             await self._used(scope, limited(taken, limit) if limit else taken, send)
 

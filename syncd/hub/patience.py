@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from types import TracebackType
 
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
@@ -25,17 +24,6 @@ class Patience:
         self._timer: asyncio.TimerHandle | None = None
         self._over = self._late = False
 
-    def __enter__(self) -> Patience:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._end()
-
     async def receive(self) -> Message:
         if self._over:  # what comes after a body may take its time
             return await self._receive()
@@ -54,7 +42,7 @@ class Patience:
         finally:
             self._since = math.inf
         if not message.get("more_body", False):
-            self._end()
+            self.close()
         return message
 
     def _look(self) -> None:
@@ -66,7 +54,8 @@ class Patience:
             self._late = True
             self._task.cancel()
 
-    def _end(self) -> None:
+    def close(self) -> None:
+        """The body is over, or whoever took it in wants no more of it."""
         self._over = True
         if self._timer:
             self._timer.cancel()

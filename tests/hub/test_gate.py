@@ -130,7 +130,7 @@ def test_only_the_body_has_its_time(monkeypatch):
         return {"type": "http.disconnect"}
 
     async def told():
-        with Patience(receive) as waiting:
+        with closing(Patience(receive)) as waiting:
             return [(await waiting.receive())["type"], (await waiting.receive())["type"]]
 
     assert asyncio.run(told()) == ["http.request", "http.disconnect"]
@@ -144,7 +144,7 @@ def test_a_body_that_goes_on_slowly_has_its_time_and_others_ends_are_theirs(monk
         return {"type": "http.request", "body": b"x", "more_body": True}
 
     async def told():
-        with Patience(receive) as waiting:
+        with closing(Patience(receive)) as waiting:
             for _ in range(8):
                 await waiting.receive()
             await asyncio.sleep(0.3)  # the hub is slow, not the body
@@ -159,7 +159,7 @@ def test_whoever_ends_a_request_ends_it(monkeypatch):
         return {}
 
     async def told():
-        with Patience(never) as waiting:
+        with closing(Patience(never)) as waiting:
             ended = asyncio.create_task(waiting.receive())
             await asyncio.sleep(0)
             ended.cancel()
