@@ -21,6 +21,7 @@ from pathlib import Path
 
 GRACE_SECONDS = 3.0
 STOP_SECONDS = 10.0
+EXEC_SECONDS = 0.2
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 Seen = dict[str, str]
@@ -153,7 +154,7 @@ def _own(home: Path, before: set[str]) -> Seen:
     found = {}
     for pid in _pids() - before:
         parent = _parent(pid)
-        if parent == os.getpid() or (parent and os.fsencode(home) in _read(pid, "environ")):
+        if parent == os.getpid() or (parent and os.fsencode(home) in _environment(pid)):
             command = _read(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
             found[pid] = f"process {pid} ({command})"
     # multiprocessing's tracker lives as long as the interpreter
@@ -167,6 +168,17 @@ def _parent(pid: str) -> int:
     """
     fields = _read(pid, "stat").rpartition(b") ")[2].split()
     return 0 if not fields or fields[0] in (b"Z", b"X") else int(fields[1])
+
+
+def _environment(pid: str) -> bytes:
+    """What a process was given. In the middle of its `exec` it has a program and nothing else yet:
+    that is waited for, or the process would pass for a stranger's."""
+    deadline = time.monotonic() + EXEC_SECONDS
+    while not (found := _read(pid, "environ")) and time.monotonic() < deadline:
+        if not _parent(pid) or not os.path.exists(f"/proc/{pid}/exe"):  # ended, or the kernel's
+            break
+        time.sleep(0.001)
+    return found
 
 
 def _read(pid: str, name: str) -> bytes:

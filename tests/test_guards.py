@@ -26,9 +26,13 @@ def impatient(monkeypatch):
 def running(*command):
     """A process that is what it will be: before, `ps` shows an empty line."""
     child = subprocess.Popen(command)
-    while not Path(f"/proc/{child.pid}/cmdline").read_bytes().startswith(command[0].encode()):
-        time.sleep(0.005)
+    wait_to_be(child.pid, command[0])
     return child
+
+
+def wait_to_be(pid, program):
+    while not Path(f"/proc/{pid}/cmdline").read_bytes().startswith(program.encode()):
+        time.sleep(0.005)
 
 
 def found(home, leak, folders=None):
@@ -78,10 +82,30 @@ def test_a_child_left_running_is_found_and_killed(home):
     assert children[0].wait(5) == -signal.SIGKILL
 
 
+def stray():
+    """A process of a session of its own, whose parent has gone."""
+    command = ["sh", "-c", "setsid sleep 60 >/dev/null & echo $!"]
+    pid = int(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    wait_to_be(pid, "sleep")
+    return pid
+
+
 def test_a_process_that_left_the_family_is_found_by_its_home(home):
-    left = found(home, lambda: subprocess.run(["sh", "-c", "setsid sleep 60 &"], check=True))
-    assert len(left) == 1
-    assert "sleep 60" in left[0]  # or still the shell on its way to it
+    pids = []
+    left = found(home, lambda: pids.append(stray()))
+    assert left == [f"process {pids[0]} (sleep 60)"]
+
+
+def test_a_process_in_the_middle_of_its_exec_is_found_by_its_home_too(home, monkeypatch):
+    looks, read = iter(range(3)), guards._read
+    pids: list[int] = []
+
+    def at_first_without_environment(pid, name):
+        early = pids and (pid, name) == (str(pids[0]), "environ") and next(looks, None) is not None
+        return b"" if early else read(pid, name)
+
+    monkeypatch.setattr(guards, "_read", at_first_without_environment)
+    assert found(home, lambda: pids.append(stray())) == [f"process {pids[0]} (sleep 60)"]
 
 
 def test_a_hub_is_stopped_without_complaint_unless_it_does_not_heed(home, tmp_path, monkeypatch):

@@ -68,7 +68,9 @@ Bandwidth = Annotated[
 LogJson = Annotated[
     bool, typer.Option("--log-json", help="Log one JSON object a line, for programs.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but what failed or waits for a person.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Say nothing but what failed or waits for a person.")
+]
 PreserveFolders = Annotated[
     bool, typer.Option("--preserve-folders", help="Keep the whole folder structure.")
 ]
