@@ -19,9 +19,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests import proc
+
 GRACE_SECONDS = 3.0
 STOP_SECONDS = 10.0
-EXEC_SECONDS = 0.2
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 Seen = dict[str, str]
@@ -70,7 +71,7 @@ def guarded(home: Path, folders: Path) -> Iterator[list[str]]:
     its parent is now.
     """
     left: list[str] = []
-    pids = _pids()
+    pids = proc.pids()
     looks: tuple[Callable[[], Seen], ...] = (
         threads, descriptors, lambda: mounts(folders), lambda: _own(home, pids)
     )  # fmt: skip
@@ -136,53 +137,21 @@ def _stop_hubs(look: Callable[[], Seen]) -> list[str]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(pid), signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
-    while any(map(_parent, hubs)) and time.monotonic() < deadline:
+    while any(map(proc.parent, map(int, hubs))) and time.monotonic() < deadline:
         time.sleep(0.005)
-    return [f"a hub that does not heed SIGTERM: {pid}" for pid in hubs if _parent(pid)]
+    return [f"a hub that does not heed SIGTERM: {pid}" for pid in hubs if proc.parent(int(pid))]
 
 
 def _hubs(running: Seen) -> list[str]:
     return [pid for pid, text in running.items() if re.search(r"syncd(\.hub\b|.* hub\b)", text)]
 
 
-def _pids() -> set[str]:
-    return {name for name in os.listdir("/proc") if name.isdigit()}
-
-
-def _own(home: Path, before: set[str]) -> Seen:
+def _own(home: Path, before: set[int]) -> Seen:
     """Running processes newer than `before` that are children or carry `home`."""
     found = {}
-    for pid in _pids() - before:
-        parent = _parent(pid)
-        if parent == os.getpid() or (parent and os.fsencode(home) in _environment(pid)):
-            command = _read(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
-            found[pid] = f"process {pid} ({command})"
+    for pid in proc.pids() - before:
+        parent = proc.parent(pid)
+        if parent == os.getpid() or (parent and os.fsencode(home) in proc.environment(pid)):
+            found[str(pid)] = f"process {pid} ({proc.command(pid)})"
     # multiprocessing's tracker lives as long as the interpreter
     return {pid: text for pid, text in found.items() if "resource_tracker" not in text}
-
-
-def _parent(pid: str) -> int:
-    """The parent of a running process; 0 once it ended, also where nobody has reaped it yet.
-
-    Asked of `stat`: the command line of a process that has only just begun is empty as well.
-    """
-    fields = _read(pid, "stat").rpartition(b") ")[2].split()
-    return 0 if not fields or fields[0] in (b"Z", b"X") else int(fields[1])
-
-
-def _environment(pid: str) -> bytes:
-    """What a process was given. In the middle of its `exec` it has a program and nothing else yet:
-    that is waited for, or the process would pass for a stranger's."""
-    deadline = time.monotonic() + EXEC_SECONDS
-    while not (found := _read(pid, "environ")) and time.monotonic() < deadline:
-        if not _parent(pid) or not os.path.exists(f"/proc/{pid}/exe"):  # ended, or the kernel's
-            break
-        time.sleep(0.001)
-    return found
-
-
-def _read(pid: str, name: str) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/{name}").read_bytes()
-    except OSError:
-        return b""

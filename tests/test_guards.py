@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests import guards, isolation
+from tests import guards, isolation, proc
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def running(*command):
 
 
 def wait_to_be(pid, program):
-    while not Path(f"/proc/{pid}/cmdline").read_bytes().startswith(program.encode()):
+    while not proc.command(pid).startswith(program):
         time.sleep(0.005)
 
 
@@ -97,14 +97,14 @@ def test_a_process_that_left_the_family_is_found_by_its_home(home):
 
 
 def test_a_process_in_the_middle_of_its_exec_is_found_by_its_home_too(home, monkeypatch):
-    looks, read = iter(range(3)), guards._read
+    looks, read = iter(range(3)), proc.read
     pids: list[int] = []
 
     def at_first_without_environment(pid, name):
-        early = pids and (pid, name) == (str(pids[0]), "environ") and next(looks, None) is not None
+        early = pids and (pid, name) == (pids[0], "environ") and next(looks, None) is not None
         return b"" if early else read(pid, name)
 
-    monkeypatch.setattr(guards, "_read", at_first_without_environment)
+    monkeypatch.setattr(proc, "read", at_first_without_environment)
     assert found(home, lambda: pids.append(stray())) == [f"process {pids[0]} (sleep 60)"]
 
 

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from syncd.model import Item
 from syncd.remotes.hub import HubRemote
 from syncd.remotes.wire import Wire
+from tests import proc
 
 T = TypeVar("T")
 DEADLINE = 45.0
@@ -172,7 +173,7 @@ class Running:
 
     def freeze(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
-        eventually(lambda: _state(self.pid) == "T")
+        eventually(lambda: proc.state(self.pid) == "T")
 
     def thaw(self) -> None:
         self.process.send_signal(signal.SIGCONT)
@@ -262,7 +263,3 @@ def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
 
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
-
-
-def _state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[0]

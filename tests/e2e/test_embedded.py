@@ -12,22 +12,16 @@ from pathlib import Path
 import pytest
 
 from syncd.daemon.embedded import IDLE_S
+from tests import proc
 from tests.e2e.program import eventually, shelf_of
 from tests.e2e.test_watch import picture
 
 
 def hubs(home: Path) -> set[int]:
     """The pids of the hubs that run on this home's data."""
-    found = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if b"syncd.hub\0" in command and os.fsencode(home / "data") in command:
-                found.add(int(entry.name))
-    return found
+    data = os.fsencode(home / "data")
+    commands = {pid: proc.read(pid, "cmdline") for pid in proc.pids()}
+    return {pid for pid, told in commands.items() if b"syncd.hub\0" in told and data in told}
 
 
 def test_racing_commands_start_one_hub(home, alone, root):

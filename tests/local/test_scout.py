@@ -18,6 +18,7 @@ from syncd.local.ignore import Filter
 from syncd.local.kind import EXTENSIONS
 from syncd.local.listing import Glance, Listing
 from syncd.local.scan import walk
+from tests import proc
 
 # A process with one thread, as the command is when it sends a scout out.
 ALONE = """
@@ -96,12 +97,12 @@ def test_a_scout_does_not_outlive_who_sent_it(tree):
     root = tree({f"{n:0>220}/x.jpg": "" for n in range(3000)})  # more than waits in a pipe
     with process(HOLD, root) as sent:
         assert sent.stdout
-        scout = Path(f"/proc/{int(sent.stdout.readline())}")
-        assert scout.exists()
+        scout = int(sent.stdout.readline())
+        assert proc.parent(scout)
         sent.kill()
         sent.wait()
         deadline = time.monotonic() + 20
-        while scout.exists() and "zombie" not in (scout / "status").read_text():
+        while proc.parent(scout):
             assert time.monotonic() < deadline, "the scout is still there"
             time.sleep(0.01)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
-from pathlib import Path
 
+from tests import proc
 from tests.mount.mounted import content, stuck, until, whole
 
 SLOW = """
@@ -29,8 +30,8 @@ ROUNDS = 5
 
 def waits_for_itself(pid: int) -> bool:
     """Whether a thread of this process waits for an answer of a mount."""
-    waits = [task.read_text() for task in Path(f"/proc/{pid}/task").glob("*/wchan")]
-    return any("request_wait_answer" in one for one in waits)
+    waits = [proc.read(pid, f"task/{task}/wchan") for task in os.listdir(f"/proc/{pid}/task")]
+    return any(b"request_wait_answer" in one for one in waits)
 
 
 def test_who_is_killed_while_he_waits_for_himself_goes_at_once(mount, dataset):

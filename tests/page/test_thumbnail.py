@@ -14,6 +14,7 @@ import pytest
 
 from syncd.hub import decode, thumbnail
 from syncd.hub.thumbnail import DAY, Cache, Content, Decoder, Thumbnails
+from tests import proc
 from tests.page.stage import PATIENCE, RunningHub, picture, running_hub, wait_until
 
 DIGEST = "ab" * 32
@@ -36,13 +37,6 @@ def content(tmp_path: Path) -> Callable[[bytes], Content]:
     return of
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 Make = Callable[[bytes], Content]
 
 
@@ -51,7 +45,7 @@ def test_no_child_before_the_first_picture(decoder: Decoder, content: Make):
     verdict, data = decoder.make(content(picture(1)), 160)
     assert (verdict, data[:2]) == (decode.MADE, b"\xff\xd8")
     assert decoder.pid is not None
-    assert alive(decoder.pid)
+    assert proc.parent(decoder.pid)
 
 
 def test_one_child_makes_many_pictures_then_another_takes_over(content: Make):
@@ -62,7 +56,7 @@ def test_one_child_makes_many_pictures_then_another_takes_over(content: Make):
         assert decoder.make(content(picture(number)), 160)[0] == decode.MADE
     assert pids[1] == pids[2] is not None
     assert decoder.pid not in pids
-    assert not alive(pids[1] or 0)
+    assert not proc.parent(pids[1] or 0)
     decoder.close()
 
 
@@ -80,7 +74,7 @@ def test_a_child_that_hangs_is_given_up(content: Make):
     pid = decoder.pid or 0
     os.kill(pid, signal.SIGSTOP)
     assert decoder.make(content(picture(2)), 160) == (decode.NONE, b"")
-    assert not alive(pid)
+    assert not proc.parent(pid)
     decoder.close()
 
 
@@ -111,16 +105,11 @@ def test_the_child_ends_with_a_hub_that_is_killed(tmp_path: Path):
         item = hub.items(hub.dataset({"a.png": picture(1)}))[0]
         answer = hub.http.get(f"/v1/items/{item['id']}/thumbnail")
         assert answer.status_code == 200
-        children = _children(hub.pid)
+        children = proc.children(hub.pid)
         assert len(children) == 1
         os.kill(children[0], signal.SIGSTOP)  # as good as deep in a picture
         os.kill(hub.pid, signal.SIGKILL)
-        wait_until(lambda: not any(map(alive, children)))
-
-
-def _children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]
+        wait_until(lambda: not any(map(proc.parent, children)))
 
 
 # -- the cache
