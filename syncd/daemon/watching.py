@@ -224,7 +224,7 @@ class _Loop:
         """Hold the receipts against all the remote has, whether events are to be had or not."""
         self._compare_at = now + _hourly()
         if self._mirror.state.meta.get("last_sweep"):
-            self._mirror.compare()
+            self._mirror.comparison.want()
 
     def _say(self, coverage: Coverage) -> None:
         self._mirror.state.meta.put(coverage=coverage.reason if not coverage.events else "")

@@ -61,7 +61,7 @@ def _retry(mirror: Mirror, *, running: bool) -> str:
 
 def _sweep(mirror: Mirror, *, running: bool) -> str:
     mirror.sweep()
-    mirror.compare()
+    mirror.comparison.want()
     if running:
         return "a sweep has begun"
     return f"noted: the {NEXT} compares with all the remote holds"
@@ -99,7 +99,7 @@ def _flush(mirror: Mirror) -> str:
     if why:
         raise TransientError(f"nothing is sent now: {why}")
     now = mirror.clock.now_ns()
-    mirror.settle.hurry(mirror.clock.monotonic())
+    mirror.lookout.hurry()
     mirror.state.agenda.hurry(now, now)
     return "flushing"
 
@@ -117,7 +117,7 @@ def _approve(mirror: Mirror, plan: str, *, running: bool) -> str:
     if said is None:
         raise NotFoundError(f"no plan {plan!r} waits for approval", hint="see syncd status")
     mirror.sweep()
-    mirror.compare()
+    mirror.comparison.want()
     mirror.state.agenda.wake_gone(mirror.clock.now_ns())
     # A push removes nothing, so that it is not named here.
     return f"approved: {said} {'now' if running else 'at the next watch'}"

@@ -8,17 +8,17 @@ batches to the workers, write down what came of them.
 from __future__ import annotations
 
 import logging
-import os
 import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from syncd.clock import Clock
-from syncd.engine.comparison import compare
+from syncd.engine.comparison import Comparison
 from syncd.engine.decider import Decider
 from syncd.engine.dispatch import Dispatcher
 from syncd.engine.guard import Guard
 from syncd.engine.job import Result, Workbench
+from syncd.engine.lookout import Finds, Lookout
 from syncd.engine.news import current, learn
 from syncd.engine.observer import Observer
 from syncd.engine.pool import Workers
@@ -29,9 +29,7 @@ from syncd.engine.sidecar_work import Answers, either
 from syncd.errors import DeniedError, LocalError, RemoteError, TransientError
 from syncd.local.hint import Hint
 from syncd.local.ignore import IGNORE_NAME, Filter
-from syncd.local.look import look
-from syncd.local.settle import Settle
-from syncd.model import Item, OnDelete, Policy, Stat
+from syncd.model import OnDelete, Policy
 from syncd.remotes.base import Changes, Dataset
 from syncd.state.store import State
 from syncd.value import value
@@ -94,7 +92,6 @@ class Mirror:
         self.clock = clock
         self.tally = Tally()
         self.inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self.settle = Settle()
         self.guard = Guard(subject.root, state, clock, removes=removes)
         self.settlement = Settlement(state, clock, self.tally)
         self.observer = Observer(
@@ -107,14 +104,19 @@ class Mirror:
             state, Decider(state, subject.policy), self.settlement, self.guard, clock,
             traits=dataset.traits, pool=pool(either(bench.run, clerk(subject, dataset)), self.post),
         )  # fmt: skip
+        finds = Finds(
+            settled=self.dispatcher.trust, settled_sidecar=lambda path: self.sidecars.trust(path),
+            doubt=lambda reason: self.post(Doubt(reason=reason)),
+        )  # fmt: skip
+        self.lookout = Lookout(
+            subject.root, subject.chosen, state, clock,
+            guard=self.guard, observer=self.observer, finds=finds,
+        )  # fmt: skip
         self.sidecars = attach(self, removes=removes)
-        self.unsettled: dict[str, float] = {}
-        """Files that could not be had whole yet, and when (monotonic s) that was first so."""
+        self.comparison = Comparison(state, dataset, clock)
         self.resting: str | None = None
         """Why nothing is given out though all is well; set by whoever runs the turns."""
         self._removes = removes
-        self._vanished: list[str] = []
-        self._comparison: Iterator[Sequence[Item]] | None = None
         self._stored = False
         self._began = 0.0
         self.sweep_seconds = 0.0
@@ -131,7 +133,7 @@ class Mirror:
     def turn(self, wait: float) -> None:
         """Hear what there is (for at most `wait` seconds if there is nothing to do), then act."""
         self._hear(0.0 if self._scanning else wait)
-        self._look()
+        self.lookout.look()
         self._step_sweep()
         self._step_comparison()
         if self._acting and not self._holding:
@@ -147,14 +149,14 @@ class Mirror:
     @property
     def quiet(self) -> bool:
         """Nothing is under way, nothing is due now, and nothing is waited for to become quiet."""
-        return self.done and self.settle.next_due() is None
+        return self.done and self.lookout.next_due() is None
 
     @property
     def done(self) -> bool:
         """Nothing is under way, and nothing is due now."""
         return (
             self._sweep is None
-            and not self.state.meta.get("compare")
+            and not self.comparison.wanted
             and self.inbox.empty()
             and self.dispatcher.idle
             and self.sidecars.idle
@@ -172,8 +174,8 @@ class Mirror:
 
     @property
     def _comparing(self) -> bool:
-        wanted = self.state.meta.get("compare") and self.guard.closed is None
-        return bool(wanted) and not self.dispatcher.waiting
+        able = self.guard.closed is None and not self.dispatcher.waiting
+        return able and self.comparison.wanted
 
     @property
     def _holding(self) -> bool:
@@ -183,7 +185,7 @@ class Mirror:
 
     def wait_for(self, longest: float) -> float:
         """How many seconds the next turn may sleep."""
-        soonest = self.settle.next_due()
+        soonest = self.lookout.next_due()
         wait = longest if soonest is None else soonest - self.clock.monotonic()
         due = self.next_due()
         if due is not None and self._acting:
@@ -204,22 +206,12 @@ class Mirror:
             self.hints = 0
             self._sweep = self.observer.sweep()
 
-    def compare(self) -> None:
-        """Have the receipts compared with all that the remote holds; turns carry it out, until
-        it was done once to its end."""
-        self.state.meta.put(compare=True)
-        self._comparison = None
-
     def hear_of(self, changes: Changes) -> None:
         """Take in a page of the remote's change feed, unless it is another remote by now."""
         self.guard.generation(changes.generation)
         if self.guard.closed is None:
-            self.learn(current(self.state, changes.items))
+            learn(self.state, current(self.state, changes.items), self.clock.now_ns())
             self.state.meta.put(cursor=changes.cursor)
-
-    def learn(self, items: Sequence[Item]) -> None:
-        """Compare what the remote says it holds with the receipts, and note what differs."""
-        learn(self.state, items, self.clock.now_ns())
 
     def close(self) -> None:
         """Let running jobs end, write down what came of them, close the state file."""
@@ -261,86 +253,22 @@ class Mirror:
 
     def _results(self, results: list[Result]) -> None:
         self.dispatcher.back(results)
-        now = self.clock.monotonic()
         for path, stat in self.settlement.unsettled:
-            self.settle.unsettled(path, stat, now)
-            self.unsettled.setdefault(path, now)
+            self.lookout.wait(path, stat)
         self.settlement.unsettled.clear()
         if self.settlement.puzzled:
             self.settlement.puzzled = False
             self.state.meta.put(compare=True)
         for result in results:
             if result.outcome and result.outcome.error is None:
-                self.settle.sent(result.step.path, now)
-                self.unsettled.pop(result.step.path, None)
+                self.lookout.sent(result.step.path)
 
     def _hint(self, hint: Hint) -> None:
         self.hints += 1
-        now = self.clock.monotonic()
         if hint.path.rpartition("/")[2] == IGNORE_NAME:
             self.sweep()
-        elif hint.tree:
-            self._branch(hint.path)
-        elif os.path.lexists(f"{self.subject.root}/{hint.path}"):
-            self.settle.hint(hint.path, now, prompt=hint.prompt)
-            if hint.prompt and self.settle.when(hint.path) > now:
-                self._glance(hint.path, now)
         else:
-            # Nothing to wait for, and its other half may be a new file that is looked at now.
-            self._vanished.append(hint.path)
-
-    def _glance(self, path: str, now: float) -> None:
-        """It is sent only when its quiet period is over, but where another file has its name,
-        the one that was sent may be looked at under its new name now."""
-        row = self.state.files.row(path)
-        found = look(self.subject.root, self.subject.chosen, path) if row and row.receipt else None
-        if row and found and found.stat and found.stat[2] != row.stat[2]:
-            self.observer.note(path, found.stat)
-            later = self.clock.now_ns() + int((self.settle.when(path) - now) * 1e9)
-            self.state.agenda.settle(path, later)
-
-    def _branch(self, folder: str) -> None:
-        if self.guard.check() is None:
-            try:
-                self.observer.branch(folder)
-            except LocalError as error:
-                self.post(Doubt(reason=str(error)))
-
-    def _look(self) -> None:
-        """Look at every path whose quiet period is over."""
-        now = self.clock.monotonic()
-        paths = [*self._vanished, *self.settle.due(now)]
-        self._vanished.clear()
-        if not paths or self.guard.check() is not None:
-            return
-        for path in paths:
-            found = look(self.subject.root, self.subject.chosen, path)
-            if found is None:
-                self._gone(path)
-            elif found.folder:
-                self._branch(path)
-            elif found.stat:
-                self._seen(path, found.stat, now)
-            elif found.sidecar:
-                self.observer.note_sidecar(path, found.sidecar)
-                if self.settle.look(path, found.sidecar, now):
-                    self.sidecars.trust(path)
-
-    def _gone(self, path: str) -> None:
-        if self.observer.note_sidecar(path, None):
-            return
-        if self.state.files.row(path) is not None:
-            self.observer.note(path, None)
-        else:
-            self.observer.branch(path)
-
-    def _seen(self, path: str, stat: Stat, now: float) -> None:
-        news = self.observer.note(path, stat)
-        if self.settle.look(path, stat, now):
-            self.dispatcher.trust(path)
-            news = True
-        if news:
-            self.state.agenda.wake(self.clock.now_ns(), [path])
+            self.lookout.hint(hint)
 
     def _changed(self, path: str) -> None:
         if path in self.dispatcher.busy:
@@ -361,19 +289,12 @@ class Mirror:
                 self.post(Doubt(reason=str(error)))
 
     def _step_comparison(self) -> None:
-        if not self._comparing:
-            return
-        if self._comparison is None:
-            self._comparison = compare(self.state, self.dataset, self.clock)
-        try:
-            self.learn(next(self._comparison))
-            self.dispatcher.reached()
-        except StopIteration:
-            self._comparison = None
-            self.state.meta.put(compare=False)
-        except RemoteError as error:
-            self._comparison = None
-            self._broken_off(error)
+        if self._comparing:
+            try:
+                if self.comparison.step():
+                    self.dispatcher.reached()
+            except RemoteError as error:
+                self._broken_off(error)
 
     def _broken_off(self, error: RemoteError) -> None:
         log.warning("comparison broken off reason=%s", error)

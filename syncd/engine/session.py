@@ -174,8 +174,8 @@ def _given_up(mirror: Mirror) -> bool:
 def _only_writers(mirror: Mirror) -> bool:
     """Whether all that is left are files that somebody has been writing for long enough."""
     now = mirror.clock.monotonic()
-    long = all(now - since >= WRITING for since in mirror.unsettled.values())
-    return bool(mirror.unsettled) and long and mirror.done
+    long = all(now - since >= WRITING for since in mirror.lookout.unsettled.values())
+    return bool(mirror.lookout.unsettled) and long and mirror.done
 
 
 def report(mirror: Mirror, seconds: float, names: tuple[str, ...] = ()) -> Report:
@@ -222,7 +222,9 @@ def _unset(mirror: Mirror, names: tuple[str, ...]) -> list[Failure]:
     return [
         Failure(
             path=trouble.path,
-            reason="still being written" if trouble.path in mirror.unsettled else trouble.reason,
+            reason="still being written"
+            if trouble.path in mirror.lookout.unsettled
+            else trouble.reason,
         )
         for trouble in mirror.state.sidecars.troubles()
         if not names or trouble.path in names
@@ -244,7 +246,9 @@ def _failures(mirror: Mirror) -> list[Failure]:
     away = (state.meta.get("away") or {}).get("reason")
     reason = f"not sent: {away}" if away else "not sent yet"
     return failed + [
-        Failure(path=path, reason="still being written" if path in mirror.unsettled else reason)
+        Failure(
+            path=path, reason="still being written" if path in mirror.lookout.unsettled else reason
+        )
         for path in state.files.unsent()
         if path not in listed
     ]

@@ -9,7 +9,7 @@ from syncd.engine.sidecar import Sidecars, Ways
 from syncd.engine.sidecar_work import Answers, Clerk, Errand, broken_off
 from syncd.errors import DeniedError, RejectedError
 from syncd.local.look import exists
-from syncd.model import OnDelete, Stat
+from syncd.model import OnDelete
 from syncd.remotes.base import Annotates, Dataset
 
 if TYPE_CHECKING:
@@ -35,14 +35,6 @@ def attach(mirror: Mirror, *, removes: bool) -> Sidecars:
     """The sidecars of a mirror whose other parts are there."""
     keeps = mirror.subject.policy.on_delete is OnDelete.KEEP
 
-    def unsettled(path: str, stat: Stat) -> None:
-        now = mirror.clock.monotonic()
-        mirror.settle.unsettled(path, stat, now)
-        mirror.unsettled.setdefault(path, now)
-
-    def settled(path: str) -> None:
-        mirror.unsettled.pop(path, None)
-
     def denied(error: DeniedError) -> None:
         mirror.settlement.denied = error
 
@@ -51,8 +43,8 @@ def attach(mirror: Mirror, *, removes: bool) -> Sidecars:
         reached=mirror.dispatcher.reached,
         missed=mirror.dispatcher.missed,
         denied=denied,
-        unsettled=unsettled,
-        settled=settled,
+        unsettled=mirror.lookout.wait,
+        settled=mirror.lookout.calm,
         vanished=lambda path: mirror.observer.note_sidecar(path, None),
         exists=lambda path: bool(mirror.guard.check()) or exists(mirror.subject.root, path),
     )

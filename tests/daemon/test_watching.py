@@ -81,8 +81,8 @@ def live(world, monkeypatch):
         )
         with monkeypatch.context() as patch:
             patch.setattr(world.mirror, "wait_for", day.wait_for)
-            for name in ("sweep", "compare"):
-                patch.setattr(world.mirror, name, day.noting(name, getattr(world.mirror, name)))
+            for part, act in ((world.mirror, "sweep"), (world.mirror.comparison, "want")):
+                patch.setattr(part, act, day.noting(act, getattr(part, act)))
             loop.run(day.stop, day)
         return day
 
@@ -95,7 +95,7 @@ def hourly(gap: float) -> bool:
 
 def test_with_events_it_sweeps_and_compares_hourly_with_jitter(live):
     day = live(Coverage(events=True), 5 * 3600)
-    for name in ("sweep", "compare"):
+    for name in ("sweep", "want"):
         assert len(day.gaps(name)) >= 2
         assert all(map(hourly, day.gaps(name))), (name, day.gaps(name))
     assert len(set(day.gaps("sweep"))) > 1, "always the same time"
@@ -105,8 +105,8 @@ def test_without_events_it_scans_often_and_compares_hourly_all_the_same(live, ex
     expect_log("scanning instead of watching reason=no room")
     day = live(Coverage(events=False, reason="no room"), 4 * 3600)
     assert max(day.gaps("sweep")) <= 21 * STEP_S, "twenty times what a scan takes, a step"
-    assert 2 <= len(day.did["compare"]) <= 6
-    assert all(map(hourly, day.gaps("compare"))), day.gaps("compare")
+    assert 2 <= len(day.did["want"]) <= 6
+    assert all(map(hourly, day.gaps("want"))), day.gaps("want")
 
 
 def test_without_events_a_file_is_found_by_the_scan_alone(live, world, expect_log):

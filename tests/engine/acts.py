@@ -154,7 +154,7 @@ class Acts:
         self.world.hear()
 
     def compare(self, i: int, j: int) -> None:
-        self.world.mirror.compare()
+        self.world.mirror.comparison.want()
 
     def crash(self, i: int, j: int) -> None:
         self.world.crash()

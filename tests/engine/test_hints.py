@@ -136,7 +136,7 @@ def test_a_paused_mirror_sleeps(world, allow_log):
     world.turn()
     world.root.rename(world.root.with_name("aside"))
     assert world.mirror.guard.check()
-    world.mirror.compare()
+    world.mirror.comparison.want()
     world.turn()
     assert world.mirror.wait_for(30.0) == 30.0
     world.root.with_name("aside").rename(world.root)

@@ -221,7 +221,7 @@ def test_a_replaced_picture_keeps_them_as_made_on_the_old_one(annotated):
 
 def test_one_whose_picture_conflicts_waits(world):
     world.shelf.store("1.jpg", b"theirs")
-    world.mirror.compare()
+    world.mirror.comparison.want()
     world.settle()
     world.disk.write("1.jpg", b"ours")
     world.disk.write("1.jpg.json", sidecar("cat"))

@@ -21,7 +21,7 @@ def killed_unheard(world):
 def look_again(world):
     """As a daemon begins: it scans, and compares with all the remote holds."""
     world.start()
-    world.mirror.compare()
+    world.mirror.comparison.want()
     world.sweep()
     world.settle()
     world.finish()

@@ -265,7 +265,7 @@ class World:
             self.approve_restore()
             self.sweep()
             self.settle()
-            self.mirror.compare()
+            self.mirror.comparison.want()
             self.settle()
 
     def approve_restore(self) -> None:
