@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,12 +16,11 @@ from itertools import islice
 
 from syncd.errors import DeniedError, MissingError, NotFoundError, SyncdError
 from syncd.model import Item, ItemState
-from syncd.mount.filling import SOME, Filling, Sidecars, rows_of
+from syncd.mount.filling import SOME, Filling, Sidecars
 from syncd.mount.marks import Marks
-from syncd.mount.names import Rank, place
-from syncd.mount.rows import ROOT, Row, Step
+from syncd.mount.showing import Showing
 from syncd.mount.tree import Tree
-from syncd.mount.turning import NotNowError, Turner
+from syncd.mount.turning import Turner
 from syncd.remotes.base import Annotates, Changes, Dataset, Feeds
 
 log = logging.getLogger(__name__)
@@ -38,8 +36,6 @@ SIZED = 100
 """For so many at a time, between what is heard: 0.1 s where the remote has to measure them."""
 END = 1 << 62
 """A cursor beyond all changes: its answer holds none, and the cursor of the last."""
-_RENAMED = "shown under another name item=%r as=%r"
-_HIDDEN = "several things have this name, one is shown path=%r"
 
 
 class Follower:
@@ -60,6 +56,7 @@ class Follower:
         self._index = tree.index
         self._dataset = dataset
         self._turner = turner
+        self._showing = Showing(tree, turner)
         self._sidecars = sidecars
         self._staleness = staleness_s
         self._revive = revive
@@ -73,8 +70,6 @@ class Follower:
         self._turn = threading.Lock()
         """Held to say that the end has come, and that the answer has: one of them is first."""
         self._fresh = False
-        self._later: dict[str, tuple[Item, bytes | None]] = {}
-        """Items, and their sidecars, that somebody stands in the way of; the others go on."""
         self._unsized: Iterator[Item] | None = None
         self._heard: dict[str, str] = {}
         """Words that are put down once nothing waits: a restart hears again what did."""
@@ -134,7 +129,7 @@ class Follower:
                 if not attached:
                     self._attach()
                     attached = True
-                    self._report()
+                    self._showing.report()
                 if self._retired.is_set():
                     self._clear()
                     return
@@ -177,8 +172,8 @@ class Follower:
             if not self._stop.is_set():
                 self.compare()
             return
-        self._make_up()
-        changes = self._ask(dataset, min(wait, AGAIN_S) if self._later else wait)
+        self._catch_up()
+        changes = self._ask(dataset, min(wait, AGAIN_S) if self._showing.behind else wait)
         if changes is None:
             return
         if changes.generation != self._word("generation"):
@@ -219,16 +214,14 @@ class Follower:
         """Wait so long, or for the end, and try meanwhile what waits."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            if self._stop.wait(min(left, AGAIN_S) if self._later else left):
+            if self._stop.wait(min(left, AGAIN_S) if self._showing.behind else left):
                 return
-            self._make_up()
+            self._catch_up()
 
-    def _make_up(self) -> None:
-        """Try again what waits."""
-        if self._later:
-            for item, sidecar in list(self._later.values()):
-                self._show(item, sidecar)
-            self._turner.settle()
+    def _catch_up(self) -> None:
+        """Show what waited, and put down the words that waited for it."""
+        if self._showing.behind:
+            self._showing.catch_up()
             self._put_words()
 
     def _end(self) -> tuple[int, str]:
@@ -242,7 +235,7 @@ class Follower:
         if self._stop.is_set():
             return  # what was said before may not have been carried out to its end
         self._heard |= words
-        if self._later:
+        if self._showing.behind:
             return
         with self._tree.lock:
             for name, value in self._heard.items():
@@ -257,7 +250,7 @@ class Follower:
 
     def compare(self) -> None:
         """List everything, and make the tree so; raises RemoteError before anything is removed."""
-        self._later.clear()  # all of it is said anew, by a remote that may have been restored
+        self._showing.drop()  # all of it is said anew, by a remote that may have been restored
         cursor, generation = self._end()
         heard = Marks()
         items = self._dataset.items()
@@ -266,27 +259,14 @@ class Follower:
             with self._tree.lock:
                 for item in some:
                     heard.update(row.ino for row in self._index.rows.of_item(item.id))
-        self._remove_but(heard)
+        self._showing.only(heard)
         self._put_words(cursor=str(cursor), generation=generation, sizes="")
 
     def _clear(self) -> None:
         """Show nothing, as soon as nobody stands in the way."""
-        self._remove_but(Marks())
-        while self._later and not self._stop.wait(AGAIN_S):
-            self._make_up()
-
-    def _remove_but(self, heard: Marks) -> None:
-        """Show no items any more but those of these rows."""
-        number = 0
-        while True:
-            with self._tree.lock:
-                some = self._index.rows.items(number, SOME)
-            if not some:
-                break
-            for number, id in some:
-                if number not in heard:
-                    self._show(Item(key="", id=id, state=ItemState.PURGED), None)
-        self._turner.settle()
+        self._showing.only(Marks())
+        while self._showing.behind and not self._stop.wait(AGAIN_S):
+            self._catch_up()
 
     def take(self, items: Sequence[Item]) -> None:
         """Make the tree show these items as they are now; raises RemoteError."""
@@ -295,94 +275,5 @@ class Follower:
         for item in items:
             if self._stop.is_set():
                 return
-            self._show(item, sidecars.get(item.id))
-        self._turner.settle()
-
-    def _show(self, item: Item, sidecar: bytes | None) -> None:
-        """Make the tree show an item as it is now, or later where somebody is in the way."""
-        try:
-            self._say(item, sidecar)
-            self._later.pop(item.id, None)
-        except NotNowError as error:
-            if item.id not in self._later:
-                log.warning("shown later than it came %s", error)
-            self._later[item.id] = (item, sidecar)
-
-    def _say(self, item: Item, sidecar: bytes | None) -> None:
-        with self._tree.lock:
-            before = self._index.rows.of_item(item.id)
-        rows = list(rows_of(item, sidecar)) if item.state == ItemState.PRESENT else []
-        for kind in (False, True):
-            olds = [row for row in before if (row.rank == Rank.SIDECAR) == kind]
-            new = next((row for row in rows if (row.rank == Rank.SIDECAR) == kind), None)
-            if new is not None:
-                new = new._replace(folder=self._folder(place(item.key).folders))
-            here = [row for row in olds if new and row[1:3] == new[1:3]]
-            old = next(iter(here or olds), None)
-            self._change(old, new)
-            for left in olds:
-                if left is not old:  # killed between the two halves of a move
-                    self._change(left, None)
-
-    def _change(self, old: Row | None, new: Row | None) -> None:
-        if old and new and old.same(new):
-            if (old.mtime_ns, old.version) != (new.mtime_ns, new.version):
-                self._turner.refresh(new._replace(ino=old.ino))
-            return
-        new = new._replace(ino=self._index.number()) if new else None
-        if old and new and (old.folder, old.name) == (new.folder, new.name):
-            self._turner.carry_out(Step(folder=new.folder, name=new.name, remove=old, add=new))
-            return
-        if new:
-            self._turner.carry_out(Step(folder=new.folder, name=new.name, add=new))
-            self._tell(new)
-        if old:
-            self._turner.carry_out(Step(folder=old.folder, name=old.name, remove=old))
-            self._prune(old.folder)
-
-    def _report(self) -> None:
-        """Say which items are shown under other names, or not at all: a scan of the index."""
-        try:
-            with self._index.aside() as rows:
-                for row in rows.renamed():
-                    log.warning(_RENAMED, row.key, row.name)
-                for folder, name in rows.hidden():
-                    log.warning(_HIDDEN, _joined(rows.path(folder), name))
-        except sqlite3.Error:
-            log.exception("names not looked through")
-
-    def _tell(self, new: Row) -> None:
-        """The same of a row that came just now."""
-        if new.key is not None:
-            log.warning(_RENAMED, new.key, new.name)
-        with self._tree.lock:
-            several = self._index.rows.several(new.folder, new.name)
-        if several:
-            log.warning(_HIDDEN, _joined(self._tree.path(new.folder), new.name))
-
-    def _folder(self, folders: Sequence[str]) -> int:
-        """The folder at this place, made where it is not there."""
-        at = ROOT
-        for name in folders:
-            with self._tree.lock:
-                found = self._index.rows.find(at, name)
-            if found is None or found.rank != Rank.FOLDER:
-                found = Row(self._index.number(), at, name, Rank.FOLDER, 0, 0)
-                self._turner.carry_out(Step(folder=at, name=name, add=found))
-                self._tell(found)
-            at = found.ino
-        return at
-
-    def _prune(self, folder: int) -> None:
-        """Remove folders that hold nothing any more."""
-        while folder != ROOT:
-            with self._tree.lock:
-                row = self._index.rows.row(folder)
-                if row is None or self._index.rows.more_than(folder, 0):
-                    return
-            self._turner.carry_out(Step(folder=row.folder, name=row.name, remove=row))
-            folder = row.folder
-
-
-def _joined(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name
+            self._showing.show(item, sidecars.get(item.id))
+        self._showing.settle()

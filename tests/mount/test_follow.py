@@ -18,7 +18,7 @@ from syncd.mount.follow import Follower
 from syncd.mount.index import Index
 from syncd.mount.sidecars import Beside, Mode
 from syncd.mount.tree import Tree
-from syncd.mount.turning import Turner
+from syncd.mount.turning import NotNowError, Turner
 from syncd.remotes.memory import MemoryDataset, MemoryRemote, PlainDataset
 from syncd.remotes.shelf import Shelf
 from tests.mount.mounted import until
@@ -98,14 +98,20 @@ def test_names_that_come_later_and_cannot_be_shown_are_told_of(tmp_path, expect_
         follower.hear(0.0)
 
 
-def test_what_waited_is_forgotten_where_a_listing_says_all_anew(tmp_path):
+def in_the_way(self, step):
+    raise NotNowError(f"item={step.name}")
+
+
+def test_what_waited_is_forgotten_where_a_listing_says_all_anew(tmp_path, monkeypatch, expect_log):
     """A remote that was restored has nothing of it any more."""
     shelf = Shelf("signs")
     kept = shelf.store("a.jpg", b"x")
     with following(shelf, tmp_path) as (tree, follower):
         follower.fill()
-        gone = replace(kept, id="f" * 30, key="b.jpg")
-        follower._later[gone.id] = (gone, None)
+        with monkeypatch.context() as patch:
+            patch.setattr(Turner, "carry_out", in_the_way)
+            expect_log("shown later than it came")
+            follower.take([replace(kept, id="f" * 30, key="b.jpg")])
         follower.compare()
         follower.hear(0.0)
         assert names(tree) == ["a.jpg"]

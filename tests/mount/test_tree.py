@@ -302,7 +302,8 @@ def test_what_a_kill_left_in_the_middle_is_put_right(tmp_path):
     shelf.store("c.jpg", b"x")
     with following(shelf, tmp_path) as (tree, follower, _):
         follower.fill()
-        follower._change(None, next(rows_of(replace(item, key="2.jpg"), None)))
+        row = next(rows_of(replace(item, key="2.jpg"), None))._replace(ino=tree.index.number())
+        tree.apply(Step(folder=row.folder, name=row.name, add=row))
         empty = Row(tree.index.number(), ROOT, "empty", Rank.FOLDER, 0, 0)
         tree.apply(Step(folder=ROOT, name="empty", add=empty))
         (tmp_path / "killed").mkdir()
