@@ -7,56 +7,21 @@ what came of it is decided anew, so a run can be killed anywhere.
 
 from __future__ import annotations
 
-import logging
-import random
-from collections.abc import Callable
 from dataclasses import replace
 
-from syncd.annotation.model import AnnotationSet
 from syncd.clock import Clock
 from syncd.engine.settlement import GRACE_NS
-from syncd.engine.sidecar_work import Answers, Delivery, Errand, Page, Parcel, Reading
-from syncd.errors import (
-    DeniedError,
-    MissingError,
-    SyncdError,
-    TransientError,
-    UnsettledError,
-    VanishedError,
-)
-from syncd.model import Item, Receipt, Stat
-from syncd.plan.backoff import LONGEST, delay
-from syncd.plan.sidecar import Beside, Kind, Need, Picture, need, weigh
+from syncd.engine.sidecar_settlement import SECOND, SidecarSettlement, Ways, nothing
+from syncd.engine.sidecar_work import Answers, Errand, Page, Parcel
+from syncd.model import Item, Receipt
+from syncd.plan.backoff import LONGEST
+from syncd.plan.sidecar import Beside, Kind, Need, Picture, need
 from syncd.state.row import Row
 from syncd.state.sidecars import Sidecar
 from syncd.state.store import State
-from syncd.value import value
-
-log = logging.getLogger(__name__)
 
 BATCH = 100
 BATCH_BYTES = 8 * 1024 * 1024
-SECOND = 1_000_000_000
-NO_CONTENT = "0" * 64
-"""What a set that says nothing was made on."""
-NET_NS = 60 * SECOND
-"""When a sidecar that is being written is looked at again, should its two looks get lost."""
-
-
-@value
-class Ways:
-    """What the sidecars need of their mirror: to give an errand out; to tell that the remote has
-    answered, is away or does not want us, that a file is being written, was had whole or has
-    vanished; and to know whether a path may be there."""
-
-    give: Callable[[Errand], None]
-    reached: Callable[[], None]
-    missed: Callable[[TransientError], None]
-    denied: Callable[[DeniedError], None]
-    unsettled: Callable[[str, Stat], None]
-    settled: Callable[[str], None]
-    vanished: Callable[[str], object]
-    exists: Callable[[str], bool]
 
 
 class Sidecars:
@@ -76,14 +41,17 @@ class Sidecars:
         self._removes = removes
         self._keeps = keeps
         self._out = False
-        self._parcels: list[Parcel] = []
+        self._settlement = SidecarSettlement(state, clock, ways)
         self._trusted: set[str] = set()
-        self.annotated = 0
-        """How many times a sidecar changed what the remote has."""
         if self._table.any:
             # What an earlier run had given out, or waited for, is decided anew.
             now = clock.now_ns()
             self._table.wakes.hurry(now, now)
+
+    @property
+    def annotated(self) -> int:
+        """How many times a sidecar changed what the remote has."""
+        return self._settlement.annotated
 
     @property
     def idle(self) -> bool:
@@ -99,7 +67,7 @@ class Sidecars:
     def _due(self) -> int | None:
         if not self._table.any or not self.able or self._out:
             return None
-        return 0 if self._parcels else self._table.wakes.next_due()
+        return 0 if self._settlement.parcels else self._table.wakes.next_due()
 
     def trust(self, path: str) -> None:
         """The file was the same at two looks: it may be read without a lease."""
@@ -124,11 +92,10 @@ class Sidecars:
         if not self.able:
             return
         self._doubt_restored()
-        if self._parcels:
+        if self._settlement.parcels:
             # From here on it may be at the remote, whatever becomes of this process.
             self._state.commit()
-            parcels, self._parcels = tuple(self._parcels), []
-            self._give(Errand(parcels=parcels))
+            self._give(Errand(parcels=self._settlement.hand_out()))
         else:
             self._decide()
 
@@ -140,11 +107,11 @@ class Sidecars:
         for reading in answers.readings:
             row = self._table.at(reading.page.path)
             if row is not None and row.gone is None:
-                self._read(row, reading)
+                self._settlement.read(row, reading)
         for delivery in answers.deliveries:
             row = self._table.at(delivery.parcel.path)
             if row is not None:
-                self._delivered(row, delivery)
+                self._settlement.delivered(row, delivery)
 
     # --- what is due ------------------------------------------------------------------------------
 
@@ -192,7 +159,7 @@ class Sidecars:
         if what in (Need.NOTHING, Need.WAIT):
             self._table.keep(replace(row, due=None))
         elif what is Need.FORGET:
-            self._disclaim(row)
+            self._settlement.disclaim(row)
         elif what is Need.REMOVE:
             self._take_away(row)
         else:
@@ -203,13 +170,6 @@ class Sidecars:
         settled = row.path in self._trusted
         self._trusted.discard(row.path)
         return Page(path=row.path, stat=row.stat, settled=settled, item=_item(receipt))
-
-    def _disclaim(self, row: Sidecar) -> None:
-        """Nothing of it is at the remote, or is to stay there."""
-        if row.gone:
-            self._table.forget([row])
-        else:
-            self._table.keep(replace(row, item_id=None, applied=None, brought=(), due=None))
 
     def _picture(self, row: Row) -> Picture:
         receipt, trouble = row.receipt, self._state.troubles.tries(row.path)
@@ -242,11 +202,13 @@ class Sidecars:
             self._table.keep(replace(row, gone=None, digest=None, kind=Kind.UNREAD.value))
             return
         kept = {op for other in self._table.on(item) if self._lies(other) for op in other.brought}
-        sets = tuple(_nothing(item, op) for op in row.brought if op not in kept)
+        sets = tuple(nothing(item, op) for op in row.brought if op not in kept)
         if sets:
-            self._parcels.append(Parcel(path=row.path, item_id=item, digest="", sets=sets))
+            self._settlement.parcels.append(
+                Parcel(path=row.path, item_id=item, digest="", sets=sets)
+            )
         else:
-            self._disclaim(row)
+            self._settlement.disclaim(row)
 
     def _lies(self, row: Sidecar) -> bool:
         """Whether it lies beside the picture of the item that it was set on."""
@@ -254,95 +216,6 @@ class Sidecars:
             return False
         beside = self._state.files.row(row.picture)
         return bool(beside and beside.receipt and beside.receipt.id == row.item_id)
-
-    # --- what came back ---------------------------------------------------------------------------
-
-    def _read(self, row: Sidecar, reading: Reading) -> None:
-        if reading.error is not None:
-            self._failed(row, reading.error)
-            return
-        if row.stat != reading.page.stat or reading.stat is None:
-            return  # It changed meanwhile, and is due again.
-        self._ways.settled(row.path)
-        now = self._clock.now_ns()
-        row = replace(
-            row, stat=reading.stat, digest=reading.digest, kind=reading.kind.value,
-            reason=reading.reason, tries=0, due=now,
-        )  # fmt: skip
-        if reading.reason:
-            self._state.history.note(now, row.path, "failed", reading.reason)
-            log.info("listed path=%r kind=sidecar reason=%s", row.path, reading.reason)
-        if reading.kind is Kind.SIDECAR and reading.page.item is not None:
-            row = self._weighed(row, reading, reading.page.item)
-        self._table.keep(row)
-
-    def _weighed(self, row: Sidecar, reading: Reading, item: Item) -> Sidecar:
-        """What is to be sent goes out next turn, after what it brings was written down."""
-        before = row.brought if row.item_id == item.id else ()
-        changed = row.item_id == item.id and row.applied not in (None, reading.digest)
-        exact = reading.shown or changed
-        change = weigh(
-            {op: _says(some, exact=exact) for op, some in reading.wanted.items()},
-            {op: _says(some, exact=exact) for op, some in reading.there.items()},
-            before,
-            shown=reading.shown,
-        )
-        row = replace(row, item_id=item.id, brought=tuple({*change.brought, *change.drop}))
-        if not change.send and not change.drop:
-            return replace(row, brought=change.brought, applied=reading.digest)
-        sets = [reading.wanted[op] for op in change.send]
-        sets += [_nothing(item.id, op) for op in change.drop]
-        self._parcels.append(
-            Parcel(path=row.path, item_id=item.id, digest=reading.digest, sets=tuple(sets))
-        )
-        return replace(row, applied=None, due=self._clock.now_ns() + NET_NS)
-
-    def _delivered(self, row: Sidecar, delivery: Delivery) -> None:
-        parcel, error, now = delivery.parcel, delivery.error, self._clock.now_ns()
-        removal = not parcel.digest
-        if isinstance(error, MissingError):
-            # What has become of the picture's item, only the remote's own list can tell.
-            self._state.meta.put(compare=True)
-        if error is not None and not (removal and isinstance(error, MissingError)):
-            self._failed(row, error)
-            return
-        self.annotated += 1
-        said = ", ".join(some.operation for some in parcel.sets)
-        self._state.history.note(now, row.path, "unannotated" if removal else "annotated", said)
-        if removal and (row.gone or row.kind == Kind.OTHER):
-            self._disclaim(row)
-        elif removal:
-            self._table.keep(replace(row, brought=(), applied=None, due=now))
-        elif row.item_id == parcel.item_id:
-            dropped = {some.operation for some in parcel.sets if not some.annotations}
-            own = tuple(op for op in row.brought if op not in dropped)
-            self._table.keep(
-                replace(
-                    row, applied=parcel.digest, brought=own, reason=None, tries=0,
-                    due=row.due if row.gone else now,
-                )
-            )  # fmt: skip
-
-    def _failed(self, row: Sidecar, error: SyncdError) -> None:
-        now, tries = self._clock.now_ns(), row.tries + 1
-        if isinstance(error, VanishedError):
-            self._ways.vanished(row.path)
-            return
-        if isinstance(error, UnsettledError):
-            self._ways.unsettled(row.path, row.stat)
-            self._table.keep(replace(row, due=now + NET_NS))
-            return
-        if isinstance(error, TransientError) and (not error.answered or error.retry_after):
-            self._ways.missed(error)
-        wait = delay(error, tries, random.random())  # noqa: S311
-        due = None if wait is None else now + int(wait * SECOND)
-        if isinstance(error, DeniedError):
-            due = now
-            self._ways.denied(error)
-        if not row.tries:
-            self._state.history.note(now, row.path, "failed", error.message)
-            log.warning("failed path=%r kind=sidecar reason=%s", row.path, error.message)
-        self._table.keep(replace(row, reason=error.message, tries=tries, due=due, applied=None))
 
 
 def _item(receipt: Receipt | None) -> Item | None:
@@ -365,16 +238,3 @@ def _beside(row: Sidecar) -> Beside:
         current=row.digest is not None and row.applied == row.digest,
         brought=bool(row.brought),
     )
-
-
-def _nothing(item_id: str, operation: str) -> AnnotationSet:
-    """The set that takes an operation's annotations away."""
-    return AnnotationSet(
-        item_id=item_id, operation=operation, model=False, digest=NO_CONTENT, annotations=()
-    )
-
-
-def _says(some: AnnotationSet, *, exact: bool) -> object:
-    """What has to be equal for a set to be there already: where nobody made the sidecar anew, not
-    the content it was made on, for that is only known of what the picture holds now."""
-    return (some.model, some.annotations, some.digest if exact else "")

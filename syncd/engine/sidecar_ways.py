@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from syncd.engine.sidecar import Sidecars, Ways
+from syncd.engine.sidecar import Sidecars
+from syncd.engine.sidecar_settlement import Ways
 from syncd.engine.sidecar_work import Answers, Clerk, Errand, broken_off
 from syncd.errors import DeniedError, RejectedError
 from syncd.local.look import exists
