@@ -10,6 +10,9 @@ from syncd.remotes.hub import HubRemote
 from tests.mount.mounted import signs
 
 WAITING = 60
+WAIT_S = 25.0
+AT_ONCE_S = 10.0
+"""Far more than an answer needs, and far less than who waits for one in vain."""
 
 
 def test_who_waits_for_changes_keeps_nobody_else_waiting(hub, tmp_path):
@@ -20,7 +23,7 @@ def test_who_waits_for_changes_keeps_nobody_else_waiting(hub, tmp_path):
         dataset = remote.open("waited for", create=True)
         cursor = dataset.changes(1 << 62).cursor
         begun.release()
-        return len(dataset.changes(cursor, wait=20.0, mine=True).items)
+        return len(dataset.changes(cursor, wait=WAIT_S, mine=True).items)
 
     with ThreadPoolExecutor(WAITING) as threads:
         waiting = [threads.submit(wait, number) for number in range(WAITING)]
@@ -29,9 +32,11 @@ def test_who_waits_for_changes_keeps_nobody_else_waiting(hub, tmp_path):
         time.sleep(0.5)
         asked = time.monotonic()
         assert any(info.name == "waited for" for info in remote.datasets())
-        assert time.monotonic() - asked < 2.0
+        assert time.monotonic() - asked < AT_ONCE_S
         with signs(hub, "waited for", tmp_path) as dataset:
             dataset.put({"a.jpg": b"what all of them wait for"})
+            # Not before: how long a disk takes to keep it is no question of this test.
+            stored = time.monotonic()
         assert [one.result() for one in waiting] == [1] * WAITING
-        assert time.monotonic() - asked < 5.0
+        assert time.monotonic() - stored < AT_ONCE_S
     remote.close()
