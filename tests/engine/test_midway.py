@@ -16,6 +16,9 @@ from tests.engine.acts import Acts
 from tests.engine.test_world import LAYOUTS, histories
 from tests.engine.test_world import world as world_of
 
+pytestmark = pytest.mark.timeout(300)
+"""A history writes real state files, and each of them waits for the disk some twenty times."""
+
 LEN = len(b"000001")
 NAMES = ("rename_free", "rename_free", "rename_folder")
 STEPS = ("turn", "turn", "turn", "work", "work", "deliver", "deliver", "wait")

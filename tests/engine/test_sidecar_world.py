@@ -27,6 +27,9 @@ from tests.engine.world import Act, World
 
 __all__ = ["_unsaid"]
 
+pytestmark = pytest.mark.timeout(300)
+"""A history writes real state files, and each of them waits for the disk some twenty times."""
+
 SIDE = ("say", "say", "say", "say_other", "say_nothing", "unsay", "unsay")
 SIDEWAYS = ("along", "along", "astray")
 STILL = ("write", "write", "write", "overwrite", "replace", "touch")

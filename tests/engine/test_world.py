@@ -27,6 +27,9 @@ from tests.engine.acts import LOCAL, MIRROR, REMOTE, ROUGH, Acts, made_by
 from tests.engine.test_push import run
 from tests.engine.world import Act, World
 
+pytestmark = pytest.mark.timeout(300)
+"""A history writes real state files, and each of them waits for the disk some twenty times."""
+
 QUIET = (*LOCAL, *MIRROR, *MIRROR)
 PEOPLE = (*QUIET, *REMOTE)
 ALL = (*PEOPLE, *ROUGH)
