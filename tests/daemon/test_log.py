@@ -9,7 +9,7 @@ import re
 import threading
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from hypothesis import given
@@ -56,7 +56,7 @@ def test_a_reader_that_is_stuck_stops_nobody_and_hears_what_it_missed(pipe, monk
         began = time.monotonic()
         for number in range(5_000):
             logger.warning("event number=%d text=%s", number, "x" * 200)
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < 20.0
         read, told_all = b"", False
         while b"the last one" not in read:
             read += os.read(reader, 1 << 16)
@@ -80,16 +80,15 @@ def test_the_end_does_not_wait_for_a_stuck_reader_for_long(pipe):
     for _ in range(2_000):
         logger.warning("x" * 200)
     began = time.monotonic()
+    thread = handler._thread
     handler.close()
-    assert time.monotonic() - began < 4.0
+    assert time.monotonic() - began < 20.0
+    assert thread.is_alive(), "what was left is still to be written"
     os.set_blocking(reader, False)
-    time.sleep(0.05)
-    while True:  # let the writer's thread out of its write
-        try:
+    while thread.is_alive():  # it must not write to a descriptor that is somebody else's by then
+        with suppress(BlockingIOError):
             os.read(reader, 1 << 16)
-            time.sleep(0.002)
-        except BlockingIOError:
-            return
+        time.sleep(0.002)
 
 
 def test_the_end_has_what_waits_written_though_it_holds_the_lock(tmp_path, monkeypatch):
@@ -125,7 +124,8 @@ def test_a_fault_of_what_is_kept_below_stops_nobody_else(pipe, monkeypatch):
         assert not other.is_alive()
 
 
-def test_all_that_was_logged_is_written_at_the_end(tmp_path):
+def test_all_that_was_logged_is_written_at_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(log, "LAST_S", 20.0)
     file = tmp_path / "log"
     with file.open("wb") as out, logger_to(out.fileno()) as (logger, _):
         for number in range(500):
@@ -202,6 +202,7 @@ def test_the_journal_is_known_by_its_descriptor(tmp_path):
 def test_what_others_log_goes_the_same_way(pipe, monkeypatch):
     reader, writer = pipe
     monkeypatch.setattr(render, "STDERR", writer)
+    monkeypatch.setattr(log, "LAST_S", 20.0)
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         render.log_to_stderr(logging.INFO, as_json=True)
