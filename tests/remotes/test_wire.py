@@ -29,6 +29,9 @@ from syncd.remotes.wire import Wire
 
 Answer = Callable[[socket.socket], None]
 
+PATIENT_S, SHORT_S = 10.0, 0.5
+"""For an answer that comes, though its thread may wait for its turn, and for one that does not."""
+
 
 class Server:
     """Answers every request as it is told to; `seen` are the heads of the requests."""
@@ -98,7 +101,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def wire(server: Server) -> Iterator[Wire]:
-    with closing(Wire(server.url, "secret", timeout=0.5)) as made:
+    with closing(Wire(server.url, "secret", timeout=PATIENT_S)) as made:
         yield made
 
 
@@ -111,7 +114,6 @@ def failure(wire: Wire) -> SyncdError:
 @pytest.mark.parametrize(
     ("answer", "kind", "text"),
     [
-        (hang, TransientError, "does not answer"),
         (reset, TransientError, "does not answer"),
         (raw(b""), TransientError, "does not answer"),
         (raw(b"\x00\x01 no http at all\r\n\r\n"), TransientError, "does not answer"),
@@ -158,20 +160,25 @@ def test_what_a_hub_would_not_say_is_told_with_the_address(server, wire, answer)
     assert server.url in failure(wire).message
 
 
-def test_it_does_not_wait_for_ever(server, wire):
+def test_it_does_not_wait_for_ever(server):
     server.answer = hang
     began = time.monotonic()
-    failure(wire)
-    assert time.monotonic() - began < 3
+    with closing(Wire(server.url, "secret", timeout=SHORT_S)) as impatient:
+        error = failure(impatient)
+    assert time.monotonic() - began < 20
+    assert type(error) is TransientError
+    assert "does not answer" in str(error)
+    assert "secret" not in f"{error!r} {error}"
 
 
-def test_a_wait_that_was_agreed_on_is_waited_for(server, wire):
+def test_a_wait_that_was_agreed_on_is_waited_for(server):
     def late(connection: socket.socket) -> None:
         time.sleep(1)
         say(200, b'{"late": true}')(connection)
 
     server.answer = late
-    assert wire.json("GET", "/x", wait=2.0) == {"late": True}
+    with closing(Wire(server.url, "t", timeout=SHORT_S)) as impatient:
+        assert impatient.json("GET", "/x", wait=PATIENT_S) == {"late": True}
 
 
 @pytest.mark.parametrize(
@@ -214,7 +221,7 @@ def test_a_token_is_not_carried_to_where_a_redirect_leads(server, wire):
 
 def test_nobody_listens(wire, server):
     port = server.url
-    with closing(Wire("http://127.0.0.1:1", "t", timeout=0.5)) as nowhere:
+    with closing(Wire("http://127.0.0.1:1", "t", timeout=PATIENT_S)) as nowhere:
         assert type(failure(nowhere)) is TransientError
         nowhere.relocate(port, "other")
         server.answer = say(200, b'{"ok": true}')
@@ -240,7 +247,7 @@ def test_proxies_of_the_environment_are_not_asked_for_this_machine(server, monke
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
     server.answer = say(200, b"{}")
-    with closing(Wire(server.url, "t", timeout=0.5)) as direct:
+    with closing(Wire(server.url, "t", timeout=PATIENT_S)) as direct:
         assert direct.json("GET", "/x") == {}
 
 
@@ -275,7 +282,7 @@ def test_a_connection_is_kept_after_a_whole_answer(server, wire):
 def test_long_answers_of_others_come_by_the_proxy_of_the_environment(server, monkeypatch):
     monkeypatch.setenv("http_proxy", server.url)
     server.answer = say(200, b"bytes")
-    with closing(Wire("http://hub.example:8080", "t", timeout=0.5)) as far:
+    with closing(Wire("http://hub.example:8080", "t", timeout=PATIENT_S)) as far:
         assert b"".join(far.stream("/x", query={"digest": "a b"})) == b"bytes"
     assert server.seen[0].startswith("GET http://hub.example:8080/x?digest=a+b HTTP/1.1")
     assert "Authorization: Bearer t" in server.seen[0]
@@ -285,7 +292,7 @@ def test_a_proxy_is_asked_for_a_way_through_with_its_own_credentials(server, mon
     at = server.url.removeprefix("http://")
     monkeypatch.setenv("https_proxy", f"http://me:p%40ss@{at}")
     server.answer = raw(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
-    far = Wire("https://hub.example", "secret", timeout=0.5)
+    far = Wire("https://hub.example", "secret", timeout=PATIENT_S)
     with closing(far), pytest.raises(TransientError, match="403"):
         b"".join(far.stream("/x"))
     assert server.seen[0].startswith("CONNECT hub.example:443")
