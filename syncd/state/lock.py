@@ -10,6 +10,12 @@ from types import TracebackType
 
 from syncd.errors import BusyError, StateError
 
+LOCKS = Path("/proc/locks")
+WHOLE_BYTES = 3_500
+"""The kernel gives a page of its list at a time, at least 4 KiB, and what is given back between two
+pages has it leave out a lock that is held: only a shorter list is whole for certain."""
+LOOKS, LOOK_AGAIN_S = 5, 0.001
+
 
 class FolderLock:
     """Holds `folder/lock` until closed; the kernel lets go of it when the holder dies."""
@@ -74,13 +80,23 @@ def holder(folder: Path) -> int | None:
     Asked of the kernel's list, for trying the lock would keep it from somebody for a moment.
     """
     try:
-        pid = (folder / "lock").read_text(errors="replace").strip()
-        inode = (folder / "lock").stat().st_ino
-        held = Path("/proc/locks").read_text()
+        for _ in range(LOOKS):
+            pid, sure = _look(folder / "lock")
+            if pid is not None or sure:
+                return pid
+            time.sleep(LOOK_AGAIN_S)
     except OSError:
-        return None
-    for line in held.splitlines():
-        words = line.split()
-        if "FLOCK" in words and words[-4] == pid and words[-3].endswith(f":{inode}"):
-            return int(pid)
+        pass  # nobody ever had it, or nobody can tell
     return None
+
+
+def _look(lock: Path) -> tuple[int | None, bool]:
+    """The holder's pid, or None and whether that is proof that there is none."""
+    pid, inode = lock.read_text(errors="replace").strip(), lock.stat().st_ino
+    listed = LOCKS.read_text()
+    rows = [line.split() for line in listed.splitlines() if " FLOCK " in line]
+    pids = [row[-4] for row in rows if row[-3].endswith(f":{inode}")]
+    if pid in pids:
+        return int(pid), True
+    # Where others are listed, somebody may have it, and be about to write its pid.
+    return None, not pids and len(listed) < WHOLE_BYTES

@@ -1,25 +1,21 @@
-"""What status tells beside whoever writes, and the lock that names its holder."""
+"""What status tells beside whoever writes."""
 
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from syncd.errors import BusyError, StateError
+from syncd.errors import StateError
 from syncd.model import Item, ItemState, Receipt
 from syncd.state.folder import FILE
-from syncd.state.lock import FolderLock, holder
+from syncd.state.lock import FolderLock
 from syncd.state.report import _way_out, file_status, mirrors, status
 from syncd.state.store import State
 from syncd.state.troubles import Trouble
-from tests.local.rights import as_nobody
 
 STAT = (3, 1_000, 11)
 DIGEST = "a" * 64
@@ -148,82 +144,6 @@ def test_no_mirrors_yet(tmp_path):
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / FILE).touch()
     assert mirrors(tmp_path) == []
-
-
-# --- the lock -------------------------------------------------------------------------------------
-
-
-def test_a_second_one_is_told_who_has_it(tmp_path):
-    with FolderLock(tmp_path / "new/deep", what="the mirror"):
-        assert holder(tmp_path / "new/deep") == os.getpid()
-        with pytest.raises(BusyError, match=rf"pid {os.getpid()}\) already has the mirror"):
-            FolderLock(tmp_path / "new/deep", what="the mirror")
-    assert holder(tmp_path / "new/deep") is None
-    with FolderLock(tmp_path / "new/deep", what="the mirror"):
-        pass
-
-
-def test_nobody_holds_what_is_not_there(tmp_path):
-    assert holder(tmp_path) is None
-
-
-def test_a_holder_that_dies_lets_go(tmp_path):
-    script = (
-        "import sys, time; from pathlib import Path; from syncd.state.lock import FolderLock;"
-        "FolderLock(Path(sys.argv[1]), what='it'); print('held', flush=True); time.sleep(60)"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE
-    )
-    assert process.stdout
-    with process.stdout:
-        assert process.stdout.readline() == b"held\n"
-        assert holder(tmp_path) == process.pid
-        with pytest.raises(BusyError, match=f"pid {process.pid}"):
-            FolderLock(tmp_path, what="it")
-        process.kill()
-        process.wait()
-    with FolderLock(tmp_path, what="it"):
-        assert holder(tmp_path) == os.getpid()
-
-
-def test_those_who_only_ask_do_not_keep_it_from_anybody(tmp_path):
-    FolderLock(tmp_path, what="it").close()
-    end = threading.Event()
-
-    def ask():
-        while not end.is_set():
-            holder(tmp_path)
-
-    askers = [threading.Thread(target=ask) for _ in range(2)]
-    for asker in askers:
-        asker.start()
-    try:
-        for _ in range(30):
-            FolderLock(tmp_path, what="it").close()
-    finally:
-        end.set()
-        for asker in askers:
-            asker.join()
-
-
-def test_a_folder_that_may_not_be_written(tmp_path):
-    tmp_path.chmod(0o555)
-    with as_nobody(), pytest.raises(StateError, match="mend its rights or set XDG_STATE_HOME"):
-        FolderLock(tmp_path / "new", what="it")
-    tmp_path.chmod(0o755)
-
-
-def test_a_lock_that_has_no_room_for_its_holder_is_not_held(tmp_path, monkeypatch):
-    def full(*args):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "pwrite", full)
-        with pytest.raises(StateError, match="No space left") as told:
-            FolderLock(tmp_path, what="it")
-    assert str(tmp_path) in str(told.value)
-    FolderLock(tmp_path, what="it").close()
 
 
 def test_a_file_that_is_in_use_is_not_to_be_deleted():
