@@ -106,7 +106,13 @@ def test_a_hub_is_started_again_where_one_that_ended_had_the_folder(monkeypatch)
 def test_a_hub_that_never_answers_is_told_as_one_that_runs(monkeypatch):
     places().state.mkdir(parents=True)
     (places().state / "hub.log").write_text("another hub runs on this data\n")
-    monkeypatch.setattr(embedded, "_start", lambda *_: subprocess.Popen(["sh", "-c", "exit 6"]))
+
+    def ended(*_):
+        process = subprocess.Popen(["sh", "-c", "exit 6"])
+        process.wait()  # so that the time below is not that of its start
+        return process
+
+    monkeypatch.setattr(embedded, "_start", ended)
     monkeypatch.setattr(embedded, "START_S", 1.0)
     with pytest.raises(TransientError, match="another hub runs"):
         embedded.ensure(places())

@@ -61,7 +61,7 @@ def is_sleep(comm: Path) -> bool:
 def test_many_that_do_not_end_take_no_longer_than_one(served_by, tmp_path, monkeypatch):
     served_by(STUBBORN)
     monkeypatch.setattr(tended, "STOP_S", 1.0)
-    mounts = Mounts(places(), entries(tmp_path, 4))
+    mounts = Mounts(places(), entries(tmp_path, 12))
     mounts.begin()
     children = [mounted._child for mounted in mounts.wanted.values()]
     for child in children:
@@ -69,7 +69,7 @@ def test_many_that_do_not_end_take_no_longer_than_one(served_by, tmp_path, monke
         eventually(partial(is_sleep, comm))
     before = time.monotonic()
     mounts.end()
-    assert time.monotonic() - before < 2.5
+    assert time.monotonic() - before < 8.0
     assert all(child.returncode is not None for child in children)
 
 
