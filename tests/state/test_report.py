@@ -11,6 +11,7 @@ import pytest
 
 from syncd.errors import StateError
 from syncd.model import Item, ItemState, Receipt
+from syncd.state import report
 from syncd.state.folder import FILE
 from syncd.state.lock import FolderLock
 from syncd.state.report import _way_out, file_status, mirrors, status
@@ -49,7 +50,9 @@ def test_the_whole_mirror(state, folder):
     assert mirrors(folder.parent) == [folder]
 
 
-def test_in_what_state_it_is(state, folder):
+def test_in_what_state_it_is(state, folder, monkeypatch):
+    monkeypatch.setattr(report, "LOOK_S", 20.0)
+
     def condition(**meta):
         state.meta.put(**meta)
         state.commit()
