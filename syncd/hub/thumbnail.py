@@ -59,7 +59,10 @@ class Decoder:
         """Return a verdict of `decode` and the JPEG; a child that dies or hangs means NONE."""
         question = decode.QUESTION.pack(size, content.offset, content.length)
         try:
-            answer = _ask(self._started(), question, content.fd)
+            line = self._started()
+            if self._killed:  # before there was a child to end
+                raise BrokenPipeError("the decoder was ended")
+            answer = _ask(line, question, content.fd)
         except OSError:
             self.close()
             return (decode.UNSUPPORTED if self._killed else decode.NONE), b""
@@ -71,10 +74,12 @@ class Decoder:
         return answer
 
     def kill(self) -> None:
-        """End the child from another thread, in the middle of a picture."""
+        """End the child for good, from another thread: in the middle of a picture, or before one
+        that is about to be asked for."""
         self._killed = True
-        if self._child:
-            self._child.kill()
+        child = self._child  # which `close` may take away meanwhile
+        if child:
+            child.kill()
 
     def close(self) -> None:
         """End the child, if there is one; the next picture starts another."""
@@ -88,7 +93,6 @@ class Decoder:
         if self._child and self._line and self._child.poll() is None:
             return self._line
         self.close()
-        self._killed = False
         self._line, theirs = socket.socketpair()
         self._line.settimeout(self._seconds)
         self._left = self._pictures
