@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import math
+from functools import partial
 
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
 SILENCE = 30.0
 """So many seconds it may stand still."""
+MOMENT = 0.05
+"""In which a hub that stood still itself, as with a paused machine, reads what came meanwhile."""
 
 
 class Patience:
@@ -45,11 +48,13 @@ class Patience:
             self.close()
         return message
 
-    def _look(self) -> None:
+    def _look(self, *, again: bool = False) -> None:
         loop = asyncio.get_running_loop()
         left = self._since + SILENCE - loop.time()
         if left > 0:
             self._timer = loop.call_later(min(left, SILENCE), self._look)
+        elif not again:
+            self._timer = loop.call_later(MOMENT, partial(self._look, again=True))
         elif self._task:
             self._late = True
             self._task.cancel()

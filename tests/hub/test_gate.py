@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
 import time
 from contextlib import closing
 from hashlib import sha256
 
 import pytest
+from starlette.exceptions import HTTPException
 
 from syncd.clock import SystemClock
 from syncd.hub import app, patience
@@ -136,21 +138,71 @@ def test_only_the_body_has_its_time(monkeypatch):
     assert asyncio.run(told()) == ["http.request", "http.disconnect"]
 
 
-def test_a_body_that_goes_on_slowly_has_its_time_and_others_ends_are_theirs(monkeypatch):
-    monkeypatch.setattr(patience, "SILENCE", 0.2)
+class Skipping(selectors.DefaultSelector):
+    """A loop's time, which passes where the loop would wait, and at once."""
+
+    now = 0.0
+
+    def select(self, timeout=None):
+        self.now += timeout or 0
+        return super().select(None if timeout is None else 0)
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """One that goes by such a time."""
+
+    def __init__(self):
+        self.clock = Skipping()
+        super().__init__(self.clock)
+
+    def time(self):
+        return self.clock.now
+
+
+def timed(told):
+    with closing(Loop()) as loop:
+        return loop.run_until_complete(told(loop.clock))
+
+
+def paced(seconds):
+    """A body of which a piece comes every so many seconds."""
 
     async def receive():
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(seconds)
         return {"type": "http.request", "body": b"x", "more_body": True}
 
-    async def told():
-        with closing(Patience(receive)) as waiting:
+    return closing(Patience(receive))
+
+
+def test_a_body_that_goes_on_slowly_has_its_time_and_others_ends_are_theirs():
+    async def told(_):
+        with paced(patience.SILENCE / 4) as waiting:
             for _ in range(8):
                 await waiting.receive()
-            await asyncio.sleep(0.3)  # the hub is slow, not the body
+            await asyncio.sleep(patience.SILENCE * 2)  # the hub is slow, not the body
             await waiting.receive()
 
-    asyncio.run(told())
+    timed(told)
+
+
+def test_a_body_is_given_up_in_its_time():
+    async def told(time):
+        with paced(patience.SILENCE * 2) as waiting, pytest.raises(HTTPException):
+            await waiting.receive()
+        return time.now
+
+    assert patience.SILENCE <= timed(told) < patience.SILENCE + 1
+
+
+def test_what_came_while_the_hub_stood_still_counts():
+    async def told(time):
+        with paced(patience.SILENCE / 4) as waiting:
+            asyncio.get_running_loop().call_later(1, setattr, time, "now", 1000)
+            assert (await waiting.receive())["body"] == b"x"
+            assert time.now == 1000
+            await waiting.receive()
+
+    timed(told)
 
 
 def test_whoever_ends_a_request_ends_it(monkeypatch):
