@@ -11,10 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.e2e.program import eventually
 from tests.hub.asking import Asker, asking, digest, packed, put
 from tests.running import RunningHub, start
 
 KILLS = 3
+ENOUGH = 10
+"""So much is confirmed in each round: what is being deleted may still go, a third at most."""
 
 
 class Sender(threading.Thread):
@@ -54,6 +57,10 @@ class Sender(threading.Thread):
         if number % 5 == 4:
             self.pets.post("trash/empty")  # reclaims, too
 
+    def held(self) -> int:
+        """How much is confirmed to be there; asked from another thread."""
+        return sum(body is not None for body in list(self.confirmed.values()))
+
 
 @pytest.mark.slow
 def test_everything_confirmed_is_there_after_kill_9(tmp_path):
@@ -64,6 +71,7 @@ def test_everything_confirmed_is_there_after_kill_9(tmp_path):
         senders = [Sender(hub, f"{round_}-{n}") for n in range(2)]
         for sender in senders:
             sender.start()
+        await_enough(senders)
         time.sleep(random.uniform(0.1, 0.6))
         hub.kill()
         for sender in senders:
@@ -74,6 +82,10 @@ def test_everything_confirmed_is_there_after_kill_9(tmp_path):
         verify(hub, expected, unsure)
     assert sum(body is not None for body in expected.values()) > 20
     hub.stop()
+
+
+def await_enough(senders):
+    eventually(lambda: sum(sender.held() for sender in senders) > ENOUGH, 30)
 
 
 def verify(hub, expected, unsure):
