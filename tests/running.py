@@ -88,10 +88,18 @@ def start(folder: Path, *options: str) -> RunningHub:
 def _address(process: subprocess.Popen[bytes], file: Path) -> dict[str, str]:
     """What the hub wrote once it listened: it appears at once and whole."""
     deadline = time.monotonic() + START_SECONDS
-    while not file.exists():
+    while (told := _read(file)) is None:
         log = file.with_name("hub.log")
         assert process.poll() is None, f"the hub ended at once: {log.read_text(errors='replace')}"
         assert time.monotonic() < deadline, f"no hub after {START_SECONDS} s: {log.read_text()}"
         time.sleep(0.01)
-    told: dict[str, str] = json.loads(file.read_text())
+    return told
+
+
+def _read(file: Path) -> dict[str, str] | None:
+    """None also where the hub takes it away again, as an idle one does."""
+    try:
+        told: dict[str, str] = json.loads(file.read_text())
+    except FileNotFoundError:
+        return None
     return told
