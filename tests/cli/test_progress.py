@@ -39,7 +39,9 @@ def test_lines_come_every_two_seconds(clock, capfd):
     assert capfd.readouterr().err == "sending: 4 of 10, 4.0 KiB\n"
 
 
-def test_bars_scan_until_the_number_of_files_is_known(clock, capfd):
+def test_bars_scan_until_the_number_of_files_is_known(clock, capfd, monkeypatch):
+    # Drawn by nobody else, who might put what was before over it.
+    monkeypatch.setattr("rich.live._RefreshThread.run", lambda thread: None)
     bars = Bars("sending")
     try:
         [task] = bars._progress.tasks
