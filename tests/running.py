@@ -13,10 +13,13 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from tests.isolation import environment
 
+PORTS = count(os.getpid() * 997)
+"""Where the next hub of these tests listens: unlike those of others that run beside them."""
 START_SECONDS = 45.0
 """Within the minute that a test has: one hub that came too late fails every test that shares it."""
 STOP_SECONDS = 15.0
@@ -70,6 +73,7 @@ def start(folder: Path, *options: str) -> RunningHub:
     folder.mkdir(parents=True, exist_ok=True)
     data, address_file = folder / "data", folder / "hub.json"
     address_file.unlink(missing_ok=True)
+    _choose_port(data)
     command = [sys.executable, "-m", "syncd.hub"]
     command += ["--data", str(data), "--address-file", str(address_file), *options]
     with (folder / "hub.log").open("ab") as log:
@@ -83,6 +87,16 @@ def start(folder: Path, *options: str) -> RunningHub:
         process.wait()
         raise
     return RunningHub(told["url"], told["token"], data, address_file, process)
+
+
+def _choose_port(data: Path) -> None:
+    """One that the system gives to nobody who asks for any: it is still free when the hub comes
+    back. Where it is taken, the hub takes another."""
+    data.mkdir(mode=0o700, exist_ok=True)
+    file = data / "port"
+    if not file.exists():
+        file.touch(0o600)
+        file.write_text(f"{10_000 + next(PORTS) % 20_000}\n")
 
 
 def _address(process: subprocess.Popen[bytes], file: Path) -> dict[str, str]:

@@ -133,6 +133,15 @@ def test_it_keeps_its_port_and_its_content_over_a_restart(start_hub):
         again.stop()
 
 
+def test_a_free_port_is_taken_once_and_then_kept(tmp_path):
+    ports = []
+    for _ in range(2):
+        with bound(HubSettings(data=tmp_path)) as listener:
+            ports.append(listener.getsockname()[1])
+        assert int((tmp_path / "port").read_text()) == ports[0]
+    assert ports[0] == ports[1]
+
+
 def test_a_taken_port_is_a_sentence_where_it_was_asked_for_else_another_is_used(start_hub):
     hub = start_hub()
     port = int(hub.url.rpartition(":")[2])
