@@ -7,6 +7,7 @@ that syncd carries, in the variants that break decoders, and some that cannot be
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -40,10 +41,17 @@ def openclipart() -> Path:
     folder = CACHE / PACKAGE
     if not folder.is_dir():
         CACHE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE) as work:
-            _unpack(_download(Path(work)), Path(work) / "tree")
-            _settle(Path(work) / "tree" / PICTURES, folder)
+        with (CACHE / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # apt-get gives up where another is at work
+            if not folder.is_dir():
+                _fetch(folder)
     return folder
+
+
+def _fetch(folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=CACHE) as work:
+        _unpack(_download(Path(work)), Path(work) / "tree")
+        _settle(Path(work) / "tree" / PICTURES, folder)
 
 
 def samples(folder: Path) -> list[Path]:

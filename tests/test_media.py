@@ -59,6 +59,7 @@ def test_the_broken_ones_are_broken(folder):
             Image.open(path)
 
 
+@pytest.mark.timeout(300)  # they may have to be fetched
 def test_there_are_thousands_of_real_pictures_in_nested_folders():
     pictures = [path for path in media.openclipart().rglob("*.png") if not path.is_symlink()]
     assert len(pictures) > 6000
