@@ -109,7 +109,6 @@ def test_a_process_in_the_middle_of_its_exec_is_found_by_its_home_too(home, monk
 
 
 def test_a_hub_is_stopped_without_complaint_unless_it_does_not_heed(home, tmp_path, monkeypatch):
-    monkeypatch.setattr(guards, "STOP_SECONDS", 2.0)
     ready = tmp_path / "ready"
     heedless = f"import signal, pathlib, time; signal.signal(15, signal.SIG_IGN);\
 pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
@@ -124,6 +123,7 @@ pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
             time.sleep(0.01)
 
     assert found(home, lambda: start("import time; time.sleep(60)")) == []
+    monkeypatch.setattr(guards, "STOP_SECONDS", 2.0)
     assert "does not heed SIGTERM" in found(home, start_heedless)[0]
     assert [child.wait(5) for child in children] == [-signal.SIGTERM, -signal.SIGKILL]
 

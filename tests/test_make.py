@@ -74,7 +74,7 @@ def mounted(output: Path, point: Path) -> None:
     if why := lacking():
         assert output.read_text().count(why) == 1
         return
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not (point / "a.jpg").exists():
         assert time.monotonic() < deadline, output.read_text()
         time.sleep(0.02)

@@ -246,10 +246,12 @@ def test_a_running_hub_is_backed_up_while_it_stores_and_deletes(start_hub, tmp_p
                 rounds.append(n)
 
     thread = threading.Thread(target=churn)
-    thread.start()
+    with asking(hub):
+        thread.start()  # the dataset is there
     try:
-        while len(rounds) < 4:
-            shutil.rmtree(tmp_path / "saved", ignore_errors=True)
+        backup(hub.data, tmp_path / "saved")
+        while len(rounds) < 4 and thread.is_alive():
+            shutil.rmtree(tmp_path / "saved")
             backup(hub.data, tmp_path / "saved")
     finally:
         stop.set()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from syncd.clock import SystemClock
 from syncd.errors import NotFoundError
 from syncd.frame import FrameError
 from syncd.hub import ops
@@ -210,7 +211,18 @@ def test_a_batch_for_no_dataset_or_of_no_frame_does_nothing(store):
     assert store.missing([bytes.fromhex(digest(b"cat"))])
 
 
+class Ticking(SystemClock):
+    """A clock that no batch finds as the one before did."""
+
+    now = 10**18
+
+    def now_ns(self) -> int:
+        self.now += 1_000_000
+        return self.now
+
+
 def test_ids_sort_by_time_and_are_never_given_twice(store, pets):
+    store.clock = Ticking()
     ids = []
     for n in range(5):
         some = do(store, pets, *(put(f"{n}-{k}", b"%d" % k) for k in range(100)))
@@ -263,6 +275,7 @@ def lasting(tmp_path_factory):
         yield store
 
 
+@pytest.mark.timeout(300)  # a thousand commits, each of which waits for the disk
 @given(batches=st.lists(STEPS, max_size=3))
 @settings(max_examples=40)
 def test_a_batch_does_what_its_steps_do_one_by_one(lasting, batches):

@@ -292,7 +292,7 @@ def test_big_files_that_are_digested_again_keep_no_batch_waiting(inner, monkeypa
         loading = [asyncio.create_task(transfer._load(inner, upload)) for upload in begun]
         try:
             for n in range(20):  # the first ones while they are still looked for
-                await asyncio.wait_for(inner.write(inner.store.make_dataset, f"x{n}"), 5)
+                await asyncio.wait_for(inner.write(inner.store.make_dataset, f"x{n}"), 30)
         finally:
             done.set()
         await asyncio.gather(*loading)
