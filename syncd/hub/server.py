@@ -30,7 +30,7 @@ from syncd.hub import app
 from syncd.hub.core import Hub, HubSettings
 from syncd.hub.gate import Hosts
 from syncd.hub.heads import HeadLimited
-from syncd.hub.lock import locked
+from syncd.hub.lock import closing, locked
 from syncd.hub.store import FullError, full_disk_named
 
 __all__ = ["HubSettings", "serve"]
@@ -244,6 +244,7 @@ class _Server(uvicorn.Server):
 
     def _stop(self) -> None:
         self.should_exit = True
+        closing(self.hub.settings.data)  # whoever comes now waits for the end
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._retract()
