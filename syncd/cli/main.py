@@ -84,8 +84,11 @@ def main() -> None:
         _begin_anew()
     for stream in (sys.stdout, sys.stderr):
         cast(Any, stream).reconfigure(errors="backslashreplace")
-    # What concerns files is in the reports; `watch` and `hub` turn the log on.
-    logging.getLogger("syncd").addHandler(logging.NullHandler())
+    # What concerns files is in the reports; `watch` and `hub` turn the log on. Only a hub that is
+    # slow to start would keep the others waiting without a word.
+    notes = render.Notes()
+    notes.addFilter(logging.Filter("syncd.daemon.embedded"))
+    logging.getLogger("syncd").addHandler(notes)
     try:
         code = _run()
     finally:

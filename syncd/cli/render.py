@@ -45,6 +45,14 @@ def below(lines: Sequence[str]) -> None:
         _outlets[-1].below("\n".join(map(shown, lines)))
 
 
+class Notes(logging.Handler):
+    """Has what is logged noted, where the log is not shown."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not _outlets:
+            note(f"syncd: {record.getMessage()}", record.levelno)
+
+
 def log_to_stderr(level: int, *, as_json: bool = False) -> None:
     """Show the log, for what runs until it is stopped; notes go the same way from now on, so
     that a reader that is stuck stops nothing."""

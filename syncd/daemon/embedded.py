@@ -7,6 +7,7 @@ lock lets one of them live, and both commands find it by its address file.
 from __future__ import annotations
 
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -24,7 +25,10 @@ from syncd.remotes.trust import Exactly, Trust
 from syncd.remotes.wire import Wire
 from syncd.value import value
 
-START_S = 20.0
+logger = logging.getLogger(__name__)
+START_S = 60.0
+SLOW_S = 15.0
+"""After so long whoever waits for a start is told so."""
 AGAIN_S = 1.0
 """So long one that is coming up is left alone before another one is started."""
 TAKEN = 6
@@ -89,7 +93,7 @@ def ensure(places: Places) -> Address:
         return found
     log = places.state / "hub.log"
     process, status = _started(places, log), None
-    deadline, again = (time.monotonic() + seconds for seconds in (START_S, AGAIN_S))
+    deadline, slow, again = (time.monotonic() + s for s in (START_S, SLOW_S, AGAIN_S))
     while time.monotonic() < deadline and status in (None, 0, TAKEN):
         found = running(places)
         if found:
@@ -99,6 +103,9 @@ def ensure(places: Places) -> Address:
         if ended == TAKEN and time.monotonic() > again:
             # Another one was quicker, and is still coming up; or one is ending, with no address.
             process, again = _started(places, log), time.monotonic() + AGAIN_S
+        if time.monotonic() > slow:
+            slow = deadline
+            logger.warning("the embedded hub is still starting: %s tells how far it is", log)
         time.sleep(0.02)
     if status == TAKEN:
         raise TransientError(f"the embedded hub runs, but it does not answer: {_last_line(log)}")

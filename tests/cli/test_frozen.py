@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from contextlib import contextmanager
 
 import pytest
 
+from syncd.daemon import embedded
 from syncd.remotes import hub as remote
 from syncd.remotes.wire import Wire
 from tests import proxy
@@ -45,3 +47,14 @@ def test_a_push_to_it_ends_and_the_next_one_goes_on(cli, start_hub, monkeypatch,
         items = cli("ls", "x", "--json").lines
     files = [path for path in photos.rglob("[!.]*.*") if path.suffix != ".txt"]
     assert sorted(item["sha256"] for item in items) == sorted(digest(f.read_bytes()) for f in files)
+
+
+def test_who_waits_for_a_hub_that_is_slow_to_start_is_told_once(cli, monkeypatch, expect_log):
+    monkeypatch.setattr(embedded, "_start", lambda *_: subprocess.Popen(["sh", "-c", "exit 6"]))
+    monkeypatch.setattr(embedded, "_last_line", lambda _: "no line")
+    monkeypatch.setattr(embedded, "START_S", 0.5)
+    monkeypatch.setattr(embedded, "SLOW_S", 0.1)
+    expect_log("still starting")
+    slow, failed = cli("ls", code=5).err.splitlines()
+    assert slow.startswith("syncd: the embedded hub is still starting: ")
+    assert "does not answer" in failed

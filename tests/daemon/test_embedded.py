@@ -103,7 +103,7 @@ def test_a_hub_is_started_again_where_one_that_ended_had_the_folder(monkeypatch)
     assert embedded.ensure(places()) is found
 
 
-def test_a_hub_that_never_answers_is_told_as_one_that_runs(monkeypatch):
+def test_a_hub_that_never_answers_is_told_as_one_that_runs(monkeypatch, expect_log):
     places().state.mkdir(parents=True)
     (places().state / "hub.log").write_text("another hub runs on this data\n")
 
@@ -114,5 +114,7 @@ def test_a_hub_that_never_answers_is_told_as_one_that_runs(monkeypatch):
 
     monkeypatch.setattr(embedded, "_start", ended)
     monkeypatch.setattr(embedded, "START_S", 1.0)
+    monkeypatch.setattr(embedded, "SLOW_S", 0.1)
+    expect_log("still starting: .*hub.log")
     with pytest.raises(TransientError, match="another hub runs"):
         embedded.ensure(places())
