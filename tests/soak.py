@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests import running
-from tests.e2e.fault_points import receipts
+from tests.e2e.fault_points import READY, receipts
 from tests.e2e.program import Program, Running, Shelf, digest, eventually
 from tests.engine.annotated import sidecar
 from tests.isolation import environment
@@ -96,6 +96,7 @@ def _hold_to_receipts(program: Program, shelf: Shelf) -> None:
 def _compare(program: Program, shelf: Shelf, worker: Worker) -> None:
     daemon = _watch(program, worker.root)
     try:
+        daemon.until(READY)  # killed early in every round so far, it may have no state yet
         _approve(program)
         _holds(shelf, worker.files)
         eventually(lambda: _says(shelf) == worker.notes)
