@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 PROC = Path("/proc")
-EXEC_SECONDS = 0.2
+EXEC_SECONDS = 5.0
 
 
 def pids() -> set[int]:
@@ -56,10 +56,17 @@ def environment(pid: int) -> bytes:
     that is waited for, or the process would pass for a stranger's."""
     deadline = time.monotonic() + EXEC_SECONDS
     while not (found := read(pid, "environ")) and time.monotonic() < deadline:
-        if not parent(pid) or not (PROC / str(pid) / "exe").exists():  # ended, or the kernel's
+        # It ended, or is the kernel's or another user's, or was given nothing.
+        if not parent(pid) or not os.path.exists(PROC / str(pid) / "exe") or _bare(pid):
             break
         time.sleep(0.001)
     return found
+
+
+def _bare(pid: int) -> bool:
+    """Whether its environment is in its place, and of no length; before that the place is 0."""
+    start, end = _stat(pid)[47:49] or ("0", "0")
+    return start == end != "0"
 
 
 def _stat(pid: int) -> list[str]:

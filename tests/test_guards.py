@@ -108,6 +108,14 @@ def test_a_process_in_the_middle_of_its_exec_is_found_by_its_home_too(home, monk
     assert found(home, lambda: pids.append(stray())) == [f"process {pids[0]} (sleep 60)"]
 
 
+def test_a_process_without_any_environment_is_not_waited_for(home, monkeypatch):
+    monkeypatch.setattr(proc, "EXEC_SECONDS", 1000.0)
+    with subprocess.Popen(["sleep", "60"], env={}) as child:
+        wait_to_be(child.pid, "sleep")
+        assert proc.environment(child.pid) == b""
+        child.kill()
+
+
 def test_a_hub_is_stopped_without_complaint_unless_it_does_not_heed(home, tmp_path, monkeypatch):
     ready = tmp_path / "ready"
     heedless = f"import signal, pathlib, time; signal.signal(15, signal.SIG_IGN);\
