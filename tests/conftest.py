@@ -29,7 +29,7 @@ SEED = int(
     os.environ.get("TEST_SEED") or (1 if IN_CI else random.SystemRandom().randrange(1 << 32))
 )
 os.environ["TEST_SEED"] = str(SEED)  # the processes of `--numprocesses` inherit it
-HOMES = Path(tempfile.gettempdir()) / f"syncd-tests-{os.getpid()}"  # short: sockets live below it
+HOMES = Path(tempfile.mkdtemp(prefix="syncd-tests-"))  # short: sockets live below it
 
 settings.register_profile(
     "syncd",
