@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 
+from tests import proc
 from tests.e2e.program import eventually, shelf_of
 from tests.e2e.test_watch import picture
 
@@ -78,8 +80,6 @@ def test_what_is_no_backup_is_refused(alone, root, tmp_path):
 
 
 def _stop_hub(home):
-    import os
-
-    file = home / "state" / "syncd" / "hub.json"
-    os.kill(json.loads(file.read_text())["pid"], signal.SIGTERM)
-    eventually(lambda: not file.exists())
+    pid = json.loads((home / "state" / "syncd" / "hub.json").read_text())["pid"]
+    os.kill(pid, signal.SIGTERM)
+    eventually(lambda: not proc.parent(pid))  # its address goes first, its lock at the very end

@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from tests import proc
 from tests.certificate import self_signed
 from tests.e2e.program import eventually
 from tests.e2e.test_embedded import hubs
@@ -63,7 +64,7 @@ def test_its_address_reaches_it_and_starts_none(alone, begin, root, home):
     assert len(alone("status", "--json").json["mirrors"]) == 2
 
 
-def test_a_watch_follows_its_hub_from_certificate_to_certificate(alone, begin, root, home):
+def test_a_watch_follows_its_hub_from_certificate_to_certificate(alone, begin, root):
     watching = alone.watch(root, "--to", "x")
 
     def stored(name):
@@ -72,8 +73,9 @@ def test_a_watch_follows_its_hub_from_certificate_to_certificate(alone, begin, r
 
     stored("without.jpg")
     watching.freeze()  # or it would start one of its own
-    os.kill(told(alone)["pid"], signal.SIGTERM)
-    eventually(lambda: not (home / "state" / "syncd" / "hub.json").exists())
+    pid = told(alone)["pid"]
+    os.kill(pid, signal.SIGTERM)
+    eventually(lambda: not proc.parent(pid))  # its address goes first, its lock at the very end
     first = begin("DNS:hub.example.org")
     watching.thaw()
     stored("first.jpg")
