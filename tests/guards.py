@@ -22,7 +22,7 @@ from pathlib import Path
 from tests import proc
 
 GRACE_SECONDS = 3.0
-STOP_SECONDS = 10.0
+STOP_SECONDS = 30.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 Seen = dict[str, str]

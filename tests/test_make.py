@@ -55,6 +55,7 @@ def wait_for(output: Path, pattern: str) -> str:
     return found[0]
 
 
+@pytest.mark.timeout(240)
 def test_run_says_where_to_drop_files_and_ctrl_c_ends_it_cleanly(running, tmp_path):
     process, output = running
     wait_for(output, re.escape(str(tmp_path / "in box")))
@@ -63,7 +64,7 @@ def test_run_says_where_to_drop_files_and_ctrl_c_ends_it_cleanly(running, tmp_pa
     wait_for(output, r"1 stored")
     mounted(output, tmp_path / "the mount")
     os.killpg(process.pid, signal.SIGINT)  # what a terminal does: make gets it too
-    assert process.wait(20) in (0, -signal.SIGINT)
+    assert process.wait(60) in (0, -signal.SIGINT)
     assert "***" not in output.read_text()
     assert "Traceback" not in output.read_text()
     assert not os.path.ismount(tmp_path / "the mount")
@@ -81,13 +82,14 @@ def mounted(output: Path, point: Path) -> None:
     assert (point / "a.jpg").read_bytes() == b"\xff\xd8\xff"
 
 
+@pytest.mark.timeout(240)
 def test_a_signal_to_make_alone_reaches_syncd(running, tmp_path):
     process, output = running
     wait_for(output, r"http://127\.0\.0\.1:\d+/\S+")
     process.terminate()
-    process.wait(20)
+    process.wait(60)
     wait_for(output, "stopped")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while os.path.ismount(tmp_path / "the mount"):  # make does not wait for it
         assert time.monotonic() < deadline
         time.sleep(0.02)
