@@ -33,12 +33,14 @@ from syncd.remotes import hub
 from syncd.remotes.hub import HubDataset
 from syncd.remotes.wire import Wire
 from syncd.state.store import State
-from tests.e2e.program import DEADLINE, Shelf, digest
+from tests.e2e.program import Shelf, digest
 from tests.engine.annotated import sidecar
 
 AT_ONCE = 12
 LOOK_S = 0.4
 """So often the hub is asked: the looks of all who wait are most of what it has to do."""
+PATIENCE_S = 180.0
+"""So long a run may take that shares the machine with all the others."""
 LATER_S = 0.5
 """So long after the dataset is what it should be there may still be boundaries to cross."""
 BOUNDARIES: tuple[tuple[Any, str], ...] = (
@@ -145,7 +147,7 @@ class Case:
         """Have it watched until all is done, or it is dead; its pid."""
         begun = self._said.count(READY)
         pid = self._fork("watch", cross)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while not dead(pid, LOOK_S) and time.monotonic() < deadline:
             with suppress(AssertionError):
                 assert self._said.count(READY) > begun, "it cannot be told to stop yet"
@@ -235,7 +237,7 @@ def dead(pid: int, within_s: float) -> bool:
 
 def ended(pid: int) -> int:
     """The exit status of a child, or minus the signal that ended it."""
-    assert dead(pid, DEADLINE), f"still running after {DEADLINE} s"
+    assert dead(pid, PATIENCE_S), f"still running after {PATIENCE_S} s"
     _, waited = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(waited)
 
@@ -302,7 +304,8 @@ def receipts(mirrors: Path) -> set[str]:
     """The digests that the state files below a folder call stored."""
     digests: set[str] = set()
     for file in mirrors.glob("*/state.db"):
-        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as sql:
+        # Others are at work on theirs: one that recovers or closes may keep it for a while.
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=60)) as sql:
             if sql.execute("SELECT name FROM sqlite_master WHERE name = 'files'").fetchone():
                 rows = sql.execute("SELECT stored_digest FROM files WHERE item_id IS NOT NULL")
                 digests |= {row[0] for row in rows}

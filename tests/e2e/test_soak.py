@@ -20,7 +20,7 @@ CROSSED = (
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_thirty_kills_lose_nothing_and_double_nothing(tmp_path):
     """Of two folders at once, each with a hub of its own: half of a round is waiting."""
     with ThreadPoolExecutor(2) as pool:
@@ -31,7 +31,7 @@ def test_thirty_kills_lose_nothing_and_double_nothing(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_kill_at_every_fault_point_is_survived(home, hub, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "tests.e2e.fault_points", tmp_path, hub.url, hub.token],
