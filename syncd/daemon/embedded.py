@@ -26,7 +26,8 @@ from syncd.remotes.wire import Wire
 from syncd.value import value
 
 logger = logging.getLogger(__name__)
-START_S = 60.0
+START_S = 45.0
+"""Less than the 60 s of the watchdog: a daemon that reads its configuration again waits, too."""
 SLOW_S = 15.0
 """After so long whoever waits for a start is told so."""
 AGAIN_S = 1.0
