@@ -26,12 +26,13 @@ def hubs(home: Path) -> set[int]:
 
 def test_racing_commands_start_one_hub(home, alone, root):
     (root / "a.jpg").write_bytes(picture("a"))
-    with ThreadPoolExecutor(8) as pool:
-        done = list(pool.map(lambda n: alone("push", root, "--to", f"set-{n}"), range(8)))
+    # Not more of them: every one starts a hub, and all share the processors until one is there.
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda n: alone("push", root, "--to", f"set-{n}"), range(4)))
     assert all("1 uploaded" in one.out for one in done)
     eventually(lambda: len(hubs(home)) == 1)  # who came second may still be about to end
     listed = alone("ls", "--json").lines
-    assert sorted(one["dataset"] for one in listed) == [f"set-{n}" for n in range(8)]
+    assert sorted(one["dataset"] for one in listed) == [f"set-{n}" for n in range(4)]
     address = home / "state" / "syncd" / "hub.json"
     assert address.stat().st_mode & 0o777 == 0o600
     assert (home / "data" / "syncd" / "hub" / "token").stat().st_mode & 0o777 == 0o600
@@ -70,12 +71,12 @@ def test_it_stops_a_minute_after_its_last_client(home, fast, root):
     (hub,) = hubs(home)
     time.sleep(2 * IDLE_S / FASTER)
     assert hubs(home) == {hub}, "the watch keeps it"
-    running.stop()
     began = time.monotonic()
+    running.stop()
     eventually(lambda: not hubs(home))
     assert time.monotonic() - began > 0.5 * IDLE_S / FASTER, "not at once"
     assert not (home / "state" / "syncd" / "hub.json").exists()
-    fast("ls")
+    fast.watch(root)  # one that keeps it: hubs of this clock are soon gone again
     assert hubs(home) not in (set(), {hub}), "the next command has one again"
 
 
@@ -112,7 +113,7 @@ def test_a_push_starts_it_again_when_it_was_killed(home, alone, root):
     large = picture("a") + bytes(9_000_000)  # Sent in parts, so that one can see it on its way.
     (root / "a.jpg").write_bytes(large)
     (root / "b.jpg").write_bytes(picture("b"))
-    running = alone.start("push", root, "--to", "x", "--bandwidth", "4MB/s")
+    running = alone.start("push", root, "--to", "x", "--bandwidth", "2MB/s")
     eventually(lambda: list((home / "data/syncd/hub").glob("uploads/*")))
     (first,) = hubs(home)
     os.kill(first, signal.SIGKILL)
