@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests import running
@@ -60,14 +60,13 @@ def _place(folder: Path) -> Iterator[tuple[Program, Shelf, Path]]:
     home, root = folder / "home", folder / "inbox"
     for made in (home, root):
         made.mkdir(parents=True)
-    hub = running.start(folder / "hub")
-    extra = environment(home) | {"SYNCD_REMOTE": hub.url, "SYNCD_TOKEN": hub.token}
-    program = Program(home, extra)
-    try:
+    with ExitStack() as ends:
+        hub = running.start(folder / "hub")
+        ends.callback(hub.stop)
+        extra = environment(home) | {"SYNCD_REMOTE": hub.url, "SYNCD_TOKEN": hub.token}
+        program = Program(home, extra)
+        ends.callback(program.end)
         yield program, Shelf(hub.url, hub.token, DATASET), root
-    finally:
-        program.end()
-        hub.stop()
 
 
 def _round(program: Program, shelf: Shelf, worker: Worker, chance: random.Random) -> None:
