@@ -38,8 +38,9 @@ def test_prefetch_waits_for_a_remote_that_is_away(pets, monkeypatch):
     wait_for(lambda: sum(pets.cache.has(i.digest or "", 0) for i in items) > 190)
 
 
-def test_what_fails_after_all_was_asked_for_is_asked_for_again(bulk, monkeypatch):
-    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.1)
+@pytest.mark.parametrize("pause", [0.1, 0.0], ids=["seen", "over before anybody looks"])
+def test_what_fails_after_all_was_asked_for_is_asked_for_again(bulk, monkeypatch, pause):
+    monkeypatch.setattr(module, "PAUSE_SECONDS", pause)
     items = bulk.fill(2 * module.PREFETCH_FILES)
     asked_for_all = threading.Event()
     faults = [Fault.UNREACHABLE] * 4  # each of the two requests is tried twice

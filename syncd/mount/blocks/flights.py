@@ -84,6 +84,8 @@ class Flights:
         self._all: dict[tuple[str, int], Flight] = {}
         self._queues: tuple[deque[Flight], ...] = (deque(), deque())
         self._requests = 0
+        self.lost = 0
+        """How often what was on its way was lost with a connection."""
         self._closed = False
 
     def want(self, item: Item, name: str, block: int) -> Flight | None:
@@ -179,13 +181,14 @@ class Flights:
                     flight.error = TransientError("it was asked for in vain", answered=True)
             return [flight for flight in flights if flight.waiter]
 
-    def fail_waiting(self, error: SyncdError) -> None:
-        """Nothing of what was not asked for yet can be had."""
+    def lose(self, flights: Sequence[Flight], error: SyncdError) -> None:
+        """A connection failed: neither these nor what was not asked for yet can be had."""
         with self._ready:
             waiting = [f for queue in self._queues for f in queue if not f.taken]
             for queue in self._queues:
                 queue.clear()
-        self.fail(waiting, error)
+            self.fail([*flights, *waiting], error)
+            self.lost += 1
 
     def close(self) -> None:
         """No more of it: who waits gets an error, also for what was asked for already."""

@@ -39,6 +39,9 @@ HELD = 256
 GROUP_BYTES = BLOCK // 2
 """Small files are stored so many bytes at a time."""
 
+Latest = deque[tuple[int, Sequence[Item]]]
+"""What was asked for ahead of late, and how often something was lost until then."""
+
 
 class Reader:
     """Items of one dataset through a cache that others may share; safe between threads."""
@@ -308,8 +311,9 @@ class Reader:
     def _failed(self, batch: Sequence[Flight], error: SyncdError) -> None:
         if _is_away(error):
             self._paused = (time.monotonic() + PAUSE_SECONDS, error)
-            self._flights.fail_waiting(error)
-        self._flights.fail(batch, error)
+            self._flights.lose(batch, error)
+        else:
+            self._flights.fail(batch, error)
 
     def _while_missed(self, items: Iterable[Item]) -> Iterator[Item]:
         """These, until for a while nobody reads what is not there."""
@@ -317,32 +321,36 @@ class Reader:
 
     def _prefetch(self, items: Iterator[Item]) -> None:
         # As many requests are under way at a time, each for some of these, and one is to come.
-        latest: deque[Sequence[Item]] = deque(maxlen=self._parallel + 1)
+        latest: Latest = deque(maxlen=self._parallel + 1)
         try:
             self._prefetch_all(items, latest)
         finally:
             self._prefetching -= 1
         self._wait_until(partial(self._flights.idle, landed=True), latest)
 
-    def _prefetch_all(self, items: Iterator[Item], latest: deque[Sequence[Item]]) -> None:
+    def _prefetch_all(self, items: Iterator[Item], latest: Latest) -> None:
         room = self._cache.max_bytes * 9 // 10
         while room > 0 and (some := list(islice(items, PREFETCH_FILES))):
             room -= sum(item.size or 0 for item in some)
-            latest.append(some)
+            latest.append((self._flights.lost, some))
             self._want_ahead(some)
             if not self._wait_until(self._flights.idle, latest):
                 return
 
-    def _wait_until(self, true: Callable[[], bool], latest: Iterable[Sequence[Item]]) -> bool:
-        """Wait for it, and ask again for what a pause made fail; False where the end came."""
-        while not true() or self._is_paused():
-            if self._closing.wait(0.005):
+    def _wait_until(self, true: Callable[[], bool], latest: Latest) -> bool:
+        """Wait for it, and ask again for what was lost; False where the end came. A pause tells
+        nothing of it: it may be over before anybody looks."""
+        while not true() or self._is_paused() or self._lost(latest):
+            if self._closing.wait(PAUSE_SECONDS if self._is_paused() else 0.005):
                 return False
-            if self._is_paused():
-                self._closing.wait(PAUSE_SECONDS)
-                for some in latest:
-                    self._want_ahead(some)
+            for n in self._lost(latest):
+                latest[n] = (self._flights.lost, latest[n][1])
+                self._want_ahead(latest[n][1])
         return not self._closing.is_set()
+
+    def _lost(self, latest: Latest) -> list[int]:
+        """Which of these were asked for before a connection failed."""
+        return [n for n, (before, _) in enumerate(latest) if before != self._flights.lost]
 
     def _want_ahead(self, items: Sequence[Item]) -> None:
         self._flights.want_ahead(
