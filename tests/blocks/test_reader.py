@@ -98,10 +98,15 @@ def test_misses_that_come_together_go_together(bulk):
     bulk.remote.trouble = lambda request: gate.wait(5) and bulk.trouble(request)
     with ThreadPoolExecutor(40) as pool:
         waiting = [pool.submit(bulk.reader.read, item, 0, 9999) for item in items[::3]]
-        time.sleep(0.2)
+        wait_for(lambda: waiters(bulk.reader) == len(waiting))
         gate.set()
         assert [one.result() for one in waiting] == [bulk.bytes_of(i) for i in items[::3]]
     assert bulk.asked["fetch"] < 12
+
+
+def waiters(reader):
+    """How many blocks somebody waits for."""
+    return sum(flight.waiter is not None for flight in list(reader._flights._all.values()))
 
 
 def test_a_replaced_version_and_the_new_one(pets):
