@@ -69,7 +69,7 @@ def test_reading_at_random_fetches_little_in_vain():
     shelf = Shelf()
     for item in random.sample(ITEMS, 600):
         shelf.read(item)
-    assert shelf.ahead < 900
+    assert shelf.ahead < 1200  # about 300; of 4,000 orders one came to 771
 
 
 def test_reading_again_asks_for_nothing():
