@@ -71,10 +71,11 @@ def test_nothing_wakes_up_while_nothing_happens(ear: Ear) -> None:
         return [line for text in states for line in text.splitlines() if "_ctxt_" in line]
 
     ear.calm()
+    ear.until(lambda: ear.hints[-2:] == [file("mark0.jpg"), file("mark0.jpg", prompt=False)])
     before: list[str] = []
-    while before != (now := switches()):  # the last event may still be on its way
+    while before != (now := switches()):  # who heard of the mark's end goes back to sleep
         before = now
-        time.sleep(0.1)
+        time.sleep(0.2)
     time.sleep(1.3)
     assert switches() == before
 
