@@ -32,6 +32,8 @@ RUN = """
 import runpy
 runpy.run_module("syncd", run_name="__main__", alter_sys=True)
 """
+CATCHES_UP = "import syncd.daemon.mount as at; at.CATCH_UP_S = 30.0"
+"""To be run before a mount that is to hear of everything first, however slow the disk."""
 
 
 def reason() -> str | None:

@@ -14,7 +14,17 @@ import pytest
 
 from syncd.mount import point as points
 from tests.isolation import environment
-from tests.mount.mounted import FILES, SIZE, Mounted, content, signs, stuck, until, whole
+from tests.mount.mounted import (
+    CATCHES_UP,
+    FILES,
+    SIZE,
+    Mounted,
+    content,
+    signs,
+    stuck,
+    until,
+    whole,
+)
 
 
 def syncd(mounted: Mounted, *args: str) -> subprocess.CompletedProcess[str]:
@@ -276,7 +286,7 @@ def test_a_restart_needs_no_listing_and_shows_what_changed_meanwhile(own, mounts
     more = {f"new/{n}.jpg": b"%d" % n for n in range(200)}
     dataset.put({"b.jpg": content(5, SIZE)} | more)
     dataset.trash("a/1.jpg")
-    mounted = mounts(hub, "signs")
+    mounted = mounts(hub, "signs", before=CATCHES_UP)
     assert not (mounted / "a/1.jpg").exists(), "heard before anybody could look"
     assert len(os.listdir(mounted / "new")) == len(more)
     assert whole(mounted / "b.jpg") == content(5, SIZE)

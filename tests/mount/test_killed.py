@@ -7,7 +7,7 @@ import random
 import time
 
 from tests import proc
-from tests.mount.mounted import content, stuck, until, whole
+from tests.mount.mounted import CATCHES_UP, content, stuck, until, whole
 
 SLOW = """
 import time
@@ -64,7 +64,7 @@ def test_kills_while_much_is_replaced(mount, dataset):
     dataset.put({key: content(0, 100) for key in keys})
     choice = random.Random(1)
     for number in range(1, ROUNDS + 1):
-        mounted = mount()
+        mounted = mount(before=CATCHES_UP)
         assert {whole(mounted / key) for key in keys} <= {content(number - 1, 100)}
         dataset.put(dict.fromkeys(keys, content(number, 100)))
         time.sleep(choice.random() * 0.1)
