@@ -85,7 +85,8 @@ class Mounted:
 
 
 def stuck() -> list[str]:
-    """Processes in uninterruptible sleep within FUSE."""
+    """Processes in uninterruptible sleep within FUSE, of anybody: also who waits there for a moment
+    while another looks a name up in the same folder. Only who stays there hangs."""
     found = []
     for status in Path("/proc").glob("[0-9]*/task/*/stat"):
         try:

@@ -49,8 +49,8 @@ def test_a_frozen_hub_stops_no_listing_and_no_read_for_ever(own, mounts, allow_l
     with pytest.raises(OSError) as failed:  # noqa: PT011 - the number is looked at
         whole(mounted / "b.jpg")
     assert failed.value.errno in (errno.EIO, errno.ETIMEDOUT)
-    assert time.monotonic() - begun < 3.0
-    assert stuck() == []
+    assert time.monotonic() - begun < 3.9, "two deadlines are 4 s"
+    until(lambda: not stuck())
     assert (mounted / "b.jpg").stat().st_size == SIZE
     hub.thaw()
     until(lambda: readable(mounted / "b.jpg"), 10.0)
@@ -73,7 +73,7 @@ def test_a_frozen_hub_delays_no_end(own, mounts, readers):
         mounted.stop()
         assert time.monotonic() - begun < 5.0
         assert not any(one.result() for one in waiting)
-    assert stuck() == []
+    until(lambda: not stuck())
 
 
 def test_folders_above_a_mount_may_be_renamed(own, mounts, tmp_path):
