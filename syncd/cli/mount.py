@@ -176,7 +176,7 @@ def _client(remote: str | None, token_file: Path | None, wanted: Wanted) -> Clie
 def _background(wanted: Wanted, *, quiet: bool) -> None:
     from syncd.daemon.background import begin
 
-    code, said = begin(wanted)
+    code, said = begin(wanted, quiet=quiet)
     for line in said.splitlines() if code or not quiet else ():
         render.note(line)
     if code:

@@ -32,8 +32,8 @@ END_S = 15.0
 COPIED_S = 2.0
 """So long after it was unmounted a program ends by itself. Longer takes one whose mount was copied
 into another mount namespace, a container's or a service's: it is told that nobody wants it."""
-SAY_S = 0.5
-"""So long after its mount answers a program may take to say so; a quiet one says nothing."""
+SAY_S = 10.0
+"""So long after its mount answers a program may take to say so: its disk may be slow."""
 
 
 @contextmanager
@@ -66,9 +66,9 @@ def _root_over(point: Path, mirror: MirrorStatus) -> Path | None:
     return next((root for root in above if slug(root) == word), None)
 
 
-def begin(wanted: Wanted) -> tuple[int, str]:
+def begin(wanted: Wanted, *, quiet: bool) -> tuple[int, str]:
     """Run this very command again, in the background; its exit status (0: it goes on) and what
-    it said. Returns when the mount answers."""
+    it said. Returns when the mount answers and, unless it is a quiet one, says so."""
     point = ready(wanted.point)
     log = places().state / "mount.log"
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -87,7 +87,7 @@ def begin(wanted: Wanted) -> tuple[int, str]:
         if points.own_at(point) and holder(_folder(point)) == child.pid:
             point.stat()
             said = _said(log, start)
-            if f"mounted on {point}" in said or time.monotonic() > until:
+            if quiet or f"mounted on {point}" in said or time.monotonic() > until:
                 return 0, said
             until = min(until, time.monotonic() + SAY_S)
         time.sleep(0.02)

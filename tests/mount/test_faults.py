@@ -25,11 +25,22 @@ from tests.mount.mounted import (
     until,
     whole,
 )
+from tests.sources import ROOT
+
+SAYS_LATE = """
+import time
+from syncd.daemon.mount_numbers import MountNumbers
+start = MountNumbers.start
+def slow(self):
+    time.sleep(0.8)
+    start(self)
+MountNumbers.start = slow
+"""
 
 
-def syncd(mounted: Mounted, *args: str) -> subprocess.CompletedProcess[str]:
-    """Another command of the user who mounted it."""
-    env = environment(mounted.log_file.parent)
+def syncd(mounted: Mounted, *args: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Another command of the user who mounted it, with `more` in its environment."""
+    env = environment(mounted.log_file.parent) | more
     return subprocess.run(
         [sys.executable, "-m", "syncd", *args], capture_output=True, text=True, env=env,
         check=False, timeout=60,
@@ -198,7 +209,9 @@ def test_in_the_background_until_unmounted(own, mounts, tmp_path):
     place = tmp_path / "back ground"
     options = ("--remote", hub.url, "--token-file", str(token))
     try:
-        said = syncd(mounted, "mount", *options, "signs", str(place))
+        (tmp_path / "sitecustomize.py").write_text(SAYS_LATE)
+        words = ("mount", *options, "signs", str(place))
+        said = syncd(mounted, *words, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
         assert (said.returncode, "mounted on" in said.stderr) == (0, True), said
         assert whole(place / "b.jpg") == FILES["b.jpg"]
     finally:
