@@ -134,11 +134,25 @@ def prepare(point: Path) -> Path:
     UsageError where the folder cannot be used.
     """
     point = Path(os.path.realpath(point))
+    _clear(point)
+    try:
+        _make_ready(point)
+    except UsageError:
+        _clear(point)  # what is in the way may be a mount that was begun just now
+        raise
+    return point
+
+
+def _clear(point: Path) -> None:
+    """Take away a dead mount of ours; raises BusyError where one lives."""
     if own_at(point):
         if alive(point):
             raise BusyError("a dataset is mounted here already", path=str(point),
                             hint=f"syncd umount {point}")  # fmt: skip
         detach(point, lazy=True)
+
+
+def _make_ready(point: Path) -> None:
     if mounted(point):
         raise UsageError("something else is mounted here: name another folder", path=str(point))
     other = around(point)
@@ -156,7 +170,6 @@ def prepare(point: Path) -> Path:
                          path=str(point))  # fmt: skip
     if not os.access(point, os.W_OK):
         raise UsageError("is not yours to mount over: name a folder of your own", path=str(point))
-    return point
 
 
 def unmount(point: Path, *, lazy: bool = False) -> None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import pytest
 
+from syncd.errors import BusyError
 from syncd.mount import point as points
 from tests.mount.mounted import FILES, whole
 from tests.mount.test_faults import syncd
@@ -118,6 +119,16 @@ def test_places_that_cannot_be_mounted_over(own, mounts, tmp_path):
         said = syncd(mounted, "mount", "--remote", hub.url, "signs", str(place))
         assert (said.returncode, words in said.stderr) == (code, True), said
     assert (full / "file").read_bytes() == b"mine"
+    mounted.stop()
+
+
+def test_who_is_overtaken_by_another_start_is_told_that_it_is_mounted(own, mounts, monkeypatch):
+    hub, _ = own
+    mounted = mounts(hub, "signs")
+    ours, first = points.own_at, [False]
+    monkeypatch.setattr(points, "own_at", lambda at: first.pop() if first else ours(at))
+    with pytest.raises(BusyError, match="mounted here already"):
+        points.prepare(mounted.point)
     mounted.stop()
 
 
