@@ -181,7 +181,8 @@ class Mounting:
             except SyncdError as error:
                 log.debug("datasets not listed reason=%s", error)
             except Exception:
-                log.exception("datasets not listed")
+                if not self._ending.is_set():  # else the connection was closed under the question
+                    log.exception("datasets not listed")
 
     def _session(self) -> None:
         from syncd.mount.operations import Session

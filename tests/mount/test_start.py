@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from syncd.cli.mount import _owner
-from syncd.daemon import mount_shown
+from syncd.daemon import mount, mount_shown
 from syncd.daemon.mount import Mounting
 from syncd.daemon.mount_shown import Shown, free_slot
 from syncd.daemon.mount_wanted import Wanted
@@ -111,6 +111,23 @@ def test_the_root_is_not_listed_at_the_start(begin, monkeypatch):
     for missing in ("b", "a/b.jpg"):
         with pytest.raises(NotFoundError):
             begin("signs", dataset="signs", prefetch=missing)
+
+
+def test_a_question_that_the_end_breaks_off_is_no_fault(begin, monkeypatch, expect_log, caplog):
+    expect_log("datasets not listed")
+    made = begin("signs")
+    faults = [RuntimeError("a fault, which is told")]
+
+    def asked(*_):
+        if faults:
+            raise faults.pop()
+        made._ending.set()
+        raise RuntimeError("the client has been closed")
+
+    monkeypatch.setattr(mount, "DATASETS_S", 0.001)
+    monkeypatch.setattr(mount, "asked", asked)
+    made._watch()
+    assert caplog.text.count("datasets not listed") == 1
 
 
 def test_of_all_datasets_those_that_have_it_fetch_a_folder_ahead(begin, expect_log):
