@@ -113,7 +113,6 @@ def test_without_the_hub_what_was_read_is_there_and_the_rest_fails_fast(own, mou
     mounted = mounts(hub, "signs")
     assert whole(mounted / "a/1.jpg") == FILES["a/1.jpg"]
     hub.kill()
-    subprocess.run(["sync"], check=False)
     drop_pages(mounted / "a/1.jpg")
     assert whole(mounted / "a/1.jpg") == FILES["a/1.jpg"]
     begun = time.monotonic()
