@@ -65,7 +65,8 @@ def test_what_was_read_and_listed_the_kernel_does_not_ask_again(mount, dataset):
     epoch()  # a listing makes the kernel ask once for its folder's time
     second = settled(home)
     assert second[0] - again[0] <= 1
-    assert second[1] - again[1] <= 4
+    given_up = second[0] - again[0]  # a page that is read anew is a question more
+    assert second[1] - again[1] <= 4 + given_up
     mounted.stop()
 
 
