@@ -197,10 +197,14 @@ def test_an_answer_that_comes_after_the_end_finds_the_index_left_alone(tmp_path,
 def test_a_question_that_failed_is_not_under_way(tmp_path, monkeypatch):
     """As that of a start without the remote: then the thread begins, and needs the index."""
     shelf = Shelf("signs")
-    leave = threading.Event()
+    begun, leave = threading.Event(), threading.Event()
 
     def away(*_, **__):
         raise TransientError("away")
+
+    def attach():
+        begun.set()
+        leave.wait(10.0)
 
     with following(shelf, tmp_path) as (_, follower):
         follower.fill()
@@ -208,7 +212,8 @@ def test_a_question_that_failed_is_not_under_way(tmp_path, monkeypatch):
             patch.setattr(follower._dataset, "changes", away)
             with pytest.raises(TransientError):
                 follower.hear(0.0)
-        follower.start(lambda: leave.wait(10.0))
+        follower.start(attach)
+        assert begun.wait(10.0)
         follower.stop()
         assert not follower.join(0.05)
         leave.set()
