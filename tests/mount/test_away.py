@@ -122,7 +122,7 @@ def test_a_frozen_hub_does_not_hinder_a_start(own, mounts):
     hub.freeze()
     began = time.monotonic()
     mounted = mounts(hub, "signs")
-    assert time.monotonic() - began < 10.0
+    assert time.monotonic() - began < 20.0, "a request to the hub may take 30 s"
     assert len(os.listdir(mounted / "a")) == 5
     hub.thaw()
     until(lambda: whole(mounted / "b.jpg") == FILES["b.jpg"])

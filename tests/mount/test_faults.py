@@ -56,7 +56,8 @@ def test_a_frozen_hub_stops_no_listing_and_no_read_for_ever(own, mounts, allow_l
     assert len(os.listdir(mounted / "a")) == 30
     assert [os.stat(mounted / key).st_size for key in FILES] == [SIZE] * len(FILES)
     assert whole(mounted / "a/1.jpg") == FILES["a/1.jpg"]
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 2.0, "that would be an answer of the hub"
+    begun = time.monotonic()
     with pytest.raises(OSError) as failed:  # noqa: PT011 - the number is looked at
         whole(mounted / "b.jpg")
     assert failed.value.errno in (errno.EIO, errno.ETIMEDOUT)
@@ -82,7 +83,7 @@ def test_a_frozen_hub_delays_no_end(own, mounts, readers):
         time.sleep(0.3)
         begun = time.monotonic()
         mounted.stop()
-        assert time.monotonic() - begun < 5.0
+        assert time.monotonic() - begun < 15.0, "a request to the hub may take 30 s"
         assert not any(one.result() for one in waiting)
     until(lambda: not stuck())
 
