@@ -69,9 +69,9 @@ def test_without_a_feed_it_is_listed_anew_as_often_as_was_said(tmp_path):
         follower.fill()
         follower.start(lambda: None)
         shelf.store("b.jpg", b"y")
-        until(lambda: names(tree) == ["a.jpg", "b.jpg"], 2.0)
+        until(lambda: names(tree) == ["a.jpg", "b.jpg"])
         shelf.trash("a.jpg")
-        until(lambda: names(tree) == ["b.jpg"], 2.0)
+        until(lambda: names(tree) == ["b.jpg"])
 
 
 def test_without_a_feed_a_restart_lists_at_once(tmp_path):
@@ -83,7 +83,7 @@ def test_without_a_feed_a_restart_lists_at_once(tmp_path):
     with following(shelf, tmp_path, PlainDataset) as (tree, follower):
         follower.fill()
         follower.start(lambda: None)
-        until(lambda: names(tree) == ["a.jpg", "b.jpg"], 2.0)
+        until(lambda: names(tree) == ["a.jpg", "b.jpg"])
 
 
 def test_names_that_come_later_and_cannot_be_shown_are_told_of(tmp_path, expect_log):

@@ -43,7 +43,7 @@ def test_who_is_killed_while_he_waits_for_himself_goes_at_once(mount, dataset):
     mounted.process.kill()
     mounted.process.wait(5.0)
     again = mount()
-    until(lambda: whole(again / "a.jpg") == content(2, 100), 2.0)
+    until(lambda: whole(again / "a.jpg") == content(2, 100))
     again.stop()
 
 
@@ -72,5 +72,5 @@ def test_kills_while_much_is_replaced(mount, dataset):
         mounted.process.wait(5.0)
         until(lambda: not stuck())
     last = mount()
-    until(lambda: {whole(last / key) for key in keys} == {content(ROUNDS, 100)}, 3.0)
+    until(lambda: {whole(last / key) for key in keys} == {content(ROUNDS, 100)})
     last.stop()

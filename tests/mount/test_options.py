@@ -40,7 +40,7 @@ def test_owner_group_and_rights_are_those_wanted_and_bind_others(root, mount, da
     assert cat(mounted, "a/1.jpg", 5, 4321) == "one"
     assert cat(mounted, "a/1.jpg", 5, 5) == refused
     dataset.put({"b.jpg": b"new"})
-    until(lambda: whole(mounted / "b.jpg") == b"new", 2.0)
+    until(lambda: whole(mounted / "b.jpg") == b"new")
     assert cat(mounted, "b.jpg", 1234, 1) == "new"
     mounted.stop()
 

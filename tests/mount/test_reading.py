@@ -180,5 +180,5 @@ def test_random_reads_of_several_processes_while_files_are_replaced(mount, datas
         assert reader.returncode == 0, err.decode()
         assert int(out) > 20
     last = {key: item.size for key, item in dataset.items.items()}
-    until(lambda: {k: (mounted / k).stat().st_size for k in last} == last, 2.0)
+    until(lambda: {k: (mounted / k).stat().st_size for k in last} == last)
     mounted.stop()

@@ -19,7 +19,7 @@ from tests.mount.mounted import content, until, whole
 
 SIZE = 300_000
 PAGES = 70_000
-SEEN_S = 2.0
+SEEN_S = 10.0
 SLOW = """
 import os, time
 from syncd.mount.blocks.reader import Reader

@@ -45,15 +45,15 @@ def test_a_sidecar_comes_changes_and_goes(mount, dataset):
         before = whole(path)
         number, when = path.stat().st_ino, path.stat().st_mtime_ns
         say(dataset, "a/b.jpg", "dog")  # of the same size
-        until(lambda: labels(path) == ["dog"], 2.0)
+        until(lambda: labels(path) == ["dog"])
         assert path.stat().st_ino != number
         assert path.stat().st_mtime_ns > when
         assert whole(held.fileno()) == before
     say(dataset, "a/c.jpg", "bird", operation="model")
-    until(lambda: (mounted / "a/c.jpg.json").exists(), 2.0)
+    until(lambda: (mounted / "a/c.jpg.json").exists())
     assert labels(mounted / "a/c.jpg.json") == ["bird"]
     say(dataset, "a/b.jpg")
-    until(lambda: not path.exists(), 2.0)
+    until(lambda: not path.exists())
     mounted.stop()
 
 
@@ -71,7 +71,7 @@ def test_the_orientation_is_shown_and_coordinates_are_left_alone(mount, dataset)
         assert said["images"][0]["annotations"][0]["bbox"] == [1, 2, 3, 4]
     before = whole(mounted / "6.jpg.json")
     dataset.put({"6.jpg": turned(3)})
-    until(lambda: whole(mounted / "6.jpg.json") != before, 2.0)
+    until(lambda: whole(mounted / "6.jpg.json") != before)
     said = json.loads(whole(mounted / "6.jpg.json"))
     assert (said["syncd"]["orientation"], "made_on_other_content" in said["syncd"]) == (3, True)
     mounted.stop()
@@ -101,7 +101,7 @@ def test_sizes_that_a_start_did_not_wait_for_are_told_later_as_a_change(mount, d
     again = mount(before=hasty)
     assert json.loads(whole(again / "6.jpg.json"))["syncd"]["orientation"] == 6
     say(dataset, "6.jpg", "dog")
-    until(lambda: labels(again / "6.jpg.json") == ["dog"], 2.0)
+    until(lambda: labels(again / "6.jpg.json") == ["dog"])
     assert json.loads(whole(again / "6.jpg.json"))["syncd"]["orientation"] == 6
     again.stop()
 
@@ -112,7 +112,7 @@ def test_an_item_of_that_name_is_shown_in_its_place(mount, dataset):
     mounted = mount()
     assert whole(mounted / "b.jpg.json") == b"an item"
     dataset.trash("b.jpg.json")
-    until(lambda: whole(mounted / "b.jpg.json") != b"an item", 2.0)
+    until(lambda: whole(mounted / "b.jpg.json") != b"an item")
     assert labels(mounted / "b.jpg.json") == ["cat"]
     mounted.stop()
     assert "several things have this name" in mounted.log
