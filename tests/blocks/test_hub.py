@@ -10,7 +10,8 @@ import pytest
 
 from syncd.errors import TransientError
 from syncd.mount.blocks.cache import BLOCK, BlockCache
-from syncd.mount.blocks.reader import PAUSE_SECONDS, Reader
+from syncd.mount.blocks.pause import PAUSE_SECONDS
+from syncd.mount.blocks.reader import Reader
 from syncd.remotes.hub import HubRemote
 from tests.remotes.asking import good, put, upload
 

@@ -67,7 +67,7 @@ def test_what_is_left_of_a_run_is_one(pets, second):
         pets.cache.put(item.digest, block, content[block * BLOCK :][:BLOCK])
     pets.cache.flush()
     run = [Flight(item, item.digest, block) for block in range(4)]
-    pets.reader._borrow(run)
+    pets.reader._fetcher._borrow(run)
     assert [flight.open for flight in run] == [False, True, True, True]
     assert whole(pets, item) == content
 

@@ -11,8 +11,8 @@ import pytest
 
 from syncd.errors import SyncdError, TransientError
 from syncd.model import Item
-from syncd.mount.blocks import reader as module
 from syncd.mount.blocks.cache import BLOCK
+from syncd.mount.blocks.prefetch import PREFETCH_FILES
 from syncd.remotes.memory import Fault
 from tests.blocks.pets import FILES, Pets, wait_for, whole
 
@@ -27,24 +27,24 @@ def test_prefetch_brings_everything_and_then_nobody_asks(pets):
     assert pets.requests() == before
 
 
-def test_prefetch_waits_for_a_remote_that_is_away(pets, monkeypatch):
-    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.1)
+def test_prefetch_waits_for_a_remote_that_is_away(pets):
+    pets.reader._pause.seconds = 0.1
     items = pets.fill(200)
     pets.fault = Fault.UNREACHABLE
     began = time.monotonic()
     pets.reader.prefetch(items)
     time.sleep(0.3)
     requests = pets.requests()
-    pauses = (time.monotonic() - began) / module.PAUSE_SECONDS
+    pauses = (time.monotonic() - began) / 0.1
     assert requests < 10 * (1 + pauses), "about five to a pause; without one it is 35"
     pets.fault = None
     wait_for(lambda: sum(pets.cache.has(i.digest or "", 0) for i in items) > 190)
 
 
 @pytest.mark.parametrize("pause", [0.1, 0.0], ids=["seen", "over before anybody looks"])
-def test_what_fails_after_all_was_asked_for_is_asked_for_again(bulk, monkeypatch, pause):
-    monkeypatch.setattr(module, "PAUSE_SECONDS", pause)
-    items = bulk.fill(2 * module.PREFETCH_FILES)
+def test_what_fails_after_all_was_asked_for_is_asked_for_again(bulk, pause):
+    bulk.reader._pause.seconds = pause
+    items = bulk.fill(2 * PREFETCH_FILES)
     asked_for_all = threading.Event()
     faults = [Fault.UNREACHABLE] * 4  # each of the two requests is tried twice
 
@@ -54,7 +54,7 @@ def test_what_fails_after_all_was_asked_for_is_asked_for_again(bulk, monkeypatch
 
     bulk.remote.trouble = trouble
     bulk.reader.prefetch(items)
-    wait_for(lambda: not bulk.reader._prefetching)
+    wait_for(lambda: not bulk.reader._prefetch.busy)
     asked_for_all.set()
     wait_for(lambda: all(bulk.cache.has(item.digest or "", 0) for item in items))
 
@@ -63,7 +63,7 @@ def test_prefetch_stops_where_the_cache_ends(tmp_path):
     pets = Pets(tmp_path / "cache", max_bytes=200_000)
     items = pets.fill(FILES)
     pets.reader.prefetch(items)
-    wait_for(lambda: not pets.reader._prefetching and pets.reader._flights.idle(landed=True))
+    wait_for(lambda: not pets.reader._prefetch.busy and pets.reader._flights.idle(landed=True))
     assert all(pets.cache.has(item.digest or "", 0) for item in items[:20])
     pets.close()
 
@@ -98,13 +98,13 @@ def test_after_the_end_nothing_more_is_taken(bulk):
             yield item
 
     bulk.reader.prefetch(listed())
-    wait_for(lambda: not bulk.reader._prefetching)
-    assert len(taken) <= 200 + module.PREFETCH_FILES
+    wait_for(lambda: not bulk.reader._prefetch.busy)
+    assert len(taken) <= 200 + PREFETCH_FILES
 
 
 def test_threads_that_ended_are_forgotten(bulk):
-    before = len(bulk.reader._threads)
+    before = len(bulk.reader._prefetch._threads)
     for _ in range(5):
         bulk.reader.prefetch([])
-        wait_for(lambda: not bulk.reader._prefetching)
-    assert len(bulk.reader._threads) <= before + 2
+        wait_for(lambda: not bulk.reader._prefetch.busy)
+    assert len(bulk.reader._prefetch._threads) <= before + 2

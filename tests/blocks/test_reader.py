@@ -16,6 +16,7 @@ from syncd.errors import GarbledError, MissingError, SyncdError, TransientError
 from syncd.model import Item
 from syncd.mount.blocks import reader as module
 from syncd.mount.blocks.cache import BLOCK
+from syncd.mount.blocks.pause import PAUSE_SECONDS
 from syncd.mount.blocks.reader import Reader
 from syncd.remotes.memory import Fault, MemoryDataset, MemoryRemote
 from tests.blocks.pets import Pets, wait_for, whole
@@ -74,7 +75,7 @@ def test_who_reads_in_any_order_is_brought_the_rest_for_as_long_as_he_does(
     bulk.reader.follow(lambda item, n: [], lambda: items)
     for item in items[::20]:
         assert bulk.reader.read(item, 0, 131072) == bulk.bytes_of(item)
-    wait_for(lambda: not bulk.reader._prefetching and bulk.reader._flights.idle(landed=True))
+    wait_for(lambda: not bulk.reader._prefetch.busy and bulk.reader._flights.idle(landed=True))
     assert all(bulk.cache.has(item.digest, 0) for item in items) == all_of_it
 
 
@@ -178,10 +179,10 @@ def test_a_big_file_is_held_against_its_digest_once_it_is_whole(tmp_path, expect
     expect_log("not those of its digest")
     assert pets.reader.read(item, 0, 10) == bytes(10)  # nobody can tell yet
     assert pets.reader.read(item, BLOCK, 10) == bytes(10)  # and the third comes ahead
-    wait_for(lambda: pets.reader._proofs.bad(item.digest or ""))
+    wait_for(lambda: pets.reader._fetcher.bad(item.digest or ""))
     with pytest.raises(GarbledError):
         pets.reader.read(item, 0, 10)
-    pets.reader._proofs._bad.clear()
+    pets.reader._fetcher._proofs._bad.clear()
     monkeypatch.setattr(Lying, "lies", False)
     assert whole(pets, item) == pets.bytes_of(item)
     wait_for(lambda: pets.cache.whole(item.digest or ""))
@@ -199,8 +200,8 @@ def test_one_that_is_gone_does_not_hinder_the_others(pets):
             assert pets.reader.read(item, 0, 9999) == pets.bytes_of(item)
 
 
-def test_away_fails_fast_and_comes_back_by_itself(pets, monkeypatch):
-    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.2)
+def test_away_fails_fast_and_comes_back_by_itself(pets):
+    pets.reader._pause.seconds = 0.2
     items = pets.fill(20)
     assert pets.reader.read(items[0], 0, 9999) == pets.bytes_of(items[0])
     pets.fault = Fault.UNREACHABLE
@@ -246,9 +247,9 @@ class Poisoned(MemoryDataset):
         return super().read(item, offset, length)
 
 
-def test_one_that_breaks_every_answer_hinders_only_itself(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "PAUSE_SECONDS", 60.0)  # what took longer is not tried one by one
+def test_one_that_breaks_every_answer_hinders_only_itself(tmp_path):
     pets = Pets(tmp_path / "cache", Poisoned)
+    pets.reader._pause.seconds = 60.0  # what took longer is not tried one by one
     items = pets.fill(40)
     with ThreadPoolExecutor(40) as pool:
         waiting = {item.key: pool.submit(pets.reader.read, item, 0, 9999) for item in items}
@@ -284,7 +285,7 @@ def test_a_remote_that_hangs_is_waited_for_as_long_as_was_said(tmp_path):
     assert 0.25 < time.monotonic() - began < 2
     assert pets.reader.read(items[0], 0, 10)
     gate.set()
-    time.sleep(module.PAUSE_SECONDS)
+    time.sleep(PAUSE_SECONDS)
     assert pets.reader.read(items[5], 0, 9999) == pets.bytes_of(items[5])
     pets.close()
 
@@ -331,7 +332,7 @@ def test_a_read_over_two_blocks_has_one_deadline_and_the_next_fails_at_once(tmp_
             pets.reader.read(item, BLOCK - 10, 20)
     assert time.monotonic() - began < 3.5, "two deadlines are four seconds"
     gate.set()
-    time.sleep(module.PAUSE_SECONDS)
+    time.sleep(PAUSE_SECONDS)
     assert pets.reader.read(item, BLOCK - 10, 20) == pets.bytes_of(item)[BLOCK - 10 :][:20]
     pets.close()
 
