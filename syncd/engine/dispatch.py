@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from syncd.clock import Clock
 from syncd.engine.chunk import Decisions
@@ -127,8 +127,7 @@ class Dispatcher:
         for result in results:
             del self._given[result.step.path]
         paths = [path for result in results for path in _paths(result.step)]
-        self.busy.subtract(paths)
-        self.busy = +self.busy
+        self._release(paths)
         if any(result.outcome for result in results):
             self._widest = min(self._traits.batch_files, self._widest * 2)
             self._misses = 0
@@ -136,7 +135,14 @@ class Dispatcher:
         failed = {id(result) for result in self._failed_whole(results)}
         self._settlement.take([result for result in results if id(result) not in failed])
         self._count_removed(results)
-        self._settlement.touched.difference_update(path for path in paths if not self.busy[path])
+        self._settlement.touched.difference_update(path for path in paths if path not in self.busy)
+
+    def _release(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            if self.busy[path] > 1:
+                self.busy[path] -= 1
+            else:
+                del self.busy[path]
 
     def reached(self) -> None:
         """The remote has answered."""

@@ -7,7 +7,7 @@ a path is looked at when its quiet period is over, and what was not whole then w
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from syncd.clock import Clock
@@ -83,10 +83,12 @@ class Lookout:
         """A file was had whole."""
         self.unsettled.pop(path, None)
 
-    def sent(self, path: str) -> None:
-        """A file was sent: what comes soon after has to wait longer."""
-        self._settle.sent(path, self._clock.monotonic())
-        self.calm(path)
+    def sent(self, paths: Iterable[str]) -> None:
+        """Files were sent: what comes soon after has to wait longer."""
+        now = self._clock.monotonic()
+        for path in paths:
+            self._settle.sent(path, now)
+            self.calm(path)
 
     def hurry(self) -> None:
         """Make everything that waits due now."""

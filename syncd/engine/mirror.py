@@ -259,9 +259,8 @@ class Mirror:
         if self.settlement.puzzled:
             self.settlement.puzzled = False
             self.state.meta.put(compare=True)
-        for result in results:
-            if result.outcome and result.outcome.error is None:
-                self.lookout.sent(result.step.path)
+        done = [result for result in results if result.outcome and result.outcome.error is None]
+        self.lookout.sent(result.step.path for result in done)
 
     def _hint(self, hint: Hint) -> None:
         self.hints += 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from syncd.hub import kinds
@@ -29,6 +30,9 @@ class Desk:
     loaded: dict[str, ItemRow] = field(default_factory=dict)
     """The items as the catalogue has them: what is not among them is new."""
     touched: dict[str, None] = field(default_factory=dict)
+    mark: str = field(default_factory=partial(secrets.token_hex, 8))
+    """What sets its ids apart from those of all others: a question to the system once, not for
+    each item."""
     bodies: dict[bytes, memoryview] = field(default_factory=dict)
     replaced: list[dict[str, Any]] = field(default_factory=list)
     freed: int = 0
@@ -67,7 +71,7 @@ class Desk:
 
     def _new(self, op: Put) -> ItemRow:
         return ItemRow(
-            new_id(self.now_ns, len(self.touched)),
+            self._new_id(),
             self.dataset,
             op.folder,
             op.name,
@@ -83,6 +87,10 @@ class Desk:
             0,
             "{}",
         )
+
+    def _new_id(self) -> str:
+        """An id that sorts by time, then by number within the batch, and is never given twice."""
+        return f"{self.now_ns // 1_000_000:012x}{len(self.touched):04x}{self.mark}"
 
     def _next(self, op: Put, there: ItemRow) -> ItemRow:
         self.replaced.append(
@@ -157,11 +165,6 @@ class Desk:
         self.known[item.id] = item
         self.touched[item.id] = None
         return item
-
-
-def new_id(now_ns: int, number: int) -> str:
-    """An id that sorts by time, then by number within a batch, and is never given twice."""
-    return f"{now_ns // 1_000_000:012x}{number:04x}{secrets.token_hex(8)}"
 
 
 def _clash(expect: int | None, there: ItemRow | None) -> str:
