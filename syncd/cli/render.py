@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,8 @@ class Notes(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if not _outlets:
-            note(f"syncd: {record.getMessage()}", record.levelno)
+            with suppress(OSError):  # Nobody reads it: what it is about goes on all the same.
+                note(f"syncd: {record.getMessage()}", record.levelno)
 
 
 def log_to_stderr(level: int, *, as_json: bool = False) -> None:

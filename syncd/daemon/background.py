@@ -87,7 +87,7 @@ def begin(wanted: Wanted, *, quiet: bool) -> tuple[int, str]:
         if points.own_at(point) and holder(_folder(point)) == child.pid:
             point.stat()
             said = _said(log, start)
-            if quiet or f"mounted on {point}" in said or time.monotonic() > until:
+            if quiet or "mounted on " in said or time.monotonic() > until:
                 return 0, said
             until = min(until, time.monotonic() + SAY_S)
         time.sleep(0.02)

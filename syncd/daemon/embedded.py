@@ -26,12 +26,12 @@ from syncd.remotes.wire import Wire
 from syncd.value import value
 
 logger = logging.getLogger(__name__)
-START_S = 45.0
-"""Less than the 60 s of the watchdog: a daemon that reads its configuration again waits, too."""
-SLOW_S = 15.0
+START_S = 20.0
+"""Less than a daemon has to stop, and to feed its watchdog: it may wait for a start meanwhile."""
+SLOW_S = 5.0
 """After so long whoever waits for a start is told so."""
 AGAIN_S = 1.0
-"""So long one that is coming up is left alone before another one is started."""
+"""So long one that is coming up is left alone before another one is started, then twice as long."""
 TAKEN = 6
 """The status of one that found the data folder taken."""
 IDLE_S = 60.0
@@ -93,8 +93,8 @@ def ensure(places: Places) -> Address:
     if found:
         return found
     log = places.state / "hub.log"
-    process, status = _started(places, log), None
-    deadline, slow, again = (time.monotonic() + s for s in (START_S, SLOW_S, AGAIN_S))
+    process, status, pause = _started(places, log), None, AGAIN_S
+    deadline, slow, again = (time.monotonic() + s for s in (START_S, SLOW_S, pause))
     while time.monotonic() < deadline and status in (None, 0, TAKEN):
         found = running(places)
         if found:
@@ -103,10 +103,11 @@ def ensure(places: Places) -> Address:
         status = status if ended is None else ended
         if ended == TAKEN and time.monotonic() > again:
             # Another one was quicker, and is still coming up; or one is ending, with no address.
-            process, again = _started(places, log), time.monotonic() + AGAIN_S
+            pause *= 2
+            process, again = _started(places, log), time.monotonic() + pause
         if time.monotonic() > slow:
             slow = deadline
-            logger.warning("the embedded hub is still starting: %s tells how far it is", log)
+            logger.warning("the embedded hub does not answer yet: %s tells what it says", log)
         time.sleep(0.02)
     if status == TAKEN:
         raise TransientError(f"the embedded hub runs, but it does not answer: {_last_line(log)}")

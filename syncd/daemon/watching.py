@@ -114,7 +114,8 @@ class Watching:
             except TransientError as error:
                 # Only the opening gets here: once it runs, the mirror itself waits and retries.
                 log.warning("remote not reachable reason=%s retry_s=%.0f", error, pause)
-                self._stop.wait(pause)
+                if self._stop.wait(pause):
+                    return
                 pause = min(pause * 2, 60.0)
                 with suppress(SyncdError):
                     self._revive()

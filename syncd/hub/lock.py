@@ -31,8 +31,10 @@ def locked(data: Path) -> Iterator[None]:
 
 def closing(data: Path) -> None:
     """Say that this process, which holds the data folder, is about to let go of it."""
+    pid = str(os.getpid())
     with suppress(OSError), (data / "lock").open("r+b") as file:
-        _tell(file.fileno(), f"{os.getpid()} {_CLOSING}\n")
+        if _told(file.fileno()) == [pid]:  # else the folder is another one by now
+            _tell(file.fileno(), f"{pid} {_CLOSING}\n")
 
 
 def _take(fd: int, data: Path) -> None:

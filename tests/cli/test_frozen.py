@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 from contextlib import contextmanager
 
 import pytest
 
+from syncd.cli import render
 from syncd.daemon import embedded
 from syncd.remotes import hub as remote
 from syncd.remotes.wire import Wire
@@ -54,7 +56,15 @@ def test_who_waits_for_a_hub_that_is_slow_to_start_is_told_once(cli, monkeypatch
     monkeypatch.setattr(embedded, "_last_line", lambda _: "no line")
     monkeypatch.setattr(embedded, "START_S", 0.5)
     monkeypatch.setattr(embedded, "SLOW_S", 0.1)
-    expect_log("still starting")
+    expect_log("does not answer yet")
     slow, failed = cli("ls", code=5).err.splitlines()
-    assert slow.startswith("syncd: the embedded hub is still starting: ")
+    assert slow.startswith("syncd: the embedded hub does not answer yet: ")
     assert "does not answer" in failed
+
+
+def test_a_note_that_nobody_reads_stops_nothing(monkeypatch):
+    def gone(*_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(render, "note", gone)
+    render.Notes().handle(logging.makeLogRecord({"msg": "a hub is slow"}))

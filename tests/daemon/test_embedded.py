@@ -115,6 +115,6 @@ def test_a_hub_that_never_answers_is_told_as_one_that_runs(monkeypatch, expect_l
     monkeypatch.setattr(embedded, "_start", ended)
     monkeypatch.setattr(embedded, "START_S", 1.0)
     monkeypatch.setattr(embedded, "SLOW_S", 0.1)
-    expect_log("still starting: .*hub.log")
+    expect_log("does not answer yet: .*hub.log")
     with pytest.raises(TransientError, match="another hub runs"):
         embedded.ensure(places())

@@ -56,3 +56,10 @@ def test_a_hub_that_is_not_closing_is_not_waited_for(tmp_path, monkeypatch):
     (tmp_path / "lock").write_text("1234567 closing\n")  # of one that ended long ago
     with locked(tmp_path), pytest.raises(BusyError, match=f"process {os.getpid()}$"):
         take(tmp_path)
+
+
+def test_the_lock_of_another_hub_is_not_marked(tmp_path):
+    """The folder was moved away under a hub, and another one runs in its place."""
+    (tmp_path / "lock").write_text("1234567\n")
+    lock.closing(tmp_path)
+    assert (tmp_path / "lock").read_text() == "1234567\n"

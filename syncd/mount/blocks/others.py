@@ -2,7 +2,7 @@
 
 Only read, only where this user owns them, and believed only after the checksum was found right:
 other programs write there, make room and throw away at any time. What is found goes into our own
-cache, once `reader` has held it against its digest.
+cache, once `fetcher` has held it against its digest.
 """
 
 from __future__ import annotations

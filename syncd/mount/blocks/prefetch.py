@@ -58,10 +58,10 @@ class Prefetch:
         thread = threading.Thread(
             target=self._run, args=(iter(items),), name="syncd-prefetch", daemon=True
         )
-        with self._lock:
+        with self._lock:  # so that none is waited for before it runs
+            thread.start()
             self._begun += 1
             self._threads = [*(one for one in self._threads if one.is_alive()), thread]
-            thread.start()
 
     def want(self, items: Sequence[Item]) -> None:
         """Ask for these, when nobody waits for anything else."""
